@@ -1,1 +1,13 @@
-//! gpu
+//! Device, memory, pipelines and the recording of dispatches. Knows nothing of tensors' meaning.
+
+mod device;
+mod kernel;
+mod memory;
+mod readback;
+mod recorder;
+
+pub use device::{AdapterChoice, Gpu, Kind, Options, adapters};
+pub use kernel::{Access, Build, Kernel};
+pub use memory::View;
+pub use readback::Readback;
+pub use recorder::{Cost, Grid, Recorder};

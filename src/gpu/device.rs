@@ -1,0 +1,268 @@
+//! Finds an adapter, opens a device on it, and says what kind of machine it is.
+
+use super::kernel::PipelineCache;
+use crate::{Error, Result};
+use std::sync::{Arc, Mutex};
+
+/// Which adapter to open.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum AdapterChoice {
+    /// The first discrete GPU, else an integrated one, else whatever there is.
+    #[default]
+    Auto,
+    /// A software driver (lavapipe, SwiftShader, WARP).
+    Software,
+    /// The number that `ijepa doctor` lists.
+    Index(usize),
+    /// Part of the adapter's name, in any case.
+    Name(String),
+}
+
+impl std::str::FromStr for AdapterChoice {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(match text {
+            "auto" => Self::Auto,
+            "software" => Self::Software,
+            _ => text.parse().map(Self::Index).unwrap_or_else(|_| Self::Name(text.to_string())),
+        })
+    }
+}
+
+/// How to open a device.
+#[derive(Clone, Debug)]
+pub struct Options {
+    pub adapter: AdapterChoice,
+    pub backends: wgpu::Backends,
+    /// Ask for nothing beyond the plain limits of WebGPU, and use no feature.
+    pub plain: bool,
+    /// Kernel family for matmul and attention (`any`, `tile`, `broadcast`); chosen from the adapter when `None`.
+    pub variant: Option<String>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { adapter: AdapterChoice::Auto, backends: wgpu::Backends::all(), plain: false, variant: None }
+    }
+}
+
+/// What the adapter is, as far as the choice of kernels goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A driver that runs shaders on the processor: short workgroups, no workgroup memory, loops inside the lane.
+    Software,
+    /// A real GPU: wide workgroups, workgroup memory, adjacent lanes at adjacent addresses.
+    Hardware,
+}
+
+/// An open device: a cheap handle, shared by everything that computes.
+#[derive(Clone)]
+pub struct Gpu {
+    pub(super) inner: Arc<Inner>,
+}
+
+pub(super) struct Inner {
+    pub device: wgpu::Device,
+    pub queue: wgpu::Queue,
+    pub info: wgpu::AdapterInfo,
+    pub limits: wgpu::Limits,
+    pub features: wgpu::Features,
+    pub variant: Option<String>,
+    pub pipelines: Mutex<PipelineCache>,
+    pub failure: Arc<Mutex<Option<String>>>,
+}
+
+fn instance(backends: wgpu::Backends) -> wgpu::Instance {
+    let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
+    descriptor.backends = backends;
+    wgpu::Instance::new(descriptor)
+}
+
+/// Every adapter of these backends, in the order that `--adapter <index>` counts.
+pub async fn adapters(backends: wgpu::Backends) -> Vec<wgpu::Adapter> {
+    instance(backends).enumerate_adapters(backends).await
+}
+
+const HOW_TO_GET_ONE: &str = "install the graphics driver of your GPU, or a software one (on Debian: \
+    `make setup`, which installs mesa-vulkan-drivers and libvulkan1), and see `ijepa doctor`";
+
+fn choose(mut found: Vec<wgpu::Adapter>, choice: &AdapterChoice) -> Result<wgpu::Adapter> {
+    if found.is_empty() {
+        return Err(Error::usage(format!("no GPU adapter found: {HOW_TO_GET_ONE}")));
+    }
+    let names = || {
+        let list: Vec<String> =
+            found.iter().enumerate().map(|(i, a)| format!("{i} \"{}\"", a.get_info().name)).collect();
+        list.join(", ")
+    };
+    let rank = |adapter: &wgpu::Adapter| match adapter.get_info().device_type {
+        wgpu::DeviceType::DiscreteGpu => 0,
+        wgpu::DeviceType::IntegratedGpu => 1,
+        wgpu::DeviceType::VirtualGpu => 2,
+        wgpu::DeviceType::Other => 3,
+        wgpu::DeviceType::Cpu => 4,
+    };
+    let index = match choice {
+        AdapterChoice::Auto => (0..found.len()).min_by_key(|&i| (rank(&found[i]), i)),
+        AdapterChoice::Software => (0..found.len()).find(|&i| rank(&found[i]) == 4),
+        AdapterChoice::Index(i) => (*i < found.len()).then_some(*i),
+        AdapterChoice::Name(part) => {
+            let part = part.to_lowercase();
+            (0..found.len()).find(|&i| found[i].get_info().name.to_lowercase().contains(&part))
+        }
+    };
+    match index {
+        Some(index) => Ok(found.swap_remove(index)),
+        None => {
+            let asked = match choice {
+                AdapterChoice::Auto => "auto".to_string(),
+                AdapterChoice::Software => "software".to_string(),
+                AdapterChoice::Index(i) => i.to_string(),
+                AdapterChoice::Name(name) => format!("\"{name}\""),
+            };
+            Err(Error::usage(format!("no adapter matches {asked}; there are: {}", names())))
+        }
+    }
+}
+
+impl Gpu {
+    /// Opens the device. Larger buffers and subgroups are used where the adapter has them; neither is required.
+    pub async fn open(options: &Options) -> Result<Self> {
+        if let Some(variant) = &options.variant
+            && !["any", "tile", "broadcast"].contains(&variant.as_str())
+        {
+            let hint = crate::error::did_you_mean(variant, ["any", "tile", "broadcast"]);
+            return Err(Error::usage(format!("no kernel variant \"{variant}\": use any, tile or broadcast{hint}")));
+        }
+        #[cfg(not(target_arch = "wasm32"))]
+        let adapter = choose(adapters(options.backends).await, &options.adapter)?;
+        #[cfg(target_arch = "wasm32")]
+        let adapter = instance(options.backends)
+            .request_adapter(&wgpu::RequestAdapterOptions::default())
+            .await
+            .map_err(|e| Error::usage(format!("no WebGPU adapter: {e}")))?;
+        Self::from_adapter(adapter, options).await
+    }
+
+    /// Opens a device on this adapter; `options.adapter` has no say any more.
+    pub async fn from_adapter(adapter: wgpu::Adapter, options: &Options) -> Result<Self> {
+        let info = adapter.get_info();
+        let mut limits = wgpu::Limits::default();
+        let mut features = wgpu::Features::empty();
+        if !options.plain {
+            let has = adapter.limits();
+            limits.max_buffer_size = has.max_buffer_size;
+            limits.max_storage_buffer_binding_size = has.max_storage_buffer_binding_size;
+            features = adapter.features() & (wgpu::Features::SUBGROUP | wgpu::Features::TIMESTAMP_QUERY);
+        }
+        let descriptor = wgpu::DeviceDescriptor {
+            label: Some("ijepa"),
+            required_features: features,
+            required_limits: limits.clone(),
+            ..Default::default()
+        };
+        let (device, queue) = adapter
+            .request_device(&descriptor)
+            .await
+            .map_err(|e| Error::run(format!("adapter \"{}\" did not open: {e}; try another --adapter", info.name)))?;
+        // The first failure is kept for whoever waits for a result; nothing panics in a callback.
+        let failure: Arc<Mutex<Option<String>>> = Arc::default();
+        let (on_error, on_loss) = (failure.clone(), failure.clone());
+        device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
+            note(&on_error, error.to_string());
+        }));
+        device.set_device_lost_callback(move |reason, text| {
+            if reason != wgpu::DeviceLostReason::Destroyed {
+                note(&on_loss, format!("the device was lost: {text}"));
+            }
+        });
+        let inner = Inner {
+            device,
+            queue,
+            info,
+            limits,
+            features,
+            variant: options.variant.clone(),
+            pipelines: Mutex::default(),
+            failure,
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    pub fn info(&self) -> &wgpu::AdapterInfo {
+        &self.inner.info
+    }
+
+    pub fn limits(&self) -> &wgpu::Limits {
+        &self.inner.limits
+    }
+
+    pub fn device(&self) -> &wgpu::Device {
+        &self.inner.device
+    }
+
+    pub fn queue(&self) -> &wgpu::Queue {
+        &self.inner.queue
+    }
+
+    /// The kernel family that the user asked for, if any.
+    pub fn variant(&self) -> Option<&str> {
+        self.inner.variant.as_deref()
+    }
+
+    pub fn kind(&self) -> Kind {
+        if self.inner.info.device_type == wgpu::DeviceType::Cpu { Kind::Software } else { Kind::Hardware }
+    }
+
+    /// The subgroup width, where subgroups may be used and every subgroup has this one width.
+    pub fn subgroup_width(&self) -> Option<u32> {
+        let info = &self.inner.info;
+        let fixed = info.subgroup_min_size == info.subgroup_max_size;
+        (self.inner.features.contains(wgpu::Features::SUBGROUP) && fixed).then_some(info.subgroup_min_size)
+    }
+
+    /// Invocations of a workgroup in kernels without workgroup memory: 8 on a software driver, 64 on a GPU.
+    pub fn lanes(&self) -> u32 {
+        match self.kind() {
+            Kind::Software => 8,
+            Kind::Hardware => 64,
+        }
+    }
+
+    /// Number of pipelines made so far.
+    pub fn pipeline_count(&self) -> usize {
+        self.inner.pipelines.lock().map(|cache| cache.len()).unwrap_or(0)
+    }
+
+    /// The first error that the driver reported, if any.
+    pub fn check(&self) -> Result<()> {
+        match self.inner.failure.lock() {
+            Ok(guard) => match guard.as_ref() {
+                None => Ok(()),
+                Some(text) => Err(Error::run(format!("GPU \"{}\": {text}", self.inner.info.name))),
+            },
+            Err(_) => Err(Error::run("a thread that used the GPU has panicked")),
+        }
+    }
+
+    /// Lets the device get on with its callbacks: waits for this submission on native platforms; the browser's event
+    /// loop does it by itself.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub(super) fn wait_for(&self, submission: &wgpu::SubmissionIndex) -> Result<()> {
+        let wait = wgpu::PollType::Wait { submission_index: Some(submission.clone()), timeout: None };
+        self.inner.device.poll(wait).map_err(|e| Error::run(format!("waiting for the GPU failed: {e}")))?;
+        Ok(())
+    }
+
+    #[cfg(target_arch = "wasm32")]
+    pub(super) fn wait_for(&self, _submission: &wgpu::SubmissionIndex) -> Result<()> {
+        Ok(())
+    }
+}
+
+fn note(place: &Mutex<Option<String>>, text: String) {
+    if let Ok(mut first) = place.lock() {
+        first.get_or_insert(text);
+    }
+}

@@ -1,0 +1,130 @@
+//! A kernel is a WGSL file; a pipeline is that file with a handful of named constants in front.
+
+use super::Gpu;
+use crate::{Error, Result};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// How a kernel uses a binding; the WGSL says `read` or `read_write`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    Read,
+    Write,
+}
+
+/// One entry point `main` in one WGSL file. Binding 0 is the uniform `params`; `bindings` follow from 1 on.
+#[derive(Debug)]
+pub struct Kernel {
+    /// The word, as in `wgsl/<name>.wgsl`.
+    pub name: &'static str,
+    pub source: &'static str,
+    pub bindings: &'static [Access],
+}
+
+/// What turns a kernel into a pipeline: shared WGSL (by name and text) and constants, written in front of the source.
+#[derive(Clone, Debug, Default)]
+pub struct Build<'a> {
+    pub shared: &'a [(&'static str, &'static str)],
+    pub constants: &'a [(&'static str, u32)],
+}
+
+impl Kernel {
+    /// The WGSL text that the driver gets.
+    pub fn text(&self, build: &Build) -> String {
+        let mut text = String::new();
+        for (name, value) in build.constants {
+            text += &format!("const {name}: u32 = {value}u;\n");
+        }
+        for (_, shared) in build.shared {
+            text += shared;
+            text.push('\n');
+        }
+        text + self.source
+    }
+}
+
+pub(super) type PipelineCache = HashMap<Key, Arc<Pipeline>>;
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Key {
+    name: &'static str,
+    shared: Vec<&'static str>,
+    constants: Vec<(&'static str, u32)>,
+}
+
+pub(super) struct Pipeline {
+    pub raw: wgpu::ComputePipeline,
+    pub layout: wgpu::BindGroupLayout,
+}
+
+impl Gpu {
+    /// The pipeline of a kernel with these constants; made once, kept for the life of the device.
+    pub(super) fn pipeline(&self, kernel: &Kernel, build: &Build) -> Result<Arc<Pipeline>> {
+        let key = Key {
+            name: kernel.name,
+            shared: build.shared.iter().map(|(name, _)| *name).collect(),
+            constants: build.constants.to_vec(),
+        };
+        let mut cache =
+            self.inner.pipelines.lock().map_err(|_| Error::run("a thread that made pipelines has panicked"))?;
+        if let Some(pipeline) = cache.get(&key) {
+            return Ok(pipeline.clone());
+        }
+        let pipeline = Arc::new(self.make_pipeline(kernel, &kernel.text(build)));
+        cache.insert(key, pipeline.clone());
+        Ok(pipeline)
+    }
+
+    fn make_pipeline(&self, kernel: &Kernel, text: &str) -> Pipeline {
+        let device = self.device();
+        let descriptor =
+            wgpu::ShaderModuleDescriptor { label: Some(kernel.name), source: wgpu::ShaderSource::Wgsl(text.into()) };
+        // SAFETY: every kernel clamps or guards each index by the sizes in `params`, which its host code checks against
+        // the bound views (`ops::expect`), and every loop is bounded by those sizes. Index lists (masks) are checked
+        // on the host before they are uploaded. Injected checks cost a fifth of the speed on software drivers.
+        let module = unsafe { device.create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked()) };
+        let mut entries = vec![wgpu::BindGroupLayoutEntry {
+            binding: 0,
+            visibility: wgpu::ShaderStages::COMPUTE,
+            ty: wgpu::BindingType::Buffer {
+                ty: wgpu::BufferBindingType::Uniform,
+                has_dynamic_offset: true,
+                min_binding_size: None,
+            },
+            count: None,
+        }];
+        for (i, access) in kernel.bindings.iter().enumerate() {
+            entries.push(wgpu::BindGroupLayoutEntry {
+                binding: i as u32 + 1,
+                visibility: wgpu::ShaderStages::COMPUTE,
+                ty: wgpu::BindingType::Buffer {
+                    ty: wgpu::BufferBindingType::Storage { read_only: *access == Access::Read },
+                    has_dynamic_offset: false,
+                    min_binding_size: None,
+                },
+                count: None,
+            });
+        }
+        let layout = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
+            label: Some(kernel.name),
+            entries: &entries,
+        });
+        let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+            label: Some(kernel.name),
+            bind_group_layouts: &[Some(&layout)],
+            immediate_size: 0,
+        });
+        let raw = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+            label: Some(kernel.name),
+            layout: Some(&pipeline_layout),
+            module: &module,
+            entry_point: Some("main"),
+            compilation_options: wgpu::PipelineCompilationOptions {
+                zero_initialize_workgroup_memory: false,
+                ..Default::default()
+            },
+            cache: None,
+        });
+        Pipeline { raw, layout }
+    }
+}

@@ -1,0 +1,103 @@
+//! Views: rows x cols matrices of 4-byte values in GPU buffers.
+
+use super::Gpu;
+use crate::{Error, Result};
+
+/// A matrix `[rows, cols]` of 4-byte values (f32, u32 or four packed bytes) somewhere in a buffer.
+///
+/// The binding covers the whole planned range (`bytes`), so that bind groups stay valid when `rows` changes.
+#[derive(Clone, Debug)]
+pub struct View {
+    pub(super) buffer: wgpu::Buffer,
+    /// Bytes from the buffer's start; a multiple of 256.
+    pub(super) offset: u64,
+    /// Bytes that are bound.
+    pub(super) bytes: u64,
+    pub rows: usize,
+    pub cols: usize,
+}
+
+/// WebGPU wants bindings to start at multiples of 256 bytes.
+pub const ALIGNMENT: u64 = 256;
+
+impl Gpu {
+    /// A buffer of its own for `[rows, cols]`, filled with zeros.
+    pub fn alloc(&self, label: &str, rows: usize, cols: usize) -> Result<View> {
+        let bytes = (rows as u64 * cols as u64 * 4).max(16).next_multiple_of(16);
+        let limit = self.limits().max_storage_buffer_binding_size.min(self.limits().max_buffer_size);
+        if bytes > limit {
+            return Err(Error::usage(format!(
+                "{label} [{rows}, {cols}] needs {} MiB, but this adapter binds at most {} MiB",
+                bytes >> 20,
+                limit >> 20
+            )));
+        }
+        let buffer = self.device().create_buffer(&wgpu::BufferDescriptor {
+            label: Some(label),
+            size: bytes,
+            usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        });
+        Ok(View { buffer, offset: 0, bytes, rows, cols })
+    }
+
+    /// A new buffer that holds these values.
+    pub fn upload<T: bytemuck::Pod>(&self, label: &str, rows: usize, cols: usize, values: &[T]) -> Result<View> {
+        let view = self.alloc(label, rows, cols)?;
+        self.write(&view, values)?;
+        Ok(view)
+    }
+
+    /// Writes the first `values.len()` values of a view, before the next submission runs.
+    pub fn write<T: bytemuck::Pod>(&self, view: &View, values: &[T]) -> Result<()> {
+        let bytes: &[u8] = bytemuck::cast_slice(values);
+        if bytes.len() as u64 > view.bytes {
+            return Err(Error::run(format!("{} bytes written to a view of {}", bytes.len(), view.bytes)));
+        }
+        match bytes.len() % 4 {
+            0 => self.queue().write_buffer(&view.buffer, view.offset, bytes),
+            rest => {
+                let mut padded = bytes.to_vec();
+                padded.resize(bytes.len() + 4 - rest, 0);
+                self.queue().write_buffer(&view.buffer, view.offset, &padded);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl View {
+    /// The same memory seen as `[rows, cols]`; what is bound stays the same.
+    pub fn shaped(&self, rows: usize, cols: usize) -> Result<View> {
+        if rows as u64 * cols as u64 * 4 > self.bytes {
+            return Err(Error::run(format!(
+                "a view of {} bytes can't hold [{rows}, {cols}]; the memory plan is too small",
+                self.bytes
+            )));
+        }
+        Ok(View { rows, cols, ..self.clone() })
+    }
+
+    /// A part of this view's memory with a binding of its own. `start` counts values and is a multiple of 64.
+    pub fn part(&self, start: usize, rows: usize, cols: usize) -> Result<View> {
+        let (offset, bytes) = (start as u64 * 4, rows as u64 * cols as u64 * 4);
+        if !offset.is_multiple_of(ALIGNMENT) || offset + bytes > self.bytes {
+            return Err(Error::run(format!("part [{rows}, {cols}] at value {start} lies outside its buffer")));
+        }
+        Ok(View { buffer: self.buffer.clone(), offset: self.offset + offset, bytes: bytes.max(4), rows, cols })
+    }
+
+    /// Values, not bytes.
+    pub fn len(&self) -> usize {
+        self.rows * self.cols
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Bytes of memory that the view keeps bound.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+}
