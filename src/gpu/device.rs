@@ -25,7 +25,10 @@ impl std::str::FromStr for AdapterChoice {
         Ok(match text {
             "auto" => Self::Auto,
             "software" => Self::Software,
-            _ => text.parse().map(Self::Index).unwrap_or_else(|_| Self::Name(text.to_string())),
+            _ => text
+                .parse()
+                .map(Self::Index)
+                .unwrap_or_else(|_| Self::Name(text.to_string())),
         })
     }
 }
@@ -43,7 +46,12 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { adapter: AdapterChoice::Auto, backends: wgpu::Backends::all(), plain: false, variant: None }
+        Self {
+            adapter: AdapterChoice::Auto,
+            backends: wgpu::Backends::all(),
+            plain: false,
+            variant: None,
+        }
     }
 }
 
@@ -92,8 +100,11 @@ fn choose(mut found: Vec<wgpu::Adapter>, choice: &AdapterChoice) -> Result<wgpu:
         return Err(Error::usage(format!("no GPU adapter found: {HOW_TO_GET_ONE}")));
     }
     let names = || {
-        let list: Vec<String> =
-            found.iter().enumerate().map(|(i, a)| format!("{i} \"{}\"", a.get_info().name)).collect();
+        let list: Vec<String> = found
+            .iter()
+            .enumerate()
+            .map(|(i, a)| format!("{i} \"{}\"", a.get_info().name))
+            .collect();
         list.join(", ")
     };
     let rank = |adapter: &wgpu::Adapter| match adapter.get_info().device_type {
@@ -121,7 +132,10 @@ fn choose(mut found: Vec<wgpu::Adapter>, choice: &AdapterChoice) -> Result<wgpu:
                 AdapterChoice::Index(i) => i.to_string(),
                 AdapterChoice::Name(name) => format!("\"{name}\""),
             };
-            Err(Error::usage(format!("no adapter matches {asked}; there are: {}", names())))
+            Err(Error::usage(format!(
+                "no adapter matches {asked}; there are: {}",
+                names()
+            )))
         }
     }
 }
@@ -133,7 +147,9 @@ impl Gpu {
             && !["any", "tile", "broadcast"].contains(&variant.as_str())
         {
             let hint = crate::error::did_you_mean(variant, ["any", "tile", "broadcast"]);
-            return Err(Error::usage(format!("no kernel variant \"{variant}\": use any, tile or broadcast{hint}")));
+            return Err(Error::usage(format!(
+                "no kernel variant \"{variant}\": use any, tile or broadcast{hint}"
+            )));
         }
         #[cfg(not(target_arch = "wasm32"))]
         let adapter = choose(adapters(options.backends).await, &options.adapter)?;
@@ -162,10 +178,12 @@ impl Gpu {
             required_limits: limits.clone(),
             ..Default::default()
         };
-        let (device, queue) = adapter
-            .request_device(&descriptor)
-            .await
-            .map_err(|e| Error::run(format!("adapter \"{}\" did not open: {e}; try another --adapter", info.name)))?;
+        let (device, queue) = adapter.request_device(&descriptor).await.map_err(|e| {
+            Error::run(format!(
+                "adapter \"{}\" did not open: {e}; try another --adapter",
+                info.name
+            ))
+        })?;
         // The first failure is kept for whoever waits for a result; nothing panics in a callback.
         let failure: Arc<Mutex<Option<String>>> = Arc::default();
         let (on_error, on_loss) = (failure.clone(), failure.clone());
@@ -212,7 +230,11 @@ impl Gpu {
     }
 
     pub fn kind(&self) -> Kind {
-        if self.inner.info.device_type == wgpu::DeviceType::Cpu { Kind::Software } else { Kind::Hardware }
+        if self.inner.info.device_type == wgpu::DeviceType::Cpu {
+            Kind::Software
+        } else {
+            Kind::Hardware
+        }
     }
 
     /// The subgroup width, where subgroups may be used and every subgroup has this one width.
@@ -250,8 +272,14 @@ impl Gpu {
     /// loop does it by itself.
     #[cfg(not(target_arch = "wasm32"))]
     pub(super) fn wait_for(&self, submission: &wgpu::SubmissionIndex) -> Result<()> {
-        let wait = wgpu::PollType::Wait { submission_index: Some(submission.clone()), timeout: None };
-        self.inner.device.poll(wait).map_err(|e| Error::run(format!("waiting for the GPU failed: {e}")))?;
+        let wait = wgpu::PollType::Wait {
+            submission_index: Some(submission.clone()),
+            timeout: None,
+        };
+        self.inner
+            .device
+            .poll(wait)
+            .map_err(|e| Error::run(format!("waiting for the GPU failed: {e}")))?;
         Ok(())
     }
 

@@ -65,8 +65,11 @@ impl Gpu {
             shared: build.shared.iter().map(|(name, _)| *name).collect(),
             constants: build.constants.to_vec(),
         };
-        let mut cache =
-            self.inner.pipelines.lock().map_err(|_| Error::run("a thread that made pipelines has panicked"))?;
+        let mut cache = self
+            .inner
+            .pipelines
+            .lock()
+            .map_err(|_| Error::run("a thread that made pipelines has panicked"))?;
         if let Some(pipeline) = cache.get(&key) {
             return Ok(pipeline.clone());
         }
@@ -77,8 +80,10 @@ impl Gpu {
 
     fn make_pipeline(&self, kernel: &Kernel, text: &str) -> Pipeline {
         let device = self.device();
-        let descriptor =
-            wgpu::ShaderModuleDescriptor { label: Some(kernel.name), source: wgpu::ShaderSource::Wgsl(text.into()) };
+        let descriptor = wgpu::ShaderModuleDescriptor {
+            label: Some(kernel.name),
+            source: wgpu::ShaderSource::Wgsl(text.into()),
+        };
         // SAFETY: every kernel clamps or guards each index by the sizes in `params`, which its host code checks against
         // the bound views (`ops::expect`), and every loop is bounded by those sizes. Index lists (masks) are checked
         // on the host before they are uploaded. Injected checks cost a fifth of the speed on software drivers.
@@ -98,7 +103,9 @@ impl Gpu {
                 binding: i as u32 + 1,
                 visibility: wgpu::ShaderStages::COMPUTE,
                 ty: wgpu::BindingType::Buffer {
-                    ty: wgpu::BufferBindingType::Storage { read_only: *access == Access::Read },
+                    ty: wgpu::BufferBindingType::Storage {
+                        read_only: *access == Access::Read,
+                    },
                     has_dynamic_offset: false,
                     min_binding_size: None,
                 },

@@ -24,7 +24,10 @@ impl Gpu {
     /// A buffer of its own for `[rows, cols]`, filled with zeros.
     pub fn alloc(&self, label: &str, rows: usize, cols: usize) -> Result<View> {
         let bytes = (rows as u64 * cols as u64 * 4).max(16).next_multiple_of(16);
-        let limit = self.limits().max_storage_buffer_binding_size.min(self.limits().max_buffer_size);
+        let limit = self
+            .limits()
+            .max_storage_buffer_binding_size
+            .min(self.limits().max_buffer_size);
         if bytes > limit {
             return Err(Error::usage(format!(
                 "{label} [{rows}, {cols}] needs {} MiB, but this adapter binds at most {} MiB",
@@ -38,7 +41,13 @@ impl Gpu {
             usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST,
             mapped_at_creation: false,
         });
-        Ok(View { buffer, offset: 0, bytes, rows, cols })
+        Ok(View {
+            buffer,
+            offset: 0,
+            bytes,
+            rows,
+            cols,
+        })
     }
 
     /// A new buffer that holds these values.
@@ -52,7 +61,11 @@ impl Gpu {
     pub fn write<T: bytemuck::Pod>(&self, view: &View, values: &[T]) -> Result<()> {
         let bytes: &[u8] = bytemuck::cast_slice(values);
         if bytes.len() as u64 > view.bytes {
-            return Err(Error::run(format!("{} bytes written to a view of {}", bytes.len(), view.bytes)));
+            return Err(Error::run(format!(
+                "{} bytes written to a view of {}",
+                bytes.len(),
+                view.bytes
+            )));
         }
         match bytes.len() % 4 {
             0 => self.queue().write_buffer(&view.buffer, view.offset, bytes),
@@ -75,16 +88,28 @@ impl View {
                 self.bytes
             )));
         }
-        Ok(View { rows, cols, ..self.clone() })
+        Ok(View {
+            rows,
+            cols,
+            ..self.clone()
+        })
     }
 
     /// A part of this view's memory with a binding of its own. `start` counts values and is a multiple of 64.
     pub fn part(&self, start: usize, rows: usize, cols: usize) -> Result<View> {
         let (offset, bytes) = (start as u64 * 4, rows as u64 * cols as u64 * 4);
         if !offset.is_multiple_of(ALIGNMENT) || offset + bytes > self.bytes {
-            return Err(Error::run(format!("part [{rows}, {cols}] at value {start} lies outside its buffer")));
+            return Err(Error::run(format!(
+                "part [{rows}, {cols}] at value {start} lies outside its buffer"
+            )));
         }
-        Ok(View { buffer: self.buffer.clone(), offset: self.offset + offset, bytes: bytes.max(4), rows, cols })
+        Ok(View {
+            buffer: self.buffer.clone(),
+            offset: self.offset + offset,
+            bytes: bytes.max(4),
+            rows,
+            cols,
+        })
     }
 
     /// Values, not bytes.

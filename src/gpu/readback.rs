@@ -43,14 +43,24 @@ impl Readback {
                 }
             }
         });
-        Ok(Readback { gpu, staging, bytes, submission: rec.last_submission(), state })
+        Ok(Readback {
+            gpu,
+            staging,
+            bytes,
+            submission: rec.last_submission(),
+            state,
+        })
     }
 
     /// The values, once they are there.
     pub async fn values<T: bytemuck::Pod>(self) -> Result<Vec<T>> {
         std::future::poll_fn(|context| self.poll(context.waker())).await?;
         let failed = |e: &dyn std::fmt::Display| Error::run(format!("reading from the GPU failed: {e}"));
-        let range = self.staging.slice(..self.bytes.max(4)).get_mapped_range().map_err(|e| failed(&e))?;
+        let range = self
+            .staging
+            .slice(..self.bytes.max(4))
+            .get_mapped_range()
+            .map_err(|e| failed(&e))?;
         let values = bytemuck::pod_collect_to_vec(&range[..self.bytes as usize]);
         drop(range);
         self.staging.unmap();
@@ -76,7 +86,11 @@ impl Readback {
         };
         match &state.done {
             Some(Ok(())) => Some(Ok(())),
-            Some(Err(e)) => Some(self.gpu.check().and_then(|()| Err(Error::run(format!("reading from the GPU: {e}"))))),
+            Some(Err(e)) => Some(
+                self.gpu
+                    .check()
+                    .and_then(|()| Err(Error::run(format!("reading from the GPU: {e}")))),
+            ),
             None => {
                 state.waker = Some(waker.clone());
                 None

@@ -36,7 +36,10 @@ pub struct Cost {
 impl Cost {
     /// `flops` operations, and `values` 4-byte values that go over the bus.
     pub fn new(flops: usize, values: usize) -> Cost {
-        Cost { flops: flops as f64, bytes: 4.0 * values as f64 }
+        Cost {
+            flops: flops as f64,
+            bytes: 4.0 * values as f64,
+        }
     }
 }
 
@@ -143,7 +146,12 @@ impl Recorder {
         let offset = self.staged.len();
         self.staged.extend_from_slice(bytemuck::bytes_of(params));
         self.staged.resize(offset + SLOT, 0);
-        self.commands.push(Command::Dispatch(Dispatch { pipeline, bindings, params: offset as u32, grid }));
+        self.commands.push(Command::Dispatch(Dispatch {
+            pipeline,
+            bindings,
+            params: offset as u32,
+            grid,
+        }));
         self.pending += cost;
         self.total += cost;
         self.dispatches += 1;
@@ -156,12 +164,20 @@ impl Recorder {
         if bytes > to.bytes {
             return Err(Error::run(format!("copy of {bytes} bytes into a view of {}", to.bytes)));
         }
-        self.commands.push(Command::CopyView { from: from.clone(), to: to.clone(), bytes });
+        self.commands.push(Command::CopyView {
+            from: from.clone(),
+            to: to.clone(),
+            bytes,
+        });
         Ok(())
     }
 
     pub(super) fn copy_out(&mut self, from: &View, to: &wgpu::Buffer, bytes: u64) {
-        self.commands.push(Command::Copy { from: from.clone(), to: to.clone(), bytes });
+        self.commands.push(Command::Copy {
+            from: from.clone(),
+            to: to.clone(),
+            bytes,
+        });
     }
 
     fn bind_group(&mut self, pipeline: &Arc<Pipeline>, views: &[&View]) -> wgpu::BindGroup {
@@ -173,10 +189,16 @@ impl Recorder {
             return group.clone();
         }
         let binding = |buffer, offset, size| {
-            wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer, offset, size: std::num::NonZeroU64::new(size) })
+            wgpu::BindingResource::Buffer(wgpu::BufferBinding {
+                buffer,
+                offset,
+                size: std::num::NonZeroU64::new(size),
+            })
         };
-        let mut entries =
-            vec![wgpu::BindGroupEntry { binding: 0, resource: binding(&self.uniforms, 0, SLOT as u64) }];
+        let mut entries = vec![wgpu::BindGroupEntry {
+            binding: 0,
+            resource: binding(&self.uniforms, 0, SLOT as u64),
+        }];
         for (i, view) in views.iter().enumerate() {
             entries.push(wgpu::BindGroupEntry {
                 binding: i as u32 + 1,
