@@ -1,1 +1,17 @@
-//! cpu
+//! f64 twins of the kernels, in plain loops, and the whole method written with them: for tests and `ijepa doctor`.
+// Loops by index: these files are read beside the kernels, which have nothing else.
+#![allow(clippy::needless_range_loop)]
+
+pub mod adamw;
+pub mod add_positions;
+pub mod attention;
+pub mod column_sum;
+pub mod gather;
+pub mod gelu;
+pub mod gradient_norm;
+pub mod layer_norm;
+pub mod matmul;
+pub mod patchify;
+pub mod predictor_tokens;
+pub mod smooth_l1;
+pub mod variance_covariance;

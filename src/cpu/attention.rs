@@ -1,0 +1,77 @@
+//! attention in f64, with the full softmax matrix of every head, as the paper writes it. Slow on purpose.
+
+/// softmax(q k^T / sqrt(dim)) v for each image and head. `qkv` [batch, tokens, 3, heads, dim] (q, then k, then v).
+/// Returns out [batch, tokens, heads * dim] and lse [batch, heads, tokens] = log of the sum of exp of the scaled scores.
+pub fn forward(qkv: &[f64], batch: usize, tokens: usize, heads: usize, dim: usize) -> (Vec<f64>, Vec<f64>) {
+    let scale = 1.0 / (dim as f64).sqrt();
+    let at =
+        |b: usize, token: usize, part: usize, head: usize| (((b * tokens + token) * 3 + part) * heads + head) * dim;
+    let (mut out, mut lse) = (
+        vec![0.0; batch * tokens * heads * dim],
+        vec![0.0; batch * heads * tokens],
+    );
+    for b in 0..batch {
+        for head in 0..heads {
+            for i in 0..tokens {
+                let q = &qkv[at(b, i, 0, head)..][..dim];
+                let mut scores = vec![0.0; tokens];
+                for j in 0..tokens {
+                    let k = &qkv[at(b, j, 1, head)..][..dim];
+                    for c in 0..dim {
+                        scores[j] += scale * q[c] * k[c];
+                    }
+                }
+                let max = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+                let sum: f64 = scores.iter().map(|score| (score - max).exp()).sum();
+                lse[(b * heads + head) * tokens + i] = max + sum.ln();
+                for j in 0..tokens {
+                    let probability = (scores[j] - max).exp() / sum;
+                    let v = &qkv[at(b, j, 2, head)..][..dim];
+                    for c in 0..dim {
+                        out[((b * tokens + i) * heads + head) * dim + c] += probability * v[c];
+                    }
+                }
+            }
+        }
+    }
+    (out, lse)
+}
+
+/// Gradient of `forward`: `dout` [batch, tokens, heads * dim] to dqkv [batch, tokens, 3, heads, dim].
+/// dv = P^T dout, dP = dout v^T, dS = P * (dP - rowsum(P * dP)), dq = dS k * scale, dk = dS^T q * scale.
+pub fn backward(dout: &[f64], qkv: &[f64], batch: usize, tokens: usize, heads: usize, dim: usize) -> Vec<f64> {
+    let scale = 1.0 / (dim as f64).sqrt();
+    let at =
+        |b: usize, token: usize, part: usize, head: usize| (((b * tokens + token) * 3 + part) * heads + head) * dim;
+    let mut dqkv = vec![0.0; qkv.len()];
+    for b in 0..batch {
+        for head in 0..heads {
+            for i in 0..tokens {
+                let dout = &dout[((b * tokens + i) * heads + head) * dim..][..dim];
+                let (mut p, mut dp) = (vec![0.0; tokens], vec![0.0; tokens]);
+                for j in 0..tokens {
+                    for c in 0..dim {
+                        p[j] += scale * qkv[at(b, i, 0, head) + c] * qkv[at(b, j, 1, head) + c];
+                        dp[j] += dout[c] * qkv[at(b, j, 2, head) + c];
+                    }
+                }
+                let max = p.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+                let sum: f64 = p.iter().map(|score| (score - max).exp()).sum();
+                let mut delta = 0.0;
+                for j in 0..tokens {
+                    p[j] = (p[j] - max).exp() / sum;
+                    delta += p[j] * dp[j];
+                }
+                for j in 0..tokens {
+                    let ds = p[j] * (dp[j] - delta);
+                    for c in 0..dim {
+                        dqkv[at(b, i, 0, head) + c] += scale * ds * qkv[at(b, j, 1, head) + c];
+                        dqkv[at(b, j, 1, head) + c] += scale * ds * qkv[at(b, i, 0, head) + c];
+                        dqkv[at(b, j, 2, head) + c] += p[j] * dout[c];
+                    }
+                }
+            }
+        }
+    }
+    dqkv
+}

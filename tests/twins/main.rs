@@ -1,0 +1,5 @@
+//! The f64 twins: known answers, and every backward against finite differences of its forward.
+
+mod difference;
+mod gradients;
+mod known;
