@@ -79,6 +79,7 @@ pub(super) struct Inner {
     pub variant: Option<String>,
     pub pipelines: Mutex<PipelineCache>,
     pub failure: Arc<Mutex<Option<String>>>,
+    pub unused: std::sync::OnceLock<super::View>,
 }
 
 fn instance(backends: wgpu::Backends) -> wgpu::Instance {
@@ -204,6 +205,7 @@ impl Gpu {
             variant: options.variant.clone(),
             pipelines: Mutex::default(),
             failure,
+            unused: std::sync::OnceLock::new(),
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -250,6 +252,15 @@ impl Gpu {
             Kind::Software => 8,
             Kind::Hardware => 64,
         }
+    }
+
+    /// What is bound where a kernel's variant has no use for a writable binding; nobody reads it.
+    pub fn unused(&self) -> Result<super::View> {
+        if let Some(view) = self.inner.unused.get() {
+            return Ok(view.clone());
+        }
+        let view = self.alloc("unused", 1, 4)?;
+        Ok(self.inner.unused.get_or_init(|| view).clone())
     }
 
     /// Number of pipelines made so far.

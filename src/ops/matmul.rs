@@ -1,0 +1,257 @@
+//! matmul: C = A·B, A·Bᵀ or Aᵀ·B, one matrix or a batch, with what follows a linear layer fused at the store.
+
+use super::shape::{Item, Shared, expect};
+use crate::gpu::{Access, Build, Cost, Gpu, Grid, Kernel, Kind, Recorder, View};
+use crate::{Error, Result};
+
+/// How A and B lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// A `[M, K]`, B `[K, N]`: the gradient of a linear layer's input.
+    Nn = 0,
+    /// A `[M, K]`, B `[N, K]`: a linear layer (weights are `[out, in]`).
+    Nt = 1,
+    /// A `[K, M]`, B `[K, N]`: the gradient of a linear layer's weight.
+    Tn = 2,
+}
+
+/// What becomes of a sum before it is stored.
+#[derive(Clone, Copy)]
+pub enum Epilogue<'a> {
+    /// c = sum
+    Plain,
+    /// c = sum + bias; bias `[1, N]`
+    Bias(&'a View),
+    /// pre = sum + bias, c = gelu(pre); pre `[M, N]`
+    BiasGelu { bias: &'a View, pre: &'a View },
+    /// c = x + sum + bias; x `[M, N]`
+    BiasResidual { bias: &'a View, x: &'a View },
+    /// c = sum * gelu'(pre); pre `[M, N]`
+    GeluBackward { pre: &'a View },
+    /// c += sum
+    Accumulate,
+}
+
+/// Kernels of the same sums for adapters of different kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Variant {
+    /// One sum a lane; any shape, any adapter.
+    Any,
+    /// Tiles in workgroup memory; any shape, for GPUs.
+    Tile,
+    /// Subgroups of exactly 8 that pass A round; for drivers that run shaders on the processor.
+    Broadcast,
+}
+
+/// Where the matrices of a batch lie in a view, in values: number z starts at
+/// `offset + (z / inner) * outer + (z % inner) * inner_stride`, its rows are `row` apart.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Place {
+    pub offset: usize,
+    pub row: usize,
+    pub outer: usize,
+    pub inner: usize,
+}
+
+/// A batch of products of one size. `inner` matrices (heads) per outer step (image).
+#[derive(Clone, Copy, Debug)]
+pub struct Batch {
+    pub count: usize,
+    pub inner: usize,
+    pub m: usize,
+    pub n: usize,
+    pub k: usize,
+    pub a: Place,
+    pub b: Place,
+    pub c: Place,
+}
+
+macro_rules! kernel {
+    ($name:literal) => {
+        Kernel {
+            name: $name,
+            source: include_str!(concat!("../../wgsl/", $name, ".wgsl")),
+            bindings: &[Access::Read, Access::Read, Access::Read, Access::Write, Access::Write],
+        }
+    };
+}
+
+static ANY: Kernel = kernel!("matmul_any");
+static TILE: Kernel = kernel!("matmul_tile");
+static BROADCAST: Kernel = kernel!("matmul_broadcast");
+static BROADCAST_TN: Kernel = kernel!("matmul_broadcast_tn");
+
+const GELU: Shared = ("gelu", include_str!("../../wgsl/shared/gelu.wgsl"));
+const SHARED: Shared = ("matmul", include_str!("../../wgsl/shared/matmul.wgsl"));
+
+/// Weights of this many values and more get pipelines with their sizes as constants: a sixth faster on the software
+/// driver, but each costs a fraction of a second to compile.
+const WORTH_CONSTANTS: usize = 100_000;
+
+#[repr(C)]
+#[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+struct Params {
+    m: u32,
+    n: u32,
+    k: u32,
+    inner: u32,
+    a: [u32; 4],
+    b: [u32; 4],
+    c: [u32; 4],
+}
+
+/// One product of packed matrices: a, b, c as `form` says, with an epilogue.
+pub fn product(rec: &mut Recorder, form: Form, a: &View, b: &View, c: &View, epilogue: Epilogue) -> Result<()> {
+    let (m, n) = (c.rows, c.cols);
+    let k = if form == Form::Tn { a.rows } else { a.cols };
+    match form {
+        Form::Nn => expect("matmul nn", "a", a, m, k).and(expect("matmul nn", "b", b, k, n))?,
+        Form::Nt => expect("matmul nt", "a", a, m, k).and(expect("matmul nt", "b", b, n, k))?,
+        Form::Tn => expect("matmul tn", "a", a, k, m).and(expect("matmul tn", "b", b, k, n))?,
+    }
+    let row = |view: &View| Place {
+        row: view.cols,
+        ..Place::default()
+    };
+    let batch = Batch {
+        count: 1,
+        inner: 1,
+        m,
+        n,
+        k,
+        a: row(a),
+        b: row(b),
+        c: row(c),
+    };
+    let variant = choose(rec.gpu(), form, &batch);
+    record(rec, variant, form, &batch, [a, b, c], epilogue, true)
+}
+
+/// A batch of products with strides, plain. Where N or (in form NN) K is no multiple of four, but C's or A's rows are
+/// padded to one, C's padding may be written and A's must be zero.
+pub fn batched(rec: &mut Recorder, form: Form, batch: &Batch, a: &View, b: &View, c: &View) -> Result<()> {
+    let variant = choose(rec.gpu(), form, batch);
+    record(rec, variant, form, batch, [a, b, c], Epilogue::Plain, false)
+}
+
+/// The variant for this adapter and these shapes; `--variant` overrides the adapter's say.
+pub fn choose(gpu: &Gpu, form: Form, batch: &Batch) -> Variant {
+    let wanted = match (gpu.variant(), gpu.kind()) {
+        (Some("any"), _) => Variant::Any,
+        (Some("tile"), _) => Variant::Tile,
+        (Some("broadcast"), _) => Variant::Broadcast,
+        (_, Kind::Hardware) => Variant::Tile,
+        (_, Kind::Software) => Variant::Broadcast,
+    };
+    if wanted == Variant::Broadcast && !(gpu.subgroup_width() == Some(8) && suits_broadcast(form, batch)) {
+        return if gpu.kind() == Kind::Hardware { Variant::Tile } else { Variant::Any };
+    }
+    wanted
+}
+
+/// Four values at a time: strides must be multiples of four, and ragged ends need padding.
+fn suits_broadcast(form: Form, batch: &Batch) -> bool {
+    let by_four = |p: &Place| [p.offset, p.row, p.outer, p.inner].iter().all(|v| v.is_multiple_of(4));
+    let padded = |length: usize, row: usize| length.next_multiple_of(4) <= row;
+    let ends = match form {
+        Form::Nn => batch.n.is_multiple_of(4) && padded(batch.k, batch.a.row),
+        Form::Nt => batch.k.is_multiple_of(4) && padded(batch.n, batch.c.row),
+        Form::Tn => batch.n.is_multiple_of(4) && padded(batch.m, batch.a.row),
+    };
+    ends && by_four(&batch.a) && by_four(&batch.b) && by_four(&batch.c)
+}
+
+/// Operations, and values read and written once.
+pub fn cost(m: usize, n: usize, k: usize) -> Cost {
+    Cost::new(2 * m * n * k, m * k + k * n + m * n)
+}
+
+fn record(
+    rec: &mut Recorder,
+    variant: Variant,
+    form: Form,
+    batch: &Batch,
+    [a, b, c]: [&View; 3],
+    epilogue: Epilogue,
+    packed: bool,
+) -> Result<()> {
+    let &Batch { count, m, n, k, .. } = batch;
+    if count == 0 || m == 0 || n == 0 || k == 0 {
+        return Err(Error::run(format!("matmul: {count} products of [{m}, {k}] and [{k}, {n}]")));
+    }
+    let item = if variant == Variant::Broadcast { Item::Vec4 } else { Item::Scalar };
+    let place = |p: &Place| [p.offset, p.row, p.outer, p.inner].map(|v| item.count(v));
+    let mut params = Params {
+        m: m as u32,
+        n: n as u32,
+        k: k as u32,
+        inner: batch.inner as u32,
+        a: place(&batch.a),
+        b: place(&batch.b),
+        c: place(&batch.c),
+    };
+    let (kind, bias, aux) = match epilogue {
+        Epilogue::Plain => (0, None, None),
+        Epilogue::Bias(bias) => (1, Some(bias), None),
+        Epilogue::BiasGelu { bias, pre } => (2, Some(bias), Some(pre)),
+        Epilogue::BiasResidual { bias, x } => (3, Some(bias), Some(x)),
+        Epilogue::GeluBackward { pre } => (4, None, Some(pre)),
+        Epilogue::Accumulate => (5, None, None),
+    };
+    if let Some(bias) = bias {
+        expect("matmul", "bias", bias, 1, n)?;
+    }
+    if let Some(aux) = aux {
+        expect("matmul", "the tensor beside c", aux, m, n)?;
+    }
+    let mut constants = vec![("FORM", form as u32), ("EPILOGUE", kind)];
+    // K of form TN and M of the others count tokens, which change from batch to batch; a weight's sizes stay.
+    let weight = if form == Form::Tn { m * n } else { n * k };
+    let fixed = |size: usize| if packed && weight >= WORTH_CONSTANTS { size as u32 } else { 0 };
+    let (kernel, tile) = match (variant, form) {
+        (Variant::Any, _) => {
+            constants.push(("LANES", rec.gpu().lanes()));
+            (&ANY, [0, 0])
+        }
+        (Variant::Tile, _) => (&TILE, [64, 64]),
+        (Variant::Broadcast, Form::Tn) => {
+            constants.push(("FIXED_M", fixed(m)));
+            constants.push(("FIXED_N", fixed(n)));
+            constants.push(("TAIL", (!k.is_multiple_of(4)).into()));
+            (&BROADCAST_TN, [16, 32])
+        }
+        (Variant::Broadcast, _) => {
+            constants.push(("FIXED_N", fixed(n)));
+            constants.push(("FIXED_K", fixed(k)));
+            constants.push(("TAIL", (!k.is_multiple_of(4)).into()));
+            (&BROADCAST, [16, 32])
+        }
+    };
+    let unused = rec.gpu().unused()?;
+    let views = [a, b, bias.unwrap_or(b), c, aux.unwrap_or(&unused)];
+    let build = Build {
+        shared: &[item.shared(), GELU, SHARED],
+        constants: &constants,
+    };
+    // 65,535 workgroups a dimension: long batches go in parts.
+    let part = 65_535 / batch.inner.max(1) * batch.inner.max(1);
+    for first in (0..count).step_by(part.max(1)) {
+        let now = part.min(count - first);
+        let steps = first / batch.inner.max(1);
+        for (place, all) in [(&mut params.a, &batch.a), (&mut params.b, &batch.b), (&mut params.c, &batch.c)] {
+            place[0] = item.count(all.offset + steps * all.outer);
+        }
+        let mut grid = match tile {
+            [0, 0] => Grid::linear((m * n).div_ceil(rec.gpu().lanes() as usize)),
+            [rows, cols] => Grid([n.div_ceil(cols) as u32, m.div_ceil(rows) as u32, 1]),
+        };
+        grid.0[2] = now as u32;
+        let one = cost(m, n, k);
+        let total = Cost {
+            flops: one.flops * now as f64,
+            bytes: one.bytes * now as f64,
+        };
+        rec.dispatch(kernel, &build, &params, &views, grid, total)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,88 @@
+//! What every kernel's host code needs: shapes checked by name, Items, and how lanes share rows.
+
+use crate::gpu::{Gpu, Kind, View};
+use crate::{Error, Result};
+
+/// Shared WGSL by name and text.
+pub(crate) type Shared = (&'static str, &'static str);
+
+/// Checks that a view is `[rows, cols]`; the sentence names the operation and the tensor.
+pub(crate) fn expect(op: &str, name: &str, view: &View, rows: usize, cols: usize) -> Result<()> {
+    if (view.rows, view.cols) == (rows, cols) {
+        return Ok(());
+    }
+    Err(Error::run(format!(
+        "{op}: {name} is [{}, {}], but the other tensors ask for [{rows}, {cols}]",
+        view.rows, view.cols
+    )))
+}
+
+/// What a lane handles at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Item {
+    Scalar,
+    Vec4,
+}
+
+impl Item {
+    /// Four values, where every one of these lengths is a multiple of four.
+    pub fn of(lengths: &[usize]) -> Item {
+        if lengths.iter().all(|length| length.is_multiple_of(4)) {
+            Item::Vec4
+        } else {
+            Item::Scalar
+        }
+    }
+
+    pub fn width(self) -> usize {
+        match self {
+            Item::Scalar => 1,
+            Item::Vec4 => 4,
+        }
+    }
+
+    /// `length` values counted in Items.
+    pub fn count(self, length: usize) -> u32 {
+        (length / self.width()) as u32
+    }
+
+    pub fn shared(self) -> Shared {
+        match self {
+            Item::Scalar => ("item_scalar", include_str!("../../wgsl/shared/item_scalar.wgsl")),
+            Item::Vec4 => ("item_vec4", include_str!("../../wgsl/shared/item_vec4.wgsl")),
+        }
+    }
+}
+
+/// How lanes share the rows of a matrix in kernels that reduce along rows.
+pub(crate) struct RowLanes {
+    pub shared: Shared,
+    /// Rows of a workgroup.
+    pub rows: usize,
+    /// Lanes of a workgroup.
+    pub lanes: u32,
+}
+
+/// A lane a row on drivers that run shaders on the processor, 64 lanes a row on GPUs.
+pub(crate) fn row_lanes(gpu: &Gpu) -> RowLanes {
+    match gpu.kind() {
+        Kind::Software => RowLanes {
+            shared: ("row_alone", include_str!("../../wgsl/shared/row_alone.wgsl")),
+            rows: 8,
+            lanes: 8,
+        },
+        Kind::Hardware => RowLanes {
+            shared: ("row_together", include_str!("../../wgsl/shared/row_together.wgsl")),
+            rows: 1,
+            lanes: 64,
+        },
+    }
+}
+
+/// Items that a lane of an element-wise kernel handles in its loop: long loops where a workgroup is dear.
+pub(crate) fn items_per_lane(gpu: &Gpu) -> u32 {
+    match gpu.kind() {
+        Kind::Software => 64,
+        Kind::Hardware => 4,
+    }
+}

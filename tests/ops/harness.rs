@@ -1,0 +1,119 @@
+//! Devices, random tensors and comparison for the kernel tests.
+
+use ijepa::gpu::{Gpu, Options, Recorder, View};
+use rand::{RngExt, SeedableRng};
+use std::collections::HashMap;
+use std::sync::{Mutex, OnceLock};
+
+/// The device of all tests of this file, with a forced variant or the adapter's own choice (`""`). A test without an
+/// adapter fails with the sentence that says how to get one; `IJEPA_TEST_ADAPTER` chooses another.
+pub fn gpu(variant: &str) -> Gpu {
+    static DEVICES: OnceLock<Mutex<HashMap<String, Gpu>>> = OnceLock::new();
+    let mut devices = DEVICES.get_or_init(Mutex::default).lock().unwrap();
+    let open = || {
+        let adapter = std::env::var("IJEPA_TEST_ADAPTER").unwrap_or("auto".into());
+        let options = Options {
+            adapter: adapter.parse().unwrap(),
+            variant: (!variant.is_empty()).then(|| variant.to_string()),
+            ..Options::default()
+        };
+        pollster::block_on(Gpu::open(&options)).unwrap_or_else(|e| panic!("{e}"))
+    };
+    devices.entry(variant.into()).or_insert_with(open).clone()
+}
+
+/// Every family of kernels. On an adapter that can't run one, the next best is chosen by the code under test.
+pub const VARIANTS: [&str; 3] = ["any", "tile", "broadcast"];
+
+/// A recorder with tensors beside it: uploads and reads by name of what is tested.
+pub struct Bench {
+    pub rec: Recorder,
+    pub label: String,
+}
+
+impl Bench {
+    pub fn new(variant: &str, label: impl Into<String>) -> Bench {
+        let gpu = gpu(variant);
+        let label = format!("{} on {} {variant}", label.into(), gpu.info().name);
+        Bench { rec: Recorder::new(&gpu), label }
+    }
+
+    pub fn put<T: bytemuck::Pod>(&self, rows: usize, cols: usize, values: &[T]) -> View {
+        assert_eq!(values.len(), rows * cols);
+        self.rec.gpu().upload("test", rows, cols, values).unwrap()
+    }
+
+    /// An output that the kernel must overwrite: full of NaN.
+    pub fn poisoned(&self, rows: usize, cols: usize) -> View {
+        self.put(rows, cols, &vec![f32::NAN; rows * cols])
+    }
+
+    pub fn get(&mut self, view: &View) -> Vec<f32> {
+        pollster::block_on(self.rec.read(view)).unwrap_or_else(|e| panic!("{}: {e}", self.label))
+    }
+
+    /// Reads `view` and compares with f64.
+    pub fn check(&mut self, name: &str, view: &View, want: &[f64], tolerance: f64) {
+        let got = self.get(view);
+        if let Err(text) = compare(&format!("{}: {name}", self.label), view.cols, &got, want, tolerance) {
+            panic!("{text}");
+        }
+    }
+}
+
+/// What f32 sums of `length` products may be off, relative to the value or to the tensor's root mean square, whichever
+/// is larger: rounding grows like a random walk, 6e-8 a step; four times that for the worst of many values.
+pub fn sum_of(length: usize) -> f64 {
+    2.5e-7 * (length as f64).sqrt().max(2.0)
+}
+
+/// Element-wise work: a handful of roundings, and driver functions (exp, sqrt) of some 1e-7.
+pub const ELEMENTWISE: f64 = 2e-6;
+
+/// `Err` with the worst place when a value is off by more than `tolerance` x max(|want|, rms(want)), or not finite.
+pub fn compare(label: &str, cols: usize, got: &[f32], want: &[f64], tolerance: f64) -> Result<(), String> {
+    if got.len() != want.len() {
+        return Err(format!("{label}: {} values, f64 has {}", got.len(), want.len()));
+    }
+    let rms = (want.iter().map(|w| w * w).sum::<f64>() / want.len().max(1) as f64).sqrt();
+    let (mut wrong, mut worst, mut place) = (0, 0.0, 0);
+    for (i, (&g, &w)) in got.iter().zip(want).enumerate() {
+        let allowed = tolerance * w.abs().max(rms).max(1e-30);
+        let off = (f64::from(g) - w).abs() / allowed;
+        let off = if off.is_nan() { f64::INFINITY } else { off };
+        wrong += usize::from(off > 1.0);
+        if off > worst {
+            (worst, place) = (off, i);
+        }
+    }
+    if wrong == 0 {
+        return Ok(());
+    }
+    Err(format!(
+        "{label}[{}, {}] is {}, f64 says {} ({worst:.1} times what is allowed, {tolerance:.1e}; {wrong} of {} values)",
+        place / cols,
+        place % cols,
+        got[place],
+        want[place],
+        want.len()
+    ))
+}
+
+/// Normal-ish values in about [-2, 2], the same for a seed everywhere; f32 values, so that both sides start equal.
+pub fn random(seed: u64, length: usize) -> Vec<f32> {
+    let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
+    (0..length).map(|_| (0..4).map(|_| rng.random_range(-1.0f32..1.0)).sum::<f32>() * 0.8).collect()
+}
+
+pub fn f64s(values: &[f32]) -> Vec<f64> {
+    values.iter().map(|&v| f64::from(v)).collect()
+}
+
+#[test]
+fn the_comparison_sees_what_is_wrong() {
+    let want = [1.0, -2.0, 0.5];
+    assert!(compare("x", 3, &[1.0, -2.0, 0.5], &want, 1e-6).is_ok());
+    assert!(compare("x", 3, &[1.0, -2.0, 0.50001], &want, 1e-6).is_err());
+    assert!(compare("x", 3, &[1.0, f32::NAN, 0.5], &want, 1e-6).is_err());
+    assert!(compare("x", 3, &[1.0, -2.0], &want, 1e-6).is_err());
+}

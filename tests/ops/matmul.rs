@@ -1,0 +1,141 @@
+use crate::harness::{Bench, VARIANTS, f64s, random, sum_of};
+use ijepa::cpu::{gelu, matmul};
+use ijepa::ops::matmul::{Batch, Epilogue, Form, Place, batched, product};
+
+fn twin(form: Form, a: &[f32], b: &[f32], m: usize, k: usize, n: usize) -> Vec<f64> {
+    match form {
+        Form::Nn => matmul::nn(&f64s(a), &f64s(b), m, k, n),
+        Form::Nt => matmul::nt(&f64s(a), &f64s(b), m, k, n),
+        Form::Tn => matmul::tn(&f64s(a), &f64s(b), m, k, n),
+    }
+}
+
+fn sizes(form: Form, m: usize, k: usize, n: usize) -> [usize; 4] {
+    match form {
+        Form::Nn => [m, k, k, n],
+        Form::Nt => [m, k, n, k],
+        Form::Tn => [k, m, k, n],
+    }
+}
+
+/// Edges of the 16 x 32 and 64 x 64 tiles, of vec4, of K steps; one with sizes as constants (weight of 100,000).
+const SHAPES: [[usize; 3]; 7] = [[1, 1, 1], [5, 147, 12], [17, 8, 36], [64, 64, 64], [65, 12, 68], [130, 33, 20], [33, 400, 252]];
+
+#[test]
+fn all_forms_agree_with_f64() {
+    for variant in VARIANTS {
+        for form in [Form::Nn, Form::Nt, Form::Tn] {
+            for [m, k, n] in SHAPES {
+                let mut bench = Bench::new(variant, format!("matmul {form:?} {m}x{k}x{n}"));
+                let [ar, ac, br, bc] = sizes(form, m, k, n);
+                let (a, b) = (random(1, ar * ac), random(2, br * bc));
+                let (va, vb, vc) = (bench.put(ar, ac, &a), bench.put(br, bc, &b), bench.poisoned(m, n));
+                product(&mut bench.rec, form, &va, &vb, &vc, Epilogue::Plain).unwrap();
+                bench.check("c", &vc, &twin(form, &a, &b, m, k, n), sum_of(k));
+            }
+        }
+    }
+}
+
+#[test]
+fn epilogues_do_what_they_say() {
+    for variant in VARIANTS {
+        for [m, k, n] in [[19, 20, 36], [7, 5, 6]] {
+            let mut bench = Bench::new(variant, format!("matmul epilogues {m}x{k}x{n}"));
+            let (a, w, bias, x) = (random(1, m * k), random(2, n * k), random(3, n), random(4, m * n));
+            let (va, vw) = (bench.put(m, k, &a), bench.put(n, k, &w));
+            let (vbias, vx) = (bench.put(1, n, &bias), bench.put(m, n, &x));
+            let sums = twin(Form::Nt, &a, &w, m, k, n);
+            let with_bias: Vec<f64> = sums.iter().enumerate().map(|(i, s)| s + f64::from(bias[i % n])).collect();
+            let tolerance = sum_of(k);
+
+            let c = bench.poisoned(m, n);
+            product(&mut bench.rec, Form::Nt, &va, &vw, &c, Epilogue::Bias(&vbias)).unwrap();
+            bench.check("bias", &c, &with_bias, tolerance);
+
+            let (c, pre) = (bench.poisoned(m, n), bench.poisoned(m, n));
+            let epilogue = Epilogue::BiasGelu { bias: &vbias, pre: &pre };
+            product(&mut bench.rec, Form::Nt, &va, &vw, &c, epilogue).unwrap();
+            bench.check("pre", &pre, &with_bias, tolerance);
+            bench.check("gelu", &c, &gelu::forward(&with_bias), tolerance + 2e-6);
+
+            let c = bench.poisoned(m, n);
+            let epilogue = Epilogue::BiasResidual { bias: &vbias, x: &vx };
+            product(&mut bench.rec, Form::Nt, &va, &vw, &c, epilogue).unwrap();
+            let want: Vec<f64> = with_bias.iter().zip(&x).map(|(s, x)| s + f64::from(*x)).collect();
+            bench.check("residual", &c, &want, tolerance);
+
+            let w = random(5, k * n);
+            let vw = bench.put(k, n, &w);
+            let sums = twin(Form::Nn, &a, &w, m, k, n);
+            let c = bench.poisoned(m, n);
+            product(&mut bench.rec, Form::Nn, &va, &vw, &c, Epilogue::GeluBackward { pre: &vx }).unwrap();
+            bench.check("gelu backward", &c, &gelu::backward(&f64s(&x), &sums), tolerance + 2e-6);
+
+            let c = bench.put(m, n, &x);
+            product(&mut bench.rec, Form::Nn, &va, &vw, &c, Epilogue::Accumulate).unwrap();
+            let want: Vec<f64> = sums.iter().zip(&x).map(|(s, x)| s + f64::from(*x)).collect();
+            bench.check("accumulate", &c, &want, tolerance);
+        }
+    }
+}
+
+/// Heads inside packed rows, as attention has them: q, k `[B, N, 3, H, Dh]`; scores `[B, H, N, pitch]`.
+#[test]
+fn batches_with_strides_agree_with_f64() {
+    let (images, heads) = (3, 2);
+    for variant in VARIANTS {
+        for (tokens, dim) in [(5, 8), (18, 4), (7, 6)] {
+            let pitch = tokens_pitch(tokens);
+            let width = 3 * heads * dim;
+            let mut bench = Bench::new(variant, format!("batched matmul, {tokens} tokens, heads of {dim}"));
+            let qkv = random(1, images * tokens * width);
+            let packed = bench.put(images * tokens, width, &qkv);
+            let scores = bench.put(images * heads * tokens, pitch, &vec![0f32; images * heads * tokens * pitch]);
+            let of = |part: usize| Place { offset: part * heads * dim, row: width, outer: tokens * width, inner: dim };
+            let panel = Place { offset: 0, row: pitch, outer: heads * tokens * pitch, inner: tokens * pitch };
+            let (count, inner) = (images * heads, heads);
+            let batch = Batch { count, inner, m: tokens, n: tokens, k: dim, a: of(0), b: of(1), c: panel };
+            batched(&mut bench.rec, Form::Nt, &batch, &packed, &packed, &scores).unwrap();
+            let got = bench.get(&scores);
+
+            // P·V with P's padding zeroed, and Pᵀ·V, from the scores just made.
+            let mut p = got.clone();
+            p.iter_mut().enumerate().filter(|(i, _)| i % pitch >= tokens).for_each(|(_, v)| *v = 0.0);
+            let vp = bench.put(images * heads * tokens, pitch, &p);
+            let out_place = Place { offset: 0, row: heads * dim, outer: tokens * heads * dim, inner: dim };
+            let mut outs = vec![];
+            for form in [Form::Nn, Form::Tn] {
+                let out = bench.poisoned(images * tokens, heads * dim);
+                let batch = Batch { count, inner, m: tokens, n: dim, k: tokens, a: panel, b: of(2), c: out_place };
+                batched(&mut bench.rec, form, &batch, &vp, &packed, &out).unwrap();
+                outs.push(bench.get(&out));
+            }
+            for image in 0..images {
+                for head in 0..heads {
+                    let pick = |part: usize| -> Vec<f32> {
+                        let at = |t: usize, d: usize| (image * tokens + t) * width + (part * heads + head) * dim + d;
+                        (0..tokens * dim).map(|i| qkv[at(i / dim, i % dim)]).collect()
+                    };
+                    let panel: Vec<f32> = (0..tokens * tokens)
+                        .map(|i| got[((image * heads + head) * tokens + i / tokens) * pitch + i % tokens])
+                        .collect();
+                    let label = format!("{} image {image} head {head}", bench.label);
+                    let near = |name: &str, got: &[f32], want: &[f64]| {
+                        crate::harness::compare(&format!("{label} {name}"), tokens, got, want, sum_of(tokens + dim)).unwrap()
+                    };
+                    near("scores", &panel, &twin(Form::Nt, &pick(0), &pick(1), tokens, dim, tokens));
+                    for (form, out) in [Form::Nn, Form::Tn].into_iter().zip(&outs) {
+                        let at = |t: usize, d: usize| (image * tokens + t) * heads * dim + head * dim + d;
+                        let part: Vec<f32> = (0..tokens * dim).map(|i| out[at(i / dim, i % dim)]).collect();
+                        near("times v", &part, &twin(form, &panel, &pick(2), tokens, tokens, dim));
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn tokens_pitch(tokens: usize) -> usize {
+    tokens.next_multiple_of(4)
+}

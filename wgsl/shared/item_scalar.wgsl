@@ -1,0 +1,4 @@
+// Item: what a lane handles at once. Here one value, for lengths that are no multiple of four.
+alias Item = f32;
+const ITEM: u32 = 1u;
+fn item_sum(x: Item) -> f32 { return x; }

@@ -1,0 +1,4 @@
+// Item: what a lane handles at once. Here four neighbours of a row; lengths and strides are counted in Items.
+alias Item = vec4<f32>;
+const ITEM: u32 = 4u;
+fn item_sum(x: Item) -> f32 { return (x.x + x.y) + (x.z + x.w); }
