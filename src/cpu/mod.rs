@@ -13,5 +13,6 @@ pub mod layer_norm;
 pub mod matmul;
 pub mod patchify;
 pub mod predictor_tokens;
+pub mod reduce;
 pub mod smooth_l1;
 pub mod variance_covariance;

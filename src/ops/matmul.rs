@@ -144,7 +144,11 @@ pub fn choose(gpu: &Gpu, form: Form, batch: &Batch) -> Variant {
         (_, Kind::Software) => Variant::Broadcast,
     };
     if wanted == Variant::Broadcast && !(gpu.subgroup_width() == Some(8) && suits_broadcast(form, batch)) {
-        return if gpu.kind() == Kind::Hardware { Variant::Tile } else { Variant::Any };
+        return if gpu.kind() == Kind::Hardware {
+            Variant::Tile
+        } else {
+            Variant::Any
+        };
     }
     wanted
 }
@@ -177,9 +181,15 @@ fn record(
 ) -> Result<()> {
     let &Batch { count, m, n, k, .. } = batch;
     if count == 0 || m == 0 || n == 0 || k == 0 {
-        return Err(Error::run(format!("matmul: {count} products of [{m}, {k}] and [{k}, {n}]")));
+        return Err(Error::run(format!(
+            "matmul: {count} products of [{m}, {k}] and [{k}, {n}]"
+        )));
     }
-    let item = if variant == Variant::Broadcast { Item::Vec4 } else { Item::Scalar };
+    let item = if variant == Variant::Broadcast {
+        Item::Vec4
+    } else {
+        Item::Scalar
+    };
     let place = |p: &Place| [p.offset, p.row, p.outer, p.inner].map(|v| item.count(v));
     let mut params = Params {
         m: m as u32,
@@ -207,7 +217,13 @@ fn record(
     let mut constants = vec![("FORM", form as u32), ("EPILOGUE", kind)];
     // K of form TN and M of the others count tokens, which change from batch to batch; a weight's sizes stay.
     let weight = if form == Form::Tn { m * n } else { n * k };
-    let fixed = |size: usize| if packed && weight >= WORTH_CONSTANTS { size as u32 } else { 0 };
+    let fixed = |size: usize| {
+        if packed && weight >= WORTH_CONSTANTS {
+            size as u32
+        } else {
+            0
+        }
+    };
     let (kernel, tile) = match (variant, form) {
         (Variant::Any, _) => {
             constants.push(("LANES", rec.gpu().lanes()));
@@ -238,7 +254,11 @@ fn record(
     for first in (0..count).step_by(part.max(1)) {
         let now = part.min(count - first);
         let steps = first / batch.inner.max(1);
-        for (place, all) in [(&mut params.a, &batch.a), (&mut params.b, &batch.b), (&mut params.c, &batch.c)] {
+        for (place, all) in [
+            (&mut params.a, &batch.a),
+            (&mut params.b, &batch.b),
+            (&mut params.c, &batch.c),
+        ] {
             place[0] = item.count(all.offset + steps * all.outer);
         }
         let mut grid = match tile {

@@ -1,6 +1,6 @@
 //! What every kernel's host code needs: shapes checked by name, Items, and how lanes share rows.
 
-use crate::gpu::{Gpu, Kind, View};
+use crate::gpu::{Gpu, Grid, Kind, View};
 use crate::{Error, Result};
 
 /// Shared WGSL by name and text.
@@ -79,10 +79,33 @@ pub(crate) fn row_lanes(gpu: &Gpu) -> RowLanes {
     }
 }
 
-/// Items that a lane of an element-wise kernel handles in its loop: long loops where a workgroup is dear.
-pub(crate) fn items_per_lane(gpu: &Gpu) -> u32 {
-    match gpu.kind() {
+/// How the lanes of an element-wise kernel share `count` Items.
+pub(crate) struct Each {
+    pub grid: Grid,
+    pub count: u32,
+    /// Lanes of a workgroup.
+    pub lanes: u32,
+    /// Items that a lane handles in its loop: many where a workgroup is dear.
+    pub per_lane: u32,
+}
+
+pub(crate) fn each(gpu: &Gpu, count: u32) -> Each {
+    let lanes = gpu.lanes();
+    let per_lane = match gpu.kind() {
         Kind::Software => 64,
         Kind::Hardware => 4,
+    };
+    Each {
+        grid: Grid::linear(count.div_ceil(lanes * per_lane) as usize),
+        count,
+        lanes,
+        per_lane,
+    }
+}
+
+impl Each {
+    /// Values that kernels with a partial sum for each lane write.
+    pub fn partials(&self) -> usize {
+        (self.grid.0[0] * self.grid.0[1] * self.lanes) as usize
     }
 }

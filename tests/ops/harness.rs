@@ -35,7 +35,10 @@ impl Bench {
     pub fn new(variant: &str, label: impl Into<String>) -> Bench {
         let gpu = gpu(variant);
         let label = format!("{} on {} {variant}", label.into(), gpu.info().name);
-        Bench { rec: Recorder::new(&gpu), label }
+        Bench {
+            rec: Recorder::new(&gpu),
+            label,
+        }
     }
 
     pub fn put<T: bytemuck::Pod>(&self, rows: usize, cols: usize, values: &[T]) -> View {
@@ -102,7 +105,9 @@ pub fn compare(label: &str, cols: usize, got: &[f32], want: &[f64], tolerance: f
 /// Normal-ish values in about [-2, 2], the same for a seed everywhere; f32 values, so that both sides start equal.
 pub fn random(seed: u64, length: usize) -> Vec<f32> {
     let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
-    (0..length).map(|_| (0..4).map(|_| rng.random_range(-1.0f32..1.0)).sum::<f32>() * 0.8).collect()
+    (0..length)
+        .map(|_| (0..4).map(|_| rng.random_range(-1.0f32..1.0)).sum::<f32>() * 0.8)
+        .collect()
 }
 
 pub fn f64s(values: &[f32]) -> Vec<f64> {

@@ -19,7 +19,15 @@ fn sizes(form: Form, m: usize, k: usize, n: usize) -> [usize; 4] {
 }
 
 /// Edges of the 16 x 32 and 64 x 64 tiles, of vec4, of K steps; one with sizes as constants (weight of 100,000).
-const SHAPES: [[usize; 3]; 7] = [[1, 1, 1], [5, 147, 12], [17, 8, 36], [64, 64, 64], [65, 12, 68], [130, 33, 20], [33, 400, 252]];
+const SHAPES: [[usize; 3]; 7] = [
+    [1, 1, 1],
+    [5, 147, 12],
+    [17, 8, 36],
+    [64, 64, 64],
+    [65, 12, 68],
+    [130, 33, 20],
+    [33, 400, 252],
+];
 
 #[test]
 fn all_forms_agree_with_f64() {
@@ -46,7 +54,11 @@ fn epilogues_do_what_they_say() {
             let (va, vw) = (bench.put(m, k, &a), bench.put(n, k, &w));
             let (vbias, vx) = (bench.put(1, n, &bias), bench.put(m, n, &x));
             let sums = twin(Form::Nt, &a, &w, m, k, n);
-            let with_bias: Vec<f64> = sums.iter().enumerate().map(|(i, s)| s + f64::from(bias[i % n])).collect();
+            let with_bias: Vec<f64> = sums
+                .iter()
+                .enumerate()
+                .map(|(i, s)| s + f64::from(bias[i % n]))
+                .collect();
             let tolerance = sum_of(k);
 
             let c = bench.poisoned(m, n);
@@ -54,7 +66,10 @@ fn epilogues_do_what_they_say() {
             bench.check("bias", &c, &with_bias, tolerance);
 
             let (c, pre) = (bench.poisoned(m, n), bench.poisoned(m, n));
-            let epilogue = Epilogue::BiasGelu { bias: &vbias, pre: &pre };
+            let epilogue = Epilogue::BiasGelu {
+                bias: &vbias,
+                pre: &pre,
+            };
             product(&mut bench.rec, Form::Nt, &va, &vw, &c, epilogue).unwrap();
             bench.check("pre", &pre, &with_bias, tolerance);
             bench.check("gelu", &c, &gelu::forward(&with_bias), tolerance + 2e-6);
@@ -69,7 +84,15 @@ fn epilogues_do_what_they_say() {
             let vw = bench.put(k, n, &w);
             let sums = twin(Form::Nn, &a, &w, m, k, n);
             let c = bench.poisoned(m, n);
-            product(&mut bench.rec, Form::Nn, &va, &vw, &c, Epilogue::GeluBackward { pre: &vx }).unwrap();
+            product(
+                &mut bench.rec,
+                Form::Nn,
+                &va,
+                &vw,
+                &c,
+                Epilogue::GeluBackward { pre: &vx },
+            )
+            .unwrap();
             bench.check("gelu backward", &c, &gelu::backward(&f64s(&x), &sums), tolerance + 2e-6);
 
             let c = bench.put(m, n, &x);
@@ -91,23 +114,63 @@ fn batches_with_strides_agree_with_f64() {
             let mut bench = Bench::new(variant, format!("batched matmul, {tokens} tokens, heads of {dim}"));
             let qkv = random(1, images * tokens * width);
             let packed = bench.put(images * tokens, width, &qkv);
-            let scores = bench.put(images * heads * tokens, pitch, &vec![0f32; images * heads * tokens * pitch]);
-            let of = |part: usize| Place { offset: part * heads * dim, row: width, outer: tokens * width, inner: dim };
-            let panel = Place { offset: 0, row: pitch, outer: heads * tokens * pitch, inner: tokens * pitch };
+            let scores = bench.put(
+                images * heads * tokens,
+                pitch,
+                &vec![0f32; images * heads * tokens * pitch],
+            );
+            let of = |part: usize| Place {
+                offset: part * heads * dim,
+                row: width,
+                outer: tokens * width,
+                inner: dim,
+            };
+            let panel = Place {
+                offset: 0,
+                row: pitch,
+                outer: heads * tokens * pitch,
+                inner: tokens * pitch,
+            };
             let (count, inner) = (images * heads, heads);
-            let batch = Batch { count, inner, m: tokens, n: tokens, k: dim, a: of(0), b: of(1), c: panel };
+            let batch = Batch {
+                count,
+                inner,
+                m: tokens,
+                n: tokens,
+                k: dim,
+                a: of(0),
+                b: of(1),
+                c: panel,
+            };
             batched(&mut bench.rec, Form::Nt, &batch, &packed, &packed, &scores).unwrap();
             let got = bench.get(&scores);
 
             // P·V with P's padding zeroed, and Pᵀ·V, from the scores just made.
             let mut p = got.clone();
-            p.iter_mut().enumerate().filter(|(i, _)| i % pitch >= tokens).for_each(|(_, v)| *v = 0.0);
+            p.iter_mut()
+                .enumerate()
+                .filter(|(i, _)| i % pitch >= tokens)
+                .for_each(|(_, v)| *v = 0.0);
             let vp = bench.put(images * heads * tokens, pitch, &p);
-            let out_place = Place { offset: 0, row: heads * dim, outer: tokens * heads * dim, inner: dim };
+            let out_place = Place {
+                offset: 0,
+                row: heads * dim,
+                outer: tokens * heads * dim,
+                inner: dim,
+            };
             let mut outs = vec![];
             for form in [Form::Nn, Form::Tn] {
                 let out = bench.poisoned(images * tokens, heads * dim);
-                let batch = Batch { count, inner, m: tokens, n: dim, k: tokens, a: panel, b: of(2), c: out_place };
+                let batch = Batch {
+                    count,
+                    inner,
+                    m: tokens,
+                    n: dim,
+                    k: tokens,
+                    a: panel,
+                    b: of(2),
+                    c: out_place,
+                };
                 batched(&mut bench.rec, form, &batch, &vp, &packed, &out).unwrap();
                 outs.push(bench.get(&out));
             }
@@ -122,9 +185,14 @@ fn batches_with_strides_agree_with_f64() {
                         .collect();
                     let label = format!("{} image {image} head {head}", bench.label);
                     let near = |name: &str, got: &[f32], want: &[f64]| {
-                        crate::harness::compare(&format!("{label} {name}"), tokens, got, want, sum_of(tokens + dim)).unwrap()
+                        crate::harness::compare(&format!("{label} {name}"), tokens, got, want, sum_of(tokens + dim))
+                            .unwrap()
                     };
-                    near("scores", &panel, &twin(Form::Nt, &pick(0), &pick(1), tokens, dim, tokens));
+                    near(
+                        "scores",
+                        &panel,
+                        &twin(Form::Nt, &pick(0), &pick(1), tokens, dim, tokens),
+                    );
                     for (form, out) in [Form::Nn, Form::Tn].into_iter().zip(&outs) {
                         let at = |t: usize, d: usize| (image * tokens + t) * heads * dim + head * dim + d;
                         let part: Vec<f32> = (0..tokens * dim).map(|i| out[at(i / dim, i % dim)]).collect();

@@ -1,0 +1,278 @@
+//! attention: softmax(scale * Q K^T) V for every head, and its gradient. Two batched products around a softmax, for as
+//! many heads at a time as the scratch panels hold: no `[B, H, N, N]` is ever kept. The variants are matmul's.
+
+use super::matmul::{Batch, Form, Place, batched};
+use super::shape::{Item, expect, row_lanes};
+use crate::gpu::{Access, Build, Cost, Gpu, Grid, Kernel, Kind, Recorder, View};
+use crate::{Error, Result};
+
+static SOFTMAX: Kernel = Kernel {
+    name: "attention",
+    source: include_str!("../../wgsl/attention.wgsl"),
+    bindings: &[Access::Write, Access::Write],
+};
+static BACKWARD: Kernel = Kernel {
+    name: "attention_backward",
+    source: include_str!("../../wgsl/attention_backward.wgsl"),
+    bindings: &[Access::Read, Access::Write, Access::Write],
+};
+
+#[repr(C)]
+#[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+struct Params {
+    rows: u32,
+    items: u32,
+    pitch: u32,
+    first: u32,
+    scale: f32,
+}
+
+/// B sequences of N tokens with H heads of Dh channels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Heads {
+    pub batch: usize,
+    pub tokens: usize,
+    pub heads: usize,
+    pub dim: usize,
+}
+
+impl Heads {
+    fn width(&self) -> usize {
+        self.heads * self.dim
+    }
+
+    /// Values between two rows of a panel: a multiple of four, so that four can be read at once.
+    fn pitch(&self) -> usize {
+        self.tokens.next_multiple_of(4)
+    }
+
+    /// Q (0), K (1) or V (2) in qkv `[B*N, 3, H, Dh]`.
+    fn qkv(&self, part: usize) -> Place {
+        Place {
+            offset: part * self.width(),
+            row: 3 * self.width(),
+            outer: self.tokens * 3 * self.width(),
+            inner: self.dim,
+        }
+    }
+
+    /// The heads' parts of `[B*N, H, Dh]`.
+    fn out(&self) -> Place {
+        Place {
+            offset: 0,
+            row: self.width(),
+            outer: self.tokens * self.width(),
+            inner: self.dim,
+        }
+    }
+
+    /// Cost of `forward`; `backward` is 2.5 times that.
+    pub fn cost(&self) -> Cost {
+        let products = 4 * self.batch * self.heads * self.tokens * self.tokens * self.dim;
+        Cost::new(products, 4 * self.batch * self.tokens * self.width())
+    }
+}
+
+/// Values of one scratch panel: some 1 MiB on a driver that runs shaders on the processor (it stays in the cache),
+/// 64 MiB on a GPU, and never less than one head.
+pub fn panel(gpu: &Gpu, shape: &Heads) -> usize {
+    let wanted: usize = match gpu.kind() {
+        Kind::Software => 1 << 18,
+        Kind::Hardware => 1 << 24,
+    };
+    let head = shape.tokens * shape.pitch();
+    let all = shape.batch * shape.heads;
+    head * (wanted / head).clamp(1, all.max(1))
+}
+
+/// Runs of heads that fit a panel: (first image, images, first head, heads). A run is whole images, or part of one.
+fn groups(shape: &Heads, panel: &View) -> Result<Vec<[usize; 4]>> {
+    let fit = (panel.bytes() / 4) as usize / (shape.tokens * shape.pitch()).max(1);
+    if fit == 0 {
+        return Err(Error::run(format!(
+            "attention: the scratch panel of {} bytes can't hold the {} x {} scores of one head",
+            panel.bytes(),
+            shape.tokens,
+            shape.tokens
+        )));
+    }
+    let mut groups = vec![];
+    if fit >= shape.heads {
+        let images = fit / shape.heads;
+        for first in (0..shape.batch).step_by(images) {
+            groups.push([first, images.min(shape.batch - first), 0, shape.heads]);
+        }
+    } else {
+        for image in 0..shape.batch {
+            for first in (0..shape.heads).step_by(fit) {
+                groups.push([image, 1, first, fit.min(shape.heads - first)]);
+            }
+        }
+    }
+    Ok(groups)
+}
+
+/// The products of one run of heads.
+struct Group {
+    count: usize,
+    heads: usize,
+    image: usize,
+    head: usize,
+    shape: Heads,
+}
+
+impl Group {
+    fn place(&self, place: Place) -> Place {
+        Place {
+            offset: place.offset + self.image * place.outer + self.head * place.inner,
+            ..place
+        }
+    }
+
+    fn panel(&self) -> Place {
+        let (tokens, pitch) = (self.shape.tokens, self.shape.pitch());
+        Place {
+            offset: 0,
+            row: pitch,
+            outer: self.heads * tokens * pitch,
+            inner: tokens * pitch,
+        }
+    }
+
+    fn batch(&self, [m, n, k]: [usize; 3], [a, b, c]: [Place; 3]) -> Batch {
+        Batch {
+            count: self.count,
+            inner: self.heads,
+            m,
+            n,
+            k,
+            a,
+            b,
+            c,
+        }
+    }
+
+    fn params(&self, item: Item) -> Params {
+        Params {
+            rows: (self.count * self.shape.tokens) as u32,
+            items: item.count(self.shape.tokens),
+            pitch: item.count(self.shape.pitch()),
+            // Statistics lie as [B, H, N].
+            first: ((self.image * self.shape.heads + self.head) * self.shape.tokens) as u32,
+            scale: (1.0 / (self.shape.dim as f64).sqrt()) as f32,
+        }
+    }
+
+    fn softmax(&self, rec: &mut Recorder, kernel: &Kernel, views: &[&View]) -> Result<()> {
+        let (item, rows) = (Item::of(&[self.shape.tokens]), row_lanes(rec.gpu()));
+        let build = Build {
+            shared: &[item.shared(), rows.shared],
+            constants: &[("LANES", rows.lanes)],
+        };
+        let count = self.count * self.shape.tokens;
+        let grid = Grid::linear(count.div_ceil(rows.rows));
+        let cost = Cost::new(8 * count * self.shape.tokens, 2 * count * self.shape.tokens);
+        rec.dispatch(kernel, &build, &self.params(item), views, grid, cost)
+    }
+}
+
+fn check(shape: &Heads, qkv: &View, out: &View, stats: &View) -> Result<()> {
+    let rows = shape.batch * shape.tokens;
+    expect("attention", "qkv", qkv, rows, 3 * shape.width())?;
+    expect("attention", "out", out, rows, shape.width())?;
+    expect("attention", "stats", stats, rows * shape.heads, 2)
+}
+
+/// out `[B*N, H*Dh]` =; keeps stats `[B*H*N, 2]` (max and 1/sum of each query's softmax). qkv `[B*N, 3*H*Dh]`;
+/// `panel` is scratch of [`panel`] values.
+pub fn forward(rec: &mut Recorder, shape: Heads, qkv: &View, out: &View, stats: &View, panel: &View) -> Result<()> {
+    check(&shape, qkv, out, stats)?;
+    let Heads { tokens, dim, .. } = shape;
+    for [image, images, head, heads] in groups(&shape, panel)? {
+        let group = Group {
+            count: images * heads,
+            heads,
+            image,
+            head,
+            shape,
+        };
+        let [q, k, v] = [0, 1, 2].map(|part| group.place(shape.qkv(part)));
+        let scores = group.batch([tokens, tokens, dim], [q, k, group.panel()]);
+        batched(rec, Form::Nt, &scores, qkv, qkv, panel)?;
+        group.softmax(rec, &SOFTMAX, &[panel, stats])?;
+        let values = group.batch([tokens, dim, tokens], [group.panel(), v, group.place(shape.out())]);
+        batched(rec, Form::Nn, &values, panel, qkv, out)?;
+    }
+    Ok(())
+}
+
+/// dqkv `[B*N, 3*H*Dh]` = from dout `[B*N, H*Dh]`, qkv and stats as `forward` had and kept them. `panels` are two
+/// scratch views of [`panel`] values each.
+pub fn backward(
+    rec: &mut Recorder,
+    shape: Heads,
+    dout: &View,
+    qkv: &View,
+    stats: &View,
+    dqkv: &View,
+    panels: [&View; 2],
+) -> Result<()> {
+    check(&shape, qkv, dout, stats)?;
+    check(&shape, dqkv, dout, stats)?;
+    let Heads { tokens, dim, .. } = shape;
+    let [panel, dpanel] = panels;
+    for [image, images, head, heads] in groups(&shape, panel)? {
+        let group = Group {
+            count: images * heads,
+            heads,
+            image,
+            head,
+            shape,
+        };
+        let [q, k, v] = [0, 1, 2].map(|part| group.place(shape.qkv(part)));
+        let (p, o) = (group.panel(), group.place(shape.out()));
+        batched(
+            rec,
+            Form::Nt,
+            &group.batch([tokens, tokens, dim], [q, k, p]),
+            qkv,
+            qkv,
+            panel,
+        )?;
+        batched(
+            rec,
+            Form::Nt,
+            &group.batch([tokens, tokens, dim], [o, v, p]),
+            dout,
+            qkv,
+            dpanel,
+        )?;
+        group.softmax(rec, &BACKWARD, &[stats, panel, dpanel])?;
+        // dV = P^T dO, dQ = dS K, dK = dS^T Q
+        batched(
+            rec,
+            Form::Tn,
+            &group.batch([tokens, dim, tokens], [p, o, v]),
+            panel,
+            dout,
+            dqkv,
+        )?;
+        batched(
+            rec,
+            Form::Nn,
+            &group.batch([tokens, dim, tokens], [p, k, q]),
+            dpanel,
+            qkv,
+            dqkv,
+        )?;
+        batched(
+            rec,
+            Form::Tn,
+            &group.batch([tokens, dim, tokens], [p, q, k]),
+            dpanel,
+            qkv,
+            dqkv,
+        )?;
+    }
+    Ok(())
+}

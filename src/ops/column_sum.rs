@@ -1,0 +1,67 @@
+//! column_sum: sums over rows: gradients of biases and of the mask token, shares of layer norm's weights.
+
+use super::shape::{Item, expect};
+use crate::Result;
+use crate::gpu::{Access, Build, Cost, Gpu, Grid, Kernel, Kind, Recorder, View};
+
+static COLUMN_SUM: Kernel = Kernel {
+    name: "column_sum",
+    source: include_str!("../../wgsl/column_sum.wgsl"),
+    bindings: &[Access::Read, Access::Write],
+};
+
+#[repr(C)]
+#[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+struct Params {
+    rows: u32,
+    items: u32,
+    rows_per_chunk: u32,
+    stride: u32,
+    offset: u32,
+}
+
+/// Rows that one lane adds up in the first stage.
+pub(crate) fn rows_per_chunk(gpu: &Gpu) -> usize {
+    match gpu.kind() {
+        Kind::Software => 128,
+        Kind::Hardware => 64,
+    }
+}
+
+/// y `[1, C]` = sum over the rows of x `[rows, C]`. `scratch` holds at least [`scratch`] values.
+pub fn column_sum(rec: &mut Recorder, x: &View, y: &View, scratch: &View) -> Result<()> {
+    expect("column_sum", "y", y, 1, x.cols)?;
+    let per_chunk = rows_per_chunk(rec.gpu());
+    let chunks = x.rows.div_ceil(per_chunk);
+    if chunks == 1 {
+        return stage(rec, x, 0, y, per_chunk);
+    }
+    let partial = scratch.shaped(chunks, x.cols)?;
+    stage(rec, x, 0, &partial, per_chunk)?;
+    stage(rec, &partial, 0, y, chunks)
+}
+
+/// Values of scratch memory that `column_sum` needs for `[rows, cols]`.
+pub fn scratch(gpu: &Gpu, rows: usize, cols: usize) -> usize {
+    rows.div_ceil(rows_per_chunk(gpu)) * cols
+}
+
+/// y `[chunks, C]`: sums of `rows_per_chunk` rows of the columns `offset .. offset + C` of x.
+pub(crate) fn stage(rec: &mut Recorder, x: &View, offset: usize, y: &View, rows_per_chunk: usize) -> Result<()> {
+    let item = Item::of(&[x.cols, y.cols, offset]);
+    let lanes = rec.gpu().lanes();
+    let params = Params {
+        rows: x.rows as u32,
+        items: item.count(y.cols),
+        rows_per_chunk: rows_per_chunk as u32,
+        stride: item.count(x.cols),
+        offset: item.count(offset),
+    };
+    let build = Build {
+        shared: &[item.shared()],
+        constants: &[("LANES", lanes)],
+    };
+    let grid = Grid([params.items.div_ceil(lanes), x.rows.div_ceil(rows_per_chunk) as u32, 1]);
+    let cost = Cost::new(x.rows * y.cols, x.rows * y.cols + y.len());
+    rec.dispatch(&COLUMN_SUM, &build, &params, &[x, y], grid, cost)
+}

@@ -1,0 +1,101 @@
+//! gradient_norm: the norm of all gradients, whether a step may change weights, and by how much gradients are clipped.
+
+use super::reduce::reduce;
+use super::shape::{Item, each};
+use crate::Result;
+use crate::gpu::{Access, Build, Cost, Gpu, Grid, Kernel, Recorder, View};
+
+static SQUARES: Kernel = Kernel {
+    name: "gradient_norm",
+    source: include_str!("../../wgsl/gradient_norm.wgsl"),
+    bindings: &[Access::Read, Access::Write],
+};
+static CHECK: Kernel = Kernel {
+    name: "gradient_norm_check",
+    source: include_str!("../../wgsl/gradient_norm_check.wgsl"),
+    bindings: &[Access::Read, Access::Write],
+};
+
+#[repr(C)]
+#[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+struct Params {
+    count: u32,
+    per_lane: u32,
+    first: u32,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+struct CheckParams {
+    loss_slot: u32,
+    norm_slot: u32,
+    clip: f32,
+}
+
+/// results[slot] = the sum of squares over all `gradients`. `partial` is scratch of [`scratch`] values for them.
+pub fn sum_of_squares(
+    rec: &mut Recorder,
+    gradients: &[&View],
+    partial: &View,
+    results: &View,
+    slot: usize,
+) -> Result<()> {
+    let mut first = 0;
+    for g in gradients {
+        let item = Item::of(&[g.len()]);
+        let each = each(rec.gpu(), item.count(g.len()));
+        let params = Params {
+            count: each.count,
+            per_lane: each.per_lane,
+            first,
+        };
+        let build = Build {
+            shared: &[item.shared()],
+            constants: &[("LANES", each.lanes)],
+        };
+        partial.shaped(1, first as usize + each.partials())?;
+        rec.dispatch(
+            &SQUARES,
+            &build,
+            &params,
+            &[g, partial],
+            each.grid,
+            Cost::new(2 * g.len(), g.len()),
+        )?;
+        first += each.partials() as u32;
+    }
+    reduce(rec, partial, first as usize, 1.0, results, slot)
+}
+
+/// Values of scratch memory that gradients of these lengths need together.
+pub fn scratch(gpu: &Gpu, lengths: impl IntoIterator<Item = usize>) -> usize {
+    lengths
+        .into_iter()
+        .map(|length| each(gpu, Item::of(&[length]).count(length)).partials())
+        .sum()
+}
+
+/// control `[1, 4]`: [0] becomes 1 (and stays so) where the loss, the regularizer after it or the sum of squares in
+/// results is not finite; [1] = the factor that brings the norm down to `clip`, or 1 where `clip` is `None`.
+pub fn check(
+    rec: &mut Recorder,
+    results: &View,
+    loss_slot: usize,
+    norm_slot: usize,
+    clip: Option<f64>,
+    control: &View,
+) -> Result<()> {
+    let params = CheckParams {
+        loss_slot: loss_slot as u32,
+        norm_slot: norm_slot as u32,
+        clip: clip.unwrap_or(0.0) as f32,
+    };
+    rec.dispatch(
+        &CHECK,
+        &Build::default(),
+        &params,
+        &[results, control],
+        Grid([1, 1, 1]),
+        Cost::new(4, 8),
+    )
+}

@@ -1,0 +1,60 @@
+//! patchify: pixels to rows, one row a patch: what the convolution of the patch embedding multiplies.
+
+use super::shape::{each, expect};
+use crate::gpu::{Access, Build, Cost, Kernel, Recorder, View};
+use crate::{Error, Result};
+
+static PATCHIFY: Kernel = Kernel {
+    name: "patchify",
+    source: include_str!("../../wgsl/patchify.wgsl"),
+    bindings: &[Access::Read, Access::Read, Access::Write],
+};
+
+#[repr(C)]
+#[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+struct Params {
+    count: u32,
+    per_lane: u32,
+    crop: u32,
+    patch: u32,
+}
+
+/// How the pixels come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pixels {
+    /// u8 `[B, crop, crop, 3]`; normalised on the way with ImageNet's mean and deviation.
+    Bytes,
+    /// f32 `[B, 3, crop, crop]`, normalised already.
+    Floats,
+}
+
+/// y `[rows, 3*patch*patch]` = the listed patches; `list` `[rows, 1]` u32 holds image * patches + patch.
+pub fn patchify(
+    rec: &mut Recorder,
+    pixels: Pixels,
+    images: &View,
+    list: &View,
+    crop: usize,
+    patch: usize,
+    y: &View,
+) -> Result<()> {
+    expect("patchify", "y", y, list.rows, 3 * patch * patch)?;
+    if patch == 0 || !crop.is_multiple_of(patch) {
+        return Err(Error::run(format!(
+            "patchify: {crop} pixels are no multiple of patch {patch}"
+        )));
+    }
+    let each = each(rec.gpu(), y.len() as u32);
+    let params = Params {
+        count: each.count,
+        per_lane: each.per_lane,
+        crop: crop as u32,
+        patch: patch as u32,
+    };
+    let build = Build {
+        shared: &[],
+        constants: &[("LANES", each.lanes), ("BYTES", (pixels == Pixels::Bytes).into())],
+    };
+    let cost = Cost::new(2 * y.len(), 2 * y.len());
+    rec.dispatch(&PATCHIFY, &build, &params, &[images, list, y], each.grid, cost)
+}

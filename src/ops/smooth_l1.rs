@@ -1,0 +1,64 @@
+//! smooth_l1: the loss between predictions and targets, and its gradient, in one pass.
+
+use super::reduce::reduce;
+use super::shape::{Item, each, expect};
+use crate::Result;
+use crate::gpu::{Access, Build, Cost, Gpu, Kernel, Recorder, View};
+
+static SMOOTH_L1: Kernel = Kernel {
+    name: "smooth_l1",
+    source: include_str!("../../wgsl/smooth_l1.wgsl"),
+    bindings: &[Access::Read, Access::Read, Access::Write, Access::Write],
+};
+
+#[repr(C)]
+#[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+struct Params {
+    count: u32,
+    per_lane: u32,
+    inverse: f32,
+}
+
+/// results[slot] = mean smooth-L1 (beta 1) of prediction - target; gradient `[rows, C]` = its gradient with respect
+/// to the prediction. `partial` is scratch of [`scratch`] values.
+pub fn smooth_l1(
+    rec: &mut Recorder,
+    prediction: &View,
+    target: &View,
+    gradient: &View,
+    partial: &View,
+    results: &View,
+    slot: usize,
+) -> Result<()> {
+    expect("smooth_l1", "target", target, prediction.rows, prediction.cols)?;
+    expect("smooth_l1", "gradient", gradient, prediction.rows, prediction.cols)?;
+    let item = Item::of(&[prediction.cols]);
+    let each = each(rec.gpu(), item.count(prediction.len()));
+    let inverse = 1.0 / prediction.len() as f64;
+    let params = Params {
+        count: each.count,
+        per_lane: each.per_lane,
+        inverse: inverse as f32,
+    };
+    let build = Build {
+        shared: &[item.shared()],
+        constants: &[("LANES", each.lanes)],
+    };
+    let count = each.partials();
+    let partial = partial.shaped(1, count)?;
+    let cost = Cost::new(8 * prediction.len(), 3 * prediction.len());
+    rec.dispatch(
+        &SMOOTH_L1,
+        &build,
+        &params,
+        &[prediction, target, gradient, &partial],
+        each.grid,
+        cost,
+    )?;
+    reduce(rec, &partial, count, inverse, results, slot)
+}
+
+/// Values of scratch memory that `[rows, cols]` needs.
+pub fn scratch(gpu: &Gpu, rows: usize, cols: usize) -> usize {
+    each(gpu, Item::of(&[cols]).count(rows * cols)).partials()
+}

@@ -1,0 +1,132 @@
+//! variance_covariance: the recipe's weak regularizer on the context encoder's output (VICReg, Bardes et al. 2022).
+
+use super::column_sum::column_sum;
+use super::matmul::{Epilogue, Form, product};
+use super::reduce::reduce;
+use super::shape::{Item, each, expect};
+use crate::Result;
+use crate::gpu::{Access, Build, Cost, Gpu, Kernel, Recorder, View};
+
+static CENTER: Kernel = Kernel {
+    name: "variance_covariance_center",
+    source: include_str!("../../wgsl/variance_covariance_center.wgsl"),
+    bindings: &[Access::Read, Access::Read, Access::Write],
+};
+static TERMS: Kernel = Kernel {
+    name: "variance_covariance",
+    source: include_str!("../../wgsl/variance_covariance.wgsl"),
+    bindings: &[Access::Read, Access::Write, Access::Write],
+};
+
+#[repr(C)]
+#[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+struct CenterParams {
+    count: u32,
+    per_lane: u32,
+    items: u32,
+    inverse: f32,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+struct TermParams {
+    count: u32,
+    per_lane: u32,
+    width: u32,
+    inverse: f32,
+    variance_weight: f32,
+    covariance_weight: f32,
+}
+
+/// Scratch memory: all of it is written before it is read.
+pub struct Scratch<'a> {
+    /// `[n, D]`
+    pub centred: &'a View,
+    /// `[1, D]`
+    pub sums: &'a View,
+    /// `[D, D]`
+    pub products: &'a View,
+    /// `[D, D]`
+    pub g: &'a View,
+    /// [`scratch`] values
+    pub partial: &'a View,
+}
+
+/// results[slot] = a * mean_d max(0, 1 - sqrt(C_dd + 1e-4)) + b / D * sum_{i!=j} C_ij^2, with C the covariance of
+/// z `[n, D]` (divisor n - 1); dz `[n, D]` += its gradient. `weights` = (a, b).
+pub fn variance_covariance(
+    rec: &mut Recorder,
+    z: &View,
+    weights: (f64, f64),
+    dz: &View,
+    scratch: Scratch,
+    results: &View,
+    slot: usize,
+) -> Result<()> {
+    let (n, width) = (z.rows, z.cols);
+    expect("variance_covariance", "dz", dz, n, width)?;
+    expect("variance_covariance", "products", scratch.products, width, width)?;
+    column_sum(rec, z, scratch.sums, scratch.partial)?;
+    let item = Item::of(&[width]);
+    let lanes = each(rec.gpu(), item.count(z.len()));
+    let params = CenterParams {
+        count: lanes.count,
+        per_lane: lanes.per_lane,
+        items: item.count(width),
+        inverse: (1.0 / n as f64) as f32,
+    };
+    let build = Build {
+        shared: &[item.shared()],
+        constants: &[("LANES", lanes.lanes)],
+    };
+    let views = [z, scratch.sums, scratch.centred];
+    rec.dispatch(
+        &CENTER,
+        &build,
+        &params,
+        &views,
+        lanes.grid,
+        Cost::new(z.len(), 2 * z.len()),
+    )?;
+    product(
+        rec,
+        Form::Tn,
+        scratch.centred,
+        scratch.centred,
+        scratch.products,
+        Epilogue::Plain,
+    )?;
+
+    let lanes = each(rec.gpu(), (width * width) as u32);
+    let count = lanes.partials();
+    let partial = scratch.partial.shaped(1, count)?;
+    let params = TermParams {
+        count: lanes.count,
+        per_lane: lanes.per_lane,
+        width: width as u32,
+        // One token has no variance; the reference divides by n - 1, too, and gets NaN.
+        inverse: (1.0 / (n as f64 - 1.0)) as f32,
+        variance_weight: (weights.0 / width as f64) as f32,
+        covariance_weight: (weights.1 / width as f64) as f32,
+    };
+    let build = Build {
+        shared: &[],
+        constants: &[("LANES", lanes.lanes)],
+    };
+    let cost = Cost::new(6 * width * width, 2 * width * width);
+    rec.dispatch(
+        &TERMS,
+        &build,
+        &params,
+        &[scratch.products, scratch.g, &partial],
+        lanes.grid,
+        cost,
+    )?;
+    reduce(rec, &partial, count, 1.0, results, slot)?;
+    product(rec, Form::Nn, scratch.centred, scratch.g, dz, Epilogue::Accumulate)
+}
+
+/// Values of `Scratch::partial` that z `[n, D]` needs.
+pub fn scratch(gpu: &Gpu, n: usize, width: usize) -> usize {
+    super::column_sum::scratch(gpu, n, width).max(each(gpu, (width * width) as u32).partials())
+}

@@ -1,0 +1,21 @@
+// variance_covariance_center: z minus the mean of each of its columns.
+//   reads  z [n, C]   sums [C] (column_sum of z)      writes  centred [n, C] =
+//   grid   count / (LANES * per_lane)      twin  src/cpu/variance_covariance.rs
+struct Params { count: u32, per_lane: u32, items: u32, inverse: f32 }
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> z: array<Item>;
+@group(0) @binding(2) var<storage, read> sums: array<Item>;
+@group(0) @binding(3) var<storage, read_write> centred: array<Item>;
+
+@compute @workgroup_size(LANES)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let block = (group.x + group.y * groups.x) * LANES * params.per_lane;
+    let stop = min(block + LANES * params.per_lane, params.count);
+    for (var at = block + lane; at < stop; at += LANES) {
+        centred[at] = z[at] - sums[at % params.items] * params.inverse;
+    }
+}
