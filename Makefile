@@ -25,4 +25,4 @@ test: export MESA_SHADER_CACHE_DIR := $(CURDIR)/target/mesa-cache
 test: setup
 	@tools/cargo fmt --check
 	@tools/cargo clippy --all-targets -- -D warnings
-	@tools/cargo test
+	@tools/cargo test --no-fail-fast
