@@ -5,14 +5,22 @@
 pub mod adamw;
 pub mod add_positions;
 pub mod attention;
+pub mod block;
 pub mod column_sum;
+pub mod encoder;
 pub mod gather;
 pub mod gelu;
 pub mod gradient_norm;
+pub mod ijepa;
 pub mod layer_norm;
 pub mod matmul;
 pub mod patchify;
+pub mod positions;
+pub mod predictor;
 pub mod predictor_tokens;
 pub mod reduce;
 pub mod smooth_l1;
 pub mod variance_covariance;
+
+/// Tensors by the reference's names, flat in row-major order.
+pub type Tensors = std::collections::BTreeMap<String, Vec<f64>>;
