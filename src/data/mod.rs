@@ -1,2 +1,4 @@
-//! data
+//! From a folder, an archive or a seed to batches of pixels and masks. Knows no GPU.
+
+pub mod draw;
 pub mod masks;

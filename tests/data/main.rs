@@ -1,0 +1,3 @@
+//! From folders, archives and seeds to batches: every test makes its own input or reads tests/golden.
+
+mod masks;
