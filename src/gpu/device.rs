@@ -64,6 +64,16 @@ pub enum Kind {
     Hardware,
 }
 
+impl Kind {
+    /// See [`Gpu::lanes`].
+    pub fn lanes(self) -> u32 {
+        match self {
+            Kind::Software => 8,
+            Kind::Hardware => 64,
+        }
+    }
+}
+
 /// An open device: a cheap handle, shared by everything that computes.
 #[derive(Clone)]
 pub struct Gpu {
@@ -248,10 +258,7 @@ impl Gpu {
 
     /// Invocations of a workgroup in kernels without workgroup memory: 8 on a software driver, 64 on a GPU.
     pub fn lanes(&self) -> u32 {
-        match self.kind() {
-            Kind::Software => 8,
-            Kind::Hardware => 64,
-        }
+        self.kind().lanes()
     }
 
     /// What is bound where a kernel's variant has no use for a writable binding; nobody reads it.

@@ -65,7 +65,7 @@ pub fn adamw(rec: &mut Recorder, step: Step, tensors: Tensors, control: &View) -
         expect("adamw", name, view, weights.rows, weights.cols)?;
     }
     let item = Item::of(&[weights.len()]);
-    let each = each(rec.gpu(), item.count(weights.len()));
+    let each = each(rec.gpu().kind(), item.count(weights.len()));
     let params = Params {
         count: each.count,
         per_lane: each.per_lane,

@@ -24,7 +24,7 @@ pub fn add_positions(rec: &mut Recorder, positions: &View, list: &View, x: &View
     expect("add_positions", "list", list, x.rows, 1)?;
     expect("add_positions", "positions", positions, positions.rows, x.cols)?;
     let item = Item::of(&[x.cols]);
-    let each = each(rec.gpu(), item.count(x.len()));
+    let each = each(rec.gpu().kind(), item.count(x.len()));
     let params = Params {
         count: each.count,
         per_lane: each.per_lane,

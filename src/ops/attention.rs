@@ -3,7 +3,7 @@
 
 use super::matmul::{Batch, Form, Place, batched};
 use super::shape::{Item, expect, row_lanes};
-use crate::gpu::{Access, Build, Cost, Gpu, Grid, Kernel, Kind, Recorder, View};
+use crate::gpu::{Access, Build, Cost, Grid, Kernel, Kind, Recorder, View};
 use crate::{Error, Result};
 
 static SOFTMAX: Kernel = Kernel {
@@ -75,8 +75,8 @@ impl Heads {
 
 /// Values of one scratch panel: some 1 MiB on a driver that runs shaders on the processor (it stays in the cache),
 /// 64 MiB on a GPU, and never less than one head.
-pub fn panel(gpu: &Gpu, shape: &Heads) -> usize {
-    let wanted: usize = match gpu.kind() {
+pub fn panel(kind: Kind, shape: &Heads) -> usize {
+    let wanted: usize = match kind {
         Kind::Software => 1 << 18,
         Kind::Hardware => 1 << 24,
     };

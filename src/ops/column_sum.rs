@@ -2,7 +2,7 @@
 
 use super::shape::{Item, expect};
 use crate::Result;
-use crate::gpu::{Access, Build, Cost, Gpu, Grid, Kernel, Kind, Recorder, View};
+use crate::gpu::{Access, Build, Cost, Grid, Kernel, Kind, Recorder, View};
 
 static COLUMN_SUM: Kernel = Kernel {
     name: "column_sum",
@@ -21,8 +21,8 @@ struct Params {
 }
 
 /// Rows that one lane adds up in the first stage.
-pub(crate) fn rows_per_chunk(gpu: &Gpu) -> usize {
-    match gpu.kind() {
+pub(crate) fn rows_per_chunk(kind: Kind) -> usize {
+    match kind {
         Kind::Software => 128,
         Kind::Hardware => 64,
     }
@@ -31,7 +31,7 @@ pub(crate) fn rows_per_chunk(gpu: &Gpu) -> usize {
 /// y `[1, C]` = sum over the rows of x `[rows, C]`. `scratch` holds at least [`scratch`] values.
 pub fn column_sum(rec: &mut Recorder, x: &View, y: &View, scratch: &View) -> Result<()> {
     expect("column_sum", "y", y, 1, x.cols)?;
-    let per_chunk = rows_per_chunk(rec.gpu());
+    let per_chunk = rows_per_chunk(rec.gpu().kind());
     let chunks = x.rows.div_ceil(per_chunk);
     if chunks == 1 {
         return stage(rec, x, 0, y, per_chunk);
@@ -42,8 +42,8 @@ pub fn column_sum(rec: &mut Recorder, x: &View, y: &View, scratch: &View) -> Res
 }
 
 /// Values of scratch memory that `column_sum` needs for `[rows, cols]`.
-pub fn scratch(gpu: &Gpu, rows: usize, cols: usize) -> usize {
-    rows.div_ceil(rows_per_chunk(gpu)) * cols
+pub fn scratch(kind: Kind, rows: usize, cols: usize) -> usize {
+    rows.div_ceil(rows_per_chunk(kind)) * cols
 }
 
 /// y `[chunks, C]`: sums of `rows_per_chunk` rows of the columns `offset .. offset + C` of x.

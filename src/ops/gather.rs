@@ -40,7 +40,7 @@ pub fn backward(rec: &mut Recorder, dy: &View, starts: &View, copies: &View, dx:
 
 fn record(rec: &mut Recorder, kernel: &Kernel, views: &[&View], y: &View) -> Result<()> {
     let item = Item::of(&[y.cols]);
-    let each = each(rec.gpu(), item.count(y.len()));
+    let each = each(rec.gpu().kind(), item.count(y.len()));
     let params = Params {
         count: each.count,
         per_lane: each.per_lane,

@@ -3,7 +3,7 @@
 use super::reduce::reduce;
 use super::shape::{Item, each};
 use crate::Result;
-use crate::gpu::{Access, Build, Cost, Gpu, Grid, Kernel, Recorder, View};
+use crate::gpu::{Access, Build, Cost, Grid, Kernel, Kind, Recorder, View};
 
 static SQUARES: Kernel = Kernel {
     name: "gradient_norm",
@@ -43,7 +43,7 @@ pub fn sum_of_squares(
     let mut first = 0;
     for g in gradients {
         let item = Item::of(&[g.len()]);
-        let each = each(rec.gpu(), item.count(g.len()));
+        let each = each(rec.gpu().kind(), item.count(g.len()));
         let params = Params {
             count: each.count,
             per_lane: each.per_lane,
@@ -68,10 +68,10 @@ pub fn sum_of_squares(
 }
 
 /// Values of scratch memory that gradients of these lengths need together.
-pub fn scratch(gpu: &Gpu, lengths: impl IntoIterator<Item = usize>) -> usize {
+pub fn scratch(kind: Kind, lengths: impl IntoIterator<Item = usize>) -> usize {
     lengths
         .into_iter()
-        .map(|length| each(gpu, Item::of(&[length]).count(length)).partials())
+        .map(|length| each(kind, Item::of(&[length]).count(length)).partials())
         .sum()
 }
 

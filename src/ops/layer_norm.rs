@@ -3,7 +3,7 @@
 use super::column_sum;
 use super::shape::{Item, expect, row_lanes};
 use crate::Result;
-use crate::gpu::{Access, Build, Cost, Gpu, Grid, Kernel, Recorder, View};
+use crate::gpu::{Access, Build, Cost, Grid, Kernel, Kind, Recorder, View};
 
 static FORWARD: Kernel = Kernel {
     name: "layer_norm",
@@ -120,7 +120,7 @@ pub fn backward(
         cost,
     )?;
 
-    let per_chunk = column_sum::rows_per_chunk(rec.gpu());
+    let per_chunk = column_sum::rows_per_chunk(rec.gpu().kind());
     let chunks = x.rows.div_ceil(per_chunk);
     let partial = scratch.shaped(chunks, 2 * x.cols)?;
     let build = Build {
@@ -147,6 +147,6 @@ pub fn backward(
 }
 
 /// Values of scratch memory that `backward` needs for `[rows, cols]`.
-pub fn scratch(gpu: &Gpu, rows: usize, cols: usize) -> usize {
-    2 * column_sum::scratch(gpu, rows, cols)
+pub fn scratch(kind: Kind, rows: usize, cols: usize) -> usize {
+    2 * column_sum::scratch(kind, rows, cols)
 }

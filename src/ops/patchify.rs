@@ -44,7 +44,7 @@ pub fn patchify(
             "patchify: {crop} pixels are no multiple of patch {patch}"
         )));
     }
-    let each = each(rec.gpu(), y.len() as u32);
+    let each = each(rec.gpu().kind(), y.len() as u32);
     let params = Params {
         count: each.count,
         per_lane: each.per_lane,

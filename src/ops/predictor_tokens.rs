@@ -52,7 +52,7 @@ pub fn forward(
     expect("predictor_tokens", "source", rows.source, y.rows, 1)?;
     expect("predictor_tokens", "place", rows.place, y.rows, 1)?;
     let item = Item::of(&[y.cols]);
-    let each = each(rec.gpu(), item.count(y.len()));
+    let each = each(rec.gpu().kind(), item.count(y.len()));
     let params = Params {
         count: each.count,
         per_lane: each.per_lane,

@@ -89,9 +89,9 @@ pub(crate) struct Each {
     pub per_lane: u32,
 }
 
-pub(crate) fn each(gpu: &Gpu, count: u32) -> Each {
-    let lanes = gpu.lanes();
-    let per_lane = match gpu.kind() {
+pub(crate) fn each(kind: Kind, count: u32) -> Each {
+    let lanes = kind.lanes();
+    let per_lane = match kind {
         Kind::Software => 64,
         Kind::Hardware => 4,
     };

@@ -3,7 +3,7 @@
 use super::reduce::reduce;
 use super::shape::{Item, each, expect};
 use crate::Result;
-use crate::gpu::{Access, Build, Cost, Gpu, Kernel, Recorder, View};
+use crate::gpu::{Access, Build, Cost, Kernel, Kind, Recorder, View};
 
 static SMOOTH_L1: Kernel = Kernel {
     name: "smooth_l1",
@@ -33,7 +33,7 @@ pub fn smooth_l1(
     expect("smooth_l1", "target", target, prediction.rows, prediction.cols)?;
     expect("smooth_l1", "gradient", gradient, prediction.rows, prediction.cols)?;
     let item = Item::of(&[prediction.cols]);
-    let each = each(rec.gpu(), item.count(prediction.len()));
+    let each = each(rec.gpu().kind(), item.count(prediction.len()));
     let inverse = 1.0 / prediction.len() as f64;
     let params = Params {
         count: each.count,
@@ -59,6 +59,6 @@ pub fn smooth_l1(
 }
 
 /// Values of scratch memory that `[rows, cols]` needs.
-pub fn scratch(gpu: &Gpu, rows: usize, cols: usize) -> usize {
-    each(gpu, Item::of(&[cols]).count(rows * cols)).partials()
+pub fn scratch(kind: Kind, rows: usize, cols: usize) -> usize {
+    each(kind, Item::of(&[cols]).count(rows * cols)).partials()
 }

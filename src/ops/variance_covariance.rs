@@ -5,7 +5,7 @@ use super::matmul::{Epilogue, Form, product};
 use super::reduce::reduce;
 use super::shape::{Item, each, expect};
 use crate::Result;
-use crate::gpu::{Access, Build, Cost, Gpu, Kernel, Recorder, View};
+use crate::gpu::{Access, Build, Cost, Kernel, Kind, Recorder, View};
 
 static CENTER: Kernel = Kernel {
     name: "variance_covariance_center",
@@ -68,7 +68,7 @@ pub fn variance_covariance(
     expect("variance_covariance", "products", scratch.products, width, width)?;
     column_sum(rec, z, scratch.sums, scratch.partial)?;
     let item = Item::of(&[width]);
-    let lanes = each(rec.gpu(), item.count(z.len()));
+    let lanes = each(rec.gpu().kind(), item.count(z.len()));
     let params = CenterParams {
         count: lanes.count,
         per_lane: lanes.per_lane,
@@ -97,7 +97,7 @@ pub fn variance_covariance(
         Epilogue::Plain,
     )?;
 
-    let lanes = each(rec.gpu(), (width * width) as u32);
+    let lanes = each(rec.gpu().kind(), (width * width) as u32);
     let count = lanes.partials();
     let partial = scratch.partial.shaped(1, count)?;
     let params = TermParams {
@@ -127,6 +127,6 @@ pub fn variance_covariance(
 }
 
 /// Values of `Scratch::partial` that z `[n, D]` needs.
-pub fn scratch(gpu: &Gpu, n: usize, width: usize) -> usize {
-    super::column_sum::scratch(gpu, n, width).max(each(gpu, (width * width) as u32).partials())
+pub fn scratch(kind: Kind, n: usize, width: usize) -> usize {
+    super::column_sum::scratch(kind, n, width).max(each(kind, (width * width) as u32).partials())
 }
