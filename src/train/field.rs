@@ -1,0 +1,166 @@
+//! One value of the configuration: its type, how it is read and how it is written.
+
+use super::config::EvalTransform;
+use super::yaml::Value;
+use crate::model::config::Init as Draw;
+
+/// Where a key's value lives in the configuration, and so its type.
+pub(super) enum Field<'a> {
+    Flag(&'a mut bool),
+    Count(&'a mut usize),
+    MaybeCount(&'a mut Option<usize>),
+    Large(&'a mut u64),
+    Number(&'a mut f64),
+    MaybeNumber(&'a mut Option<f64>),
+    Range(&'a mut [f64; 2]),
+    MaybeRange(&'a mut Option<[f64; 2]>),
+    Text(&'a mut String),
+    MaybeText(&'a mut Option<String>),
+    Init(&'a mut Draw),
+    Eval(&'a mut EvalTransform),
+}
+use Field::*;
+
+impl Field<'_> {
+    /// The value as YAML writes it.
+    pub fn text(self) -> String {
+        let null = || "null".to_string();
+        match self {
+            Flag(v) => v.to_string(),
+            Count(v) => v.to_string(),
+            MaybeCount(v) => v.map_or_else(null, |v| v.to_string()),
+            Large(v) => v.to_string(),
+            Number(v) => number(*v),
+            MaybeNumber(v) => v.map_or_else(null, number),
+            Range(v) => range(*v),
+            MaybeRange(v) => v.map_or_else(|| "none".to_string(), range),
+            Text(v) => quote(v),
+            MaybeText(v) => v.as_deref().map_or_else(null, quote),
+            Init(Draw::Reference) => "reference".to_string(),
+            Init(Draw::Xavier) => "xavier".to_string(),
+            Eval(EvalTransform::Margin) => "margin".to_string(),
+            Eval(EvalTransform::Exact) => "exact".to_string(),
+        }
+    }
+
+    /// The type in words.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Flag(_) => "true or false",
+            Count(_) | Large(_) => "a whole number, 0 or more",
+            MaybeCount(_) => "a whole number or null",
+            Number(_) => "a number",
+            MaybeNumber(_) => "a number or null",
+            Range(_) => "a list [low, high]",
+            MaybeRange(_) => "a list [low, high] or none",
+            Text(_) => "text",
+            MaybeText(_) => "text or null",
+            Init(_) => "reference or xavier",
+            Eval(_) => "margin or exact",
+        }
+    }
+
+    /// Puts a value there. Error: the type that is wanted, and the value that was given.
+    pub fn write(self, value: &Value) -> Result<(), (&'static str, String)> {
+        let kind = self.kind();
+        let none = value.is_none();
+        let scalar = match value {
+            Value::Scalar { text, .. } if !none => Some(text.as_str()),
+            _ => None,
+        };
+        let count = || scalar.and_then(whole);
+        let real = || scalar.and_then(finite);
+        let pair = || match value {
+            Value::List(items) => match items.as_slice() {
+                [low, high] => Some([finite(low)?, finite(high)?]),
+                _ => None,
+            },
+            Value::Scalar { .. } => None,
+        };
+        let done = match self {
+            Flag(v) => scalar.and_then(flag).map(|x| *v = x),
+            Count(v) => count().and_then(|x| usize::try_from(x).ok()).map(|x| *v = x),
+            MaybeCount(v) if none => Some(*v = None),
+            MaybeCount(v) => count().and_then(|x| usize::try_from(x).ok()).map(|x| *v = Some(x)),
+            Large(v) => count().map(|x| *v = x),
+            Number(v) => real().map(|x| *v = x),
+            MaybeNumber(v) if none => Some(*v = None),
+            MaybeNumber(v) => real().map(|x| *v = Some(x)),
+            Range(v) => pair().map(|x| *v = x),
+            MaybeRange(v) if none => Some(*v = None),
+            MaybeRange(v) => pair().map(|x| *v = Some(x)),
+            Text(v) => scalar.map(|x| *v = x.to_string()),
+            MaybeText(v) if none => Some(*v = None),
+            MaybeText(v) => scalar.map(|x| *v = Some(x.to_string())),
+            Init(v) => match scalar {
+                Some("reference") => Some(*v = Draw::Reference),
+                Some("xavier") => Some(*v = Draw::Xavier),
+                _ => None,
+            },
+            Eval(v) => match scalar {
+                Some("margin") => Some(*v = EvalTransform::Margin),
+                Some("exact") => Some(*v = EvalTransform::Exact),
+                _ => None,
+            },
+        };
+        let shown = match value {
+            Value::Scalar { text, .. } => text.clone(),
+            Value::List(items) => format!("[{}]", items.join(", ")),
+        };
+        done.ok_or((kind, shown))
+    }
+}
+
+fn flag(text: &str) -> Option<bool> {
+    match text.to_ascii_lowercase().as_str() {
+        "true" | "yes" | "on" => Some(true),
+        "false" | "no" | "off" => Some(false),
+        _ => None,
+    }
+}
+
+fn finite(text: &str) -> Option<f64> {
+    text.parse().ok().filter(|x: &f64| x.is_finite())
+}
+
+/// A whole number; `10.0` and `1e3` are whole too, as far as an f64 counts exactly.
+fn whole(text: &str) -> Option<u64> {
+    let exact = |x: &f64| x.fract() == 0.0 && (0.0..9e15).contains(x);
+    text.parse()
+        .ok()
+        .or_else(|| finite(text).filter(exact).map(|x| x as u64))
+}
+
+/// The shortest digits that give back this very number, in the form that PyYAML takes for a number: `0.001`, `1.0e-06`.
+pub(super) fn number(value: f64) -> String {
+    let size = value.abs();
+    if size == 0.0 || (1e-4..1e16).contains(&size) {
+        return format!("{value:?}");
+    }
+    let text = format!("{value:e}");
+    let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+    let point = if mantissa.contains('.') { "" } else { ".0" };
+    let (sign, digits) = exponent
+        .strip_prefix('-')
+        .map_or(('+', exponent), |digits| ('-', digits));
+    format!("{mantissa}{point}e{sign}{digits:0>2}")
+}
+
+fn range(pair: [f64; 2]) -> String {
+    format!("[{}, {}]", number(pair[0]), number(pair[1]))
+}
+
+/// Plain where every YAML reader takes it for this text, else a JSON string, which is YAML too.
+fn quote(text: &str) -> String {
+    let plain = text.chars().all(|c| c.is_ascii_alphanumeric() || "/._-".contains(c))
+        && text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/')
+        && !matches!(
+            text.to_ascii_lowercase().as_str(),
+            "null" | "none" | "true" | "false" | "yes" | "no" | "on" | "off" | "y" | "n"
+        );
+    if plain {
+        text.to_string()
+    } else {
+        serde_json::Value::from(text).to_string()
+    }
+}
