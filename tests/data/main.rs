@@ -1,3 +1,4 @@
 //! From folders, archives and seeds to batches: every test makes its own input or reads tests/golden.
 
+mod glyphs;
 mod masks;
