@@ -77,37 +77,54 @@ impl Field<'_> {
             },
             Value::Scalar { .. } => None,
         };
+        let size = || count().and_then(|x| usize::try_from(x).ok());
         let done = match self {
-            Flag(v) => scalar.and_then(flag).map(|x| *v = x),
-            Count(v) => count().and_then(|x| usize::try_from(x).ok()).map(|x| *v = x),
-            MaybeCount(v) if none => Some(*v = None),
-            MaybeCount(v) => count().and_then(|x| usize::try_from(x).ok()).map(|x| *v = Some(x)),
-            Large(v) => count().map(|x| *v = x),
-            Number(v) => real().map(|x| *v = x),
-            MaybeNumber(v) if none => Some(*v = None),
-            MaybeNumber(v) => real().map(|x| *v = Some(x)),
-            Range(v) => pair().map(|x| *v = x),
-            MaybeRange(v) if none => Some(*v = None),
-            MaybeRange(v) => pair().map(|x| *v = Some(x)),
-            Text(v) => scalar.map(|x| *v = x.to_string()),
-            MaybeText(v) if none => Some(*v = None),
-            MaybeText(v) => scalar.map(|x| *v = Some(x.to_string())),
-            Init(v) => match scalar {
-                Some("reference") => Some(*v = Draw::Reference),
-                Some("xavier") => Some(*v = Draw::Xavier),
-                _ => None,
-            },
-            Eval(v) => match scalar {
-                Some("margin") => Some(*v = EvalTransform::Margin),
-                Some("exact") => Some(*v = EvalTransform::Exact),
-                _ => None,
-            },
+            Flag(v) => put(v, scalar.and_then(flag)),
+            Count(v) => put(v, size()),
+            MaybeCount(v) => put(v, if none { Some(None) } else { size().map(Some) }),
+            Large(v) => put(v, count()),
+            Number(v) => put(v, real()),
+            MaybeNumber(v) => put(v, if none { Some(None) } else { real().map(Some) }),
+            Range(v) => put(v, pair()),
+            MaybeRange(v) => put(v, if none { Some(None) } else { pair().map(Some) }),
+            Text(v) => put(v, scalar.map(str::to_string)),
+            MaybeText(v) => put(
+                v,
+                if none {
+                    Some(None)
+                } else {
+                    scalar.map(|x| Some(x.to_string()))
+                },
+            ),
+            Init(v) => put(v, scalar.and_then(draw)),
+            Eval(v) => put(v, scalar.and_then(transform)),
         };
         let shown = match value {
             Value::Scalar { text, .. } => text.clone(),
             Value::List(items) => format!("[{}]", items.join(", ")),
         };
-        done.ok_or((kind, shown))
+        if done { Ok(()) } else { Err((kind, shown)) }
+    }
+}
+
+/// Puts a value where it belongs; false where there is none.
+fn put<T>(place: &mut T, value: Option<T>) -> bool {
+    value.map(|value| *place = value).is_some()
+}
+
+fn draw(text: &str) -> Option<Draw> {
+    match text {
+        "reference" => Some(Draw::Reference),
+        "xavier" => Some(Draw::Xavier),
+        _ => None,
+    }
+}
+
+fn transform(text: &str) -> Option<EvalTransform> {
+    match text {
+        "margin" => Some(EvalTransform::Margin),
+        "exact" => Some(EvalTransform::Exact),
+        _ => None,
     }
 }
 

@@ -4,5 +4,6 @@ pub mod config;
 mod field;
 pub mod keys;
 pub mod preset;
+pub mod schedule;
 mod validate;
 mod yaml;
