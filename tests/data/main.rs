@@ -2,3 +2,4 @@
 
 mod glyphs;
 mod masks;
+mod transform;
