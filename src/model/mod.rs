@@ -1,2 +1,13 @@
-//! model
+//! The three networks, their memory and one step of training. Knows no files and no clock.
+
+pub mod block;
 pub mod config;
+pub mod encoder;
+pub mod ijepa;
+pub mod init;
+pub mod lists;
+pub mod memory;
+pub mod parameters;
+pub mod positions;
+pub mod predictor;
+pub mod tensors;

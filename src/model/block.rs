@@ -1,0 +1,220 @@
+//! One transformer block (pre-norm, paper appendix A), forward and backward, written out in order.
+
+use super::memory::Memory;
+use super::parameters::{Copy, Parameters};
+use crate::Result;
+use crate::gpu::{Recorder, View};
+use crate::ops::attention::{self, Heads};
+use crate::ops::column_sum::column_sum;
+use crate::ops::layer_norm::{self, Affine, Saved};
+use crate::ops::matmul::{Epilogue, Form, product};
+
+/// Every norm with weights has this eps; only the targets' norm has another.
+pub const EPS: f64 = 1e-6;
+
+/// Weight `[out, in]` and bias `[1, out]` of a linear layer; or their gradients.
+#[derive(Clone, Debug)]
+pub struct Linear {
+    pub weight: View,
+    pub bias: View,
+}
+
+/// The parameters of one block; or their gradients.
+#[derive(Clone, Debug)]
+pub struct Block {
+    pub norm1: Affine,
+    pub qkv: Linear,
+    pub proj: Linear,
+    pub norm2: Affine,
+    pub fc1: Linear,
+    pub fc2: Linear,
+}
+
+/// What a block's forward pass leaves behind for its backward pass. R rows, width D, hidden width H.
+#[derive(Clone, Debug)]
+pub struct Saves {
+    /// `[R, D]`
+    pub norm1: View,
+    /// `[R, 2]`
+    pub stats1: View,
+    /// `[R, 3D]`
+    pub qkv: View,
+    /// `[R * heads, 2]`
+    pub softmax: View,
+    /// `[R, D]`
+    pub attention: View,
+    /// The stream between attention and MLP, `[R, D]`.
+    pub middle: View,
+    /// `[R, D]`
+    pub norm2: View,
+    /// `[R, 2]`
+    pub stats2: View,
+    /// fc1's output before GELU, `[R, H]`.
+    pub pre: View,
+    /// `[R, H]`
+    pub hidden: View,
+}
+
+impl Linear {
+    pub fn of(parameters: &Parameters, name: &str, copy: Copy) -> Result<Linear> {
+        Ok(Linear {
+            weight: parameters.view(&format!("{name}.weight"), copy)?,
+            bias: parameters.view(&format!("{name}.bias"), copy)?,
+        })
+    }
+
+    /// y `[R, out]` = x `[R, in]` · weightᵀ + bias
+    pub fn forward(&self, rec: &mut Recorder, x: &View, y: &View) -> Result<()> {
+        product(rec, Form::Nt, x, &self.weight, y, Epilogue::Bias(&self.bias))
+    }
+
+    /// The gradients of weight and bias: dW = dyᵀ · x, db = column sums of dy. `self` holds the gradients.
+    pub fn gradients(&self, rec: &mut Recorder, x: &View, dy: &View, memory: &Memory) -> Result<()> {
+        product(rec, Form::Tn, dy, x, &self.weight, Epilogue::Plain)?;
+        column_sum(rec, dy, &self.bias, &memory.partial)
+    }
+
+    /// dx `[R, in]` = dy `[R, out]` · weight
+    pub fn backward(&self, rec: &mut Recorder, dy: &View, dx: &View) -> Result<()> {
+        product(rec, Form::Nn, dy, &self.weight, dx, Epilogue::Plain)
+    }
+}
+
+pub fn affine(parameters: &Parameters, name: &str, copy: Copy) -> Result<Affine> {
+    Ok(Affine {
+        weight: parameters.view(&format!("{name}.weight"), copy)?,
+        bias: parameters.view(&format!("{name}.bias"), copy)?,
+    })
+}
+
+impl Block {
+    pub fn of(parameters: &Parameters, name: &str, copy: Copy) -> Result<Block> {
+        let linear = |part: &str| Linear::of(parameters, &format!("{name}.{part}"), copy);
+        Ok(Block {
+            norm1: affine(parameters, &format!("{name}.norm1"), copy)?,
+            qkv: linear("attn.qkv")?,
+            proj: linear("attn.proj")?,
+            norm2: affine(parameters, &format!("{name}.norm2"), copy)?,
+            fc1: linear("mlp.fc1")?,
+            fc2: linear("mlp.fc2")?,
+        })
+    }
+
+    /// middle = x + proj(attention(qkv(norm1(x))));   out = middle + fc2(gelu(fc1(norm2(middle)))).   x, out `[R, D]`
+    pub fn forward(
+        &self,
+        rec: &mut Recorder,
+        heads: Heads,
+        x: &View,
+        s: &Saves,
+        out: &View,
+        memory: &Memory,
+    ) -> Result<()> {
+        layer_norm::forward(rec, x, Some(&self.norm1), EPS, &s.norm1, &s.stats1)?;
+        self.qkv.forward(rec, &s.norm1, &s.qkv)?;
+        attention::forward(rec, heads, &s.qkv, &s.attention, &s.softmax, &memory.panels[0])?;
+        let plus_x = Epilogue::BiasResidual {
+            bias: &self.proj.bias,
+            x,
+        };
+        product(rec, Form::Nt, &s.attention, &self.proj.weight, &s.middle, plus_x)?;
+
+        layer_norm::forward(rec, &s.middle, Some(&self.norm2), EPS, &s.norm2, &s.stats2)?;
+        let gelu = Epilogue::BiasGelu {
+            bias: &self.fc1.bias,
+            pre: &s.pre,
+        };
+        product(rec, Form::Nt, &s.norm2, &self.fc1.weight, &s.hidden, gelu)?;
+        let plus_middle = Epilogue::BiasResidual {
+            bias: &self.fc2.bias,
+            x: &s.middle,
+        };
+        product(rec, Form::Nt, &s.hidden, &self.fc2.weight, out, plus_middle)
+    }
+
+    /// From the gradient of `out` to the gradient of `x`, in place in `dx` `[R, D]`; `gradients` =.
+    pub fn backward(
+        &self,
+        rec: &mut Recorder,
+        gradients: &Block,
+        heads: Heads,
+        x: &View,
+        s: &Saves,
+        dx: &View,
+        memory: &Memory,
+    ) -> Result<()> {
+        let (rows, width, hidden) = (x.rows, x.cols, s.hidden.cols);
+        let dhidden = memory.hidden.shaped(rows, hidden)?;
+        let dnorm = memory.norm.shaped(rows, width)?;
+        let dattention = memory.attention.shaped(rows, width)?;
+        let dqkv = memory.qkv.shaped(rows, 3 * width)?;
+
+        // The MLP: out = middle + fc2(gelu(fc1(norm2(middle)))); the middle's own gradient stays in dx.
+        gradients.fc2.gradients(rec, &s.hidden, dx, memory)?;
+        product(
+            rec,
+            Form::Nn,
+            dx,
+            &self.fc2.weight,
+            &dhidden,
+            Epilogue::GeluBackward { pre: &s.pre },
+        )?;
+        gradients.fc1.gradients(rec, &s.norm2, &dhidden, memory)?;
+        self.fc1.backward(rec, &dhidden, &dnorm)?;
+        let saved = Saved {
+            dy: &dnorm,
+            x: &s.middle,
+            stats: &s.stats2,
+        };
+        layer_norm::backward(
+            rec,
+            saved,
+            &self.norm2.weight,
+            dx,
+            true,
+            &gradients.norm2,
+            &memory.partial,
+        )?;
+
+        // Attention: middle = x + proj(attention(qkv(norm1(x)))).
+        gradients.proj.gradients(rec, &s.attention, dx, memory)?;
+        self.proj.backward(rec, dx, &dattention)?;
+        let panels = [&memory.panels[0], &memory.panels[1]];
+        attention::backward(rec, heads, &dattention, &s.qkv, &s.softmax, &dqkv, panels)?;
+        gradients.qkv.gradients(rec, &s.norm1, &dqkv, memory)?;
+        self.qkv.backward(rec, &dqkv, &dnorm)?;
+        let saved = Saved {
+            dy: &dnorm,
+            x,
+            stats: &s.stats1,
+        };
+        layer_norm::backward(
+            rec,
+            saved,
+            &self.norm1.weight,
+            dx,
+            true,
+            &gradients.norm1,
+            &memory.partial,
+        )
+    }
+}
+
+impl Saves {
+    /// The same memory for another number of rows.
+    pub fn shaped(&self, rows: usize, heads: usize) -> Result<Saves> {
+        let rows_of = |view: &View| view.shaped(rows, view.cols);
+        Ok(Saves {
+            norm1: rows_of(&self.norm1)?,
+            stats1: rows_of(&self.stats1)?,
+            qkv: rows_of(&self.qkv)?,
+            softmax: self.softmax.shaped(rows * heads, 2)?,
+            attention: rows_of(&self.attention)?,
+            middle: rows_of(&self.middle)?,
+            norm2: rows_of(&self.norm2)?,
+            stats2: rows_of(&self.stats2)?,
+            pre: rows_of(&self.pre)?,
+            hidden: rows_of(&self.hidden)?,
+        })
+    }
+}

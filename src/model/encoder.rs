@@ -1,0 +1,143 @@
+//! The encoder (a vision transformer without class token): the context encoder with its gradient, and the target
+//! encoder, which sees every patch and has none.
+
+use super::block::{Block, EPS, Linear, affine};
+use super::config::ModelConfig;
+use super::memory::Memory;
+use super::parameters::{Copy, Parameters};
+use crate::Result;
+use crate::gpu::{Recorder, View};
+use crate::ops::add_positions::add_positions;
+use crate::ops::attention::Heads;
+use crate::ops::layer_norm::{self, Affine, Saved};
+use crate::ops::patchify::{Pixels, patchify};
+
+/// The encoder's parameters; or their gradients; or the target's copy.
+pub struct Encoder {
+    pub patch_embed: Linear,
+    pub blocks: Vec<Block>,
+    pub norm: Affine,
+}
+
+impl Encoder {
+    pub fn of(parameters: &Parameters, config: &ModelConfig, copy: Copy) -> Result<Encoder> {
+        let block = |i| Block::of(parameters, &format!("encoder.blocks.{i}"), copy);
+        Ok(Encoder {
+            patch_embed: Linear::of(parameters, "encoder.patch_embed.proj", copy)?,
+            blocks: (0..config.depth).map(block).collect::<Result<_>>()?,
+            norm: affine(parameters, "encoder.norm", copy)?,
+        })
+    }
+
+    /// Every patch of `batch` images, nothing kept: `memory.target_out` `[B*N, D]`. Two streams take turns.
+    pub fn forward_all(
+        &self,
+        rec: &mut Recorder,
+        config: &ModelConfig,
+        pixels: Pixels,
+        batch: usize,
+        positions: &View,
+        memory: &Memory,
+    ) -> Result<View> {
+        let rows = batch * config.num_patches();
+        let list = memory.every.shaped(rows, 1)?;
+        let patches = memory.patches.shaped(rows, config.patch_values())?;
+        let turns = [
+            memory.turns[0].shaped(rows, config.embed_dim)?,
+            memory.turns[1].shaped(rows, config.embed_dim)?,
+        ];
+        patchify(rec, pixels, &memory.images, &list, config.crop, config.patch, &patches)?;
+        self.patch_embed.forward(rec, &patches, &turns[0])?;
+        add_positions(rec, positions, &list, &turns[0])?;
+        let heads = heads(config, batch, config.num_patches());
+        let saves = memory.turn_saves.shaped(rows, config.num_heads)?;
+        for (i, block) in self.blocks.iter().enumerate() {
+            block.forward(rec, heads, &turns[i % 2], &saves, &turns[(i + 1) % 2], memory)?;
+        }
+        let out = memory.target_out.shaped(rows, config.embed_dim)?;
+        let stats = memory.target_stats.shaped(rows, 2)?;
+        layer_norm::forward(rec, &turns[self.blocks.len() % 2], Some(&self.norm), EPS, &out, &stats)?;
+        Ok(out)
+    }
+
+    /// The patches of `memory.context_list`, `sequences` times `kept` of them: `memory.context_out` `[R, D]`.
+    pub fn forward(
+        &self,
+        rec: &mut Recorder,
+        config: &ModelConfig,
+        pixels: Pixels,
+        [sequences, kept]: [usize; 2],
+        positions: &View,
+        memory: &Memory,
+    ) -> Result<View> {
+        let (rows, width) = (sequences * kept, config.embed_dim);
+        let list = memory.context_list.shaped(rows, 1)?;
+        let patches = memory.context_patches.shaped(rows, config.patch_values())?;
+        // The mask is applied first: patches that are not kept are never embedded.
+        patchify(rec, pixels, &memory.images, &list, config.crop, config.patch, &patches)?;
+        let mut x = memory.context.streams[0].shaped(rows, width)?;
+        self.patch_embed.forward(rec, &patches, &x)?;
+        add_positions(rec, positions, &list, &x)?;
+        for (i, block) in self.blocks.iter().enumerate() {
+            let saves = memory.context.saves[i].shaped(rows, config.num_heads)?;
+            let out = memory.context.streams[i + 1].shaped(rows, width)?;
+            block.forward(rec, heads(config, sequences, kept), &x, &saves, &out, memory)?;
+            x = out;
+        }
+        let out = memory.context_out.shaped(rows, width)?;
+        layer_norm::forward(
+            rec,
+            &x,
+            Some(&self.norm),
+            EPS,
+            &out,
+            &memory.context_stats.shaped(rows, 2)?,
+        )?;
+        Ok(out)
+    }
+
+    /// From `memory.dcontext_out` to the gradients of all parameters.
+    pub fn backward(
+        &self,
+        rec: &mut Recorder,
+        gradients: &Encoder,
+        config: &ModelConfig,
+        [sequences, kept]: [usize; 2],
+        memory: &Memory,
+    ) -> Result<()> {
+        let (rows, width) = (sequences * kept, config.embed_dim);
+        let stream = |i: usize| memory.context.streams[i].shaped(rows, width);
+        let dx = memory.dcontext.shaped(rows, width)?;
+        let saved = Saved {
+            dy: &memory.dcontext_out.shaped(rows, width)?,
+            x: &stream(self.blocks.len())?,
+            stats: &memory.context_stats.shaped(rows, 2)?,
+        };
+        layer_norm::backward(
+            rec,
+            saved,
+            &self.norm.weight,
+            &dx,
+            false,
+            &gradients.norm,
+            &memory.partial,
+        )?;
+        for (i, block) in self.blocks.iter().enumerate().rev() {
+            let saves = memory.context.saves[i].shaped(rows, config.num_heads)?;
+            let heads = heads(config, sequences, kept);
+            block.backward(rec, &gradients.blocks[i], heads, &stream(i)?, &saves, &dx, memory)?;
+        }
+        // Positions are fixed, pixels have no gradient: the patch embedding's parameters are the end.
+        let patches = memory.context_patches.shaped(rows, config.patch_values())?;
+        gradients.patch_embed.gradients(rec, &patches, &dx, memory)
+    }
+}
+
+fn heads(config: &ModelConfig, batch: usize, tokens: usize) -> Heads {
+    Heads {
+        batch,
+        tokens,
+        heads: config.num_heads,
+        dim: config.embed_dim / config.num_heads,
+    }
+}

@@ -1,0 +1,228 @@
+//! Parameters in GPU memory: arenas of as many buffers as the limits need, each wholly decayed or wholly not.
+
+use super::config::ModelConfig;
+use super::tensors::{Spec, Tensor, Tensors, encoder, find, predictor};
+use crate::gpu::{Gpu, Recorder, View};
+use crate::ops::adamw;
+use crate::{Error, Result};
+use std::collections::HashMap;
+
+/// Tensors start at multiples of 64 values (256 bytes), as bindings must; the gaps hold zeros and stay so.
+const ALIGN: usize = 64;
+
+/// Parameters of one network, all decayed or all not, side by side in buffers of equal layout.
+struct Arena {
+    decayed: bool,
+    tensors: Vec<(Spec, usize)>,
+    weights: View,
+    gradients: View,
+    mean: View,
+    square: View,
+    /// The target encoder's copy; the predictor has none.
+    target: Option<View>,
+}
+
+/// All trained parameters with gradients, moments and the target encoder's weights.
+pub struct Parameters {
+    arenas: Vec<Arena>,
+    /// Arena and place of each parameter.
+    places: HashMap<String, (usize, usize)>,
+}
+
+/// Which copy of a parameter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Copy {
+    Weights,
+    Gradients,
+    Target,
+}
+
+/// Bytes that parameters need: (weights, gradients, moments, target).
+pub fn sizes(config: &ModelConfig) -> [usize; 4] {
+    let bytes = |specs: Vec<Spec>| specs.iter().map(|s| s.len().next_multiple_of(ALIGN) * 4).sum::<usize>();
+    let (encoder, predictor) = (bytes(encoder(config)), bytes(predictor(config)));
+    let all = encoder + predictor;
+    [all, all, 2 * all, encoder]
+}
+
+impl Parameters {
+    /// Uploads weights from `tensors` (`encoder.*`, `predictor.*`, `target_encoder.*` or else the encoder's own, and
+    /// AdamW's `mean.*` and `square.*` where they are). `origin` names the tensors in messages.
+    pub fn new(gpu: &Gpu, config: &ModelConfig, tensors: &Tensors, origin: &str) -> Result<Parameters> {
+        let limit = (gpu
+            .limits()
+            .max_storage_buffer_binding_size
+            .min(gpu.limits().max_buffer_size)
+            / 4) as usize;
+        let (mut arenas, mut places) = (vec![], HashMap::new());
+        // The reference's four groups: encoder decayed, predictor decayed, encoder rest, predictor rest.
+        for (decayed, specs) in [
+            (true, encoder(config)),
+            (true, predictor(config)),
+            (false, encoder(config)),
+            (false, predictor(config)),
+        ] {
+            let mut group: Vec<(Spec, usize)> = vec![];
+            let mut end = 0;
+            for spec in specs.into_iter().filter(|spec| spec.decays() == decayed) {
+                let length = spec.len().next_multiple_of(ALIGN);
+                if length > limit {
+                    return Err(Error::usage(format!(
+                        "\"{}\" alone takes {} MiB, but this adapter binds at most {} MiB",
+                        spec.name,
+                        length >> 18,
+                        limit >> 18
+                    )));
+                }
+                if end + length > limit {
+                    arenas.push(Arena::new(gpu, decayed, std::mem::take(&mut group), end)?);
+                    end = 0;
+                }
+                group.push((spec, end));
+                end += length;
+            }
+            if !group.is_empty() {
+                arenas.push(Arena::new(gpu, decayed, group, end)?);
+            }
+        }
+        for (i, arena) in arenas.iter().enumerate() {
+            for (j, (spec, _)) in arena.tensors.iter().enumerate() {
+                places.insert(spec.name.clone(), (i, j));
+            }
+            arena.fill(gpu, tensors, origin)?;
+        }
+        Ok(Parameters { arenas, places })
+    }
+
+    /// A parameter (by its `encoder.` or `predictor.` name) as the matrix that kernels see.
+    pub fn view(&self, name: &str, copy: Copy) -> Result<View> {
+        let missing = || Error::run(format!("there is no parameter \"{name}\""));
+        let &(arena, place) = self.places.get(name).ok_or_else(missing)?;
+        let arena = &self.arenas[arena];
+        let (spec, start) = &arena.tensors[place];
+        let buffer = match copy {
+            Copy::Weights => &arena.weights,
+            Copy::Gradients => &arena.gradients,
+            Copy::Target => arena.target.as_ref().ok_or_else(missing)?,
+        };
+        let (rows, cols) = spec.matrix();
+        buffer.part(*start, rows, cols)
+    }
+
+    /// All gradients, arena by arena.
+    pub fn gradients(&self) -> Vec<&View> {
+        self.arenas.iter().map(|arena| &arena.gradients).collect()
+    }
+
+    /// AdamW on every arena, and the target's moving average.
+    pub fn update(&self, rec: &mut Recorder, step: adamw::Step, control: &View) -> Result<()> {
+        for arena in &self.arenas {
+            let step = adamw::Step {
+                wd: if arena.decayed { step.wd } else { 0.0 },
+                ..step
+            };
+            let tensors = adamw::Tensors {
+                weights: &arena.weights,
+                gradients: &arena.gradients,
+                mean: &arena.mean,
+                square: &arena.square,
+                target: arena.target.as_ref(),
+            };
+            adamw::adamw(rec, step, tensors, control)?;
+        }
+        Ok(())
+    }
+
+    /// Reads weights, target and, where `moments`, AdamW's state back to the host.
+    pub async fn read(&self, rec: &mut Recorder, moments: bool) -> Result<Tensors> {
+        let mut tensors = Tensors::new();
+        for arena in &self.arenas {
+            let weights = rec.read::<f32>(&arena.weights).await?;
+            arena.split(&weights, &mut tensors, |name| name.to_string());
+            if let Some(target) = &arena.target {
+                let values = rec.read::<f32>(target).await?;
+                arena.split(&values, &mut tensors, |name| format!("target_{name}"));
+            }
+            if moments {
+                let mean = rec.read::<f32>(&arena.mean).await?;
+                arena.split(&mean, &mut tensors, |name| format!("mean.{name}"));
+                let square = rec.read::<f32>(&arena.square).await?;
+                arena.split(&square, &mut tensors, |name| format!("square.{name}"));
+            }
+        }
+        Ok(tensors)
+    }
+
+    /// Reads the gradients of the last step, under the parameters' names.
+    pub async fn read_gradients(&self, rec: &mut Recorder) -> Result<Tensors> {
+        let mut tensors = Tensors::new();
+        for arena in &self.arenas {
+            let values = rec.read::<f32>(&arena.gradients).await?;
+            arena.split(&values, &mut tensors, |name| name.to_string());
+        }
+        Ok(tensors)
+    }
+}
+
+impl Arena {
+    fn new(gpu: &Gpu, decayed: bool, tensors: Vec<(Spec, usize)>, length: usize) -> Result<Arena> {
+        let alloc = |what: &str| gpu.alloc(what, 1, length);
+        let target = match tensors
+            .first()
+            .is_some_and(|(spec, _)| spec.name.starts_with("encoder."))
+        {
+            true => Some(alloc("target weights")?),
+            false => None,
+        };
+        Ok(Arena {
+            decayed,
+            weights: alloc("weights")?,
+            gradients: alloc("gradients")?,
+            mean: alloc("mean of gradients")?,
+            square: alloc("mean of squared gradients")?,
+            target,
+            tensors,
+        })
+    }
+
+    fn fill(&self, gpu: &Gpu, tensors: &Tensors, origin: &str) -> Result<()> {
+        let moments = tensors.keys().any(|name| name.starts_with("mean."));
+        let own_target = tensors.keys().any(|name| name.starts_with("target_encoder."));
+        self.join(gpu, &self.weights, tensors, origin, |name| name.to_string())?;
+        if let Some(target) = &self.target {
+            let prefix = if own_target { "target_" } else { "" };
+            self.join(gpu, target, tensors, origin, |name| format!("{prefix}{name}"))?;
+        }
+        if moments {
+            self.join(gpu, &self.mean, tensors, origin, |name| format!("mean.{name}"))?;
+            self.join(gpu, &self.square, tensors, origin, |name| format!("square.{name}"))?;
+        }
+        Ok(())
+    }
+
+    fn join(
+        &self,
+        gpu: &Gpu,
+        to: &View,
+        tensors: &Tensors,
+        origin: &str,
+        rename: impl Fn(&str) -> String,
+    ) -> Result<()> {
+        let mut values = vec![0f32; to.len()];
+        for (spec, start) in &self.tensors {
+            let tensor = find(tensors, &rename(&spec.name), &spec.shape, origin)?;
+            values[*start..start + spec.len()].copy_from_slice(&tensor.values);
+        }
+        gpu.write(to, &values)
+    }
+
+    fn split(&self, values: &[f32], tensors: &mut Tensors, rename: impl Fn(&str) -> String) {
+        for (spec, start) in &self.tensors {
+            let tensor = Tensor {
+                shape: spec.shape.clone(),
+                values: values[*start..start + spec.len()].to_vec(),
+            };
+            tensors.insert(rename(&spec.name), tensor);
+        }
+    }
+}
