@@ -6,15 +6,17 @@ use crate::{Error, Result};
 
 /// Sizes beyond any network or image that fits a machine; below them no product of sizes leaves 64 bits.
 const MOST: usize = 1 << 16;
+const MOST_PATCHES: usize = 1 << 10;
 
 impl Config {
     /// Whether a run with this configuration can begin.
     ///
     /// Errors: usage; the first of the things that do not fit, in one sentence with both values and what to do.
     pub fn validate(&self) -> Result<()> {
-        self.check_ranges()?;
+        self.check_data()?;
         self.check_schedules()?;
-        self.check_model()
+        self.check_model()?;
+        self.masks().validate()
     }
 
     /// Networks and patches: what `info` and `trace --dry-run` need, which train nothing.
@@ -37,6 +39,12 @@ impl Config {
             };
             return Err(Error::usage(format!(
                 "data.crop_size {crop} is no multiple of mask.patch_size {patch}: use crop_size {near}, or another patch"
+            )));
+        }
+        if model.grid() > MOST_PATCHES {
+            let grid = model.grid();
+            return Err(Error::usage(format!(
+                "data.crop_size {crop} with mask.patch_size {patch} makes {grid} patches a side: the most is {MOST_PATCHES}"
             )));
         }
         let heads = model.num_heads;
@@ -65,23 +73,13 @@ impl Config {
         Ok(())
     }
 
-    fn check_ranges(&self) -> Result<()> {
+    fn check_data(&self) -> Result<()> {
         let (data, mask, logging) = (&self.data, &self.mask, &self.logging);
         within("data.batch_size", data.batch_size)?;
         within("mask.num_enc_masks", mask.num_enc_masks)?;
         within("mask.num_pred_masks", mask.num_pred_masks)?;
-        share("mask.enc_mask_scale", mask.enc_mask_scale)?;
-        share("mask.pred_mask_scale", mask.pred_mask_scale)?;
         if let Some(scale) = data.crop_scale {
             share("data.crop_scale", scale)?;
-        }
-        let [low, high] = mask.aspect_ratio;
-        if !(low > 0.0 && low <= high) {
-            return Err(Error::usage(format!(
-                "mask.aspect_ratio [{}, {}] must be two numbers above 0, the smaller one first",
-                number(low),
-                number(high)
-            )));
         }
         not_negative("data.color_jitter_strength", data.color_jitter_strength)?;
         if data.max_pixels == 0 {
