@@ -11,3 +11,4 @@ pub mod parameters;
 pub mod positions;
 pub mod predictor;
 pub mod tensors;
+pub mod weights;

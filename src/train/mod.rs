@@ -8,6 +8,7 @@ mod field;
 pub mod keys;
 pub mod log;
 pub mod preset;
+pub mod replay;
 pub mod schedule;
 pub mod tensorboard;
 mod validate;
