@@ -186,7 +186,8 @@ fn every_rule_can_fail() {
     let long = "\n".repeat(LONGEST_FILE + 1);
     let switched_off = concat!("#[test]\n#[", "ignore]\nfn f() {}");
     let someones = concat!("const DATA: &str = \"/ho", "me/ann/photos\";");
-    let broken: [(&str, &[(&str, &str)], &str); 18] = [
+    type Broken<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a str);
+    let broken: [Broken; 18] = [
         ("words", &[("wgsl/gelu.wgsl", "")], "src/cpu/gelu.rs"),
         (
             "words",

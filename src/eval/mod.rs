@@ -1,1 +1,14 @@
-//! eval
+//! Has it learned? Features judged by neighbours, a linear fit, their spread and pictures. Accuracies are per cent
+//! throughout. Everything here runs on the host, on features that an encoder has made, and gives the same answer with any
+//! number of threads.
+
+pub mod eigen;
+pub mod knn;
+pub mod pca;
+#[cfg(feature = "native")]
+pub mod probe;
+pub mod rank;
+#[cfg(feature = "native")]
+pub mod ridge;
+pub mod rows;
+pub mod samples;

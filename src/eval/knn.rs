@@ -1,0 +1,167 @@
+//! k nearest neighbours by cosine, k = 20, each vote weighted by exp(cosine / 0.07): Wu et al. 2018, as DINO and after it
+//! everyone scores frozen features.
+//!
+//! Subtracting the training mean first helps raw pixels and untrained encoders and costs trained ones a little, so every
+//! row of a comparison takes whichever is better by leave-one-out on its own **training** images.
+
+use super::rows;
+use super::samples::{Features, Samples, same_dims};
+use crate::Result;
+
+/// Neighbours that vote.
+pub const NEIGHBOURS: usize = 20;
+/// A vote weighs exp(cosine / TEMPERATURE).
+pub const TEMPERATURE: f64 = 0.07;
+/// Queries that are compared together, so that a row which was fetched serves them all.
+const BLOCK: usize = 32;
+
+/// How well neighbours tell the class.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Knn {
+    /// Per cent of the test images whose class the neighbours name.
+    pub accuracy: f64,
+    /// Was the training mean subtracted from all features?
+    pub centred: bool,
+    /// Per cent of the training images whose class the other ones name, with that choice.
+    pub leave_one_out: f64,
+}
+
+/// Fits on `train`, scores on `test`. Labels are any numbers; with fewer than 21 training images all of them vote.
+///
+/// # Errors
+/// Where the two have different numbers of channels.
+pub fn knn_accuracy(train: &Samples, test: &Samples) -> Result<Knn> {
+    same_dims("k-NN", train, test)?;
+    let mean = train.features.mean();
+    let bank = Bank::new(&train.features, &mean);
+    let [plain, centred] = bank.accuracies(&bank, train.labels(), train.labels(), true);
+    let queries = Bank::new(&test.features, &mean);
+    let scores = bank.accuracies(&queries, train.labels(), test.labels(), false);
+    Ok(Knn {
+        accuracy: scores[usize::from(centred > plain)],
+        centred: centred > plain,
+        leave_one_out: centred.max(plain),
+    })
+}
+
+/// Per cent of the images whose class the others name, centred or not, whichever is better. Needs no second set.
+pub fn leave_one_out(samples: &Samples) -> f64 {
+    let bank = Bank::new(&samples.features, &samples.features.mean());
+    let [plain, centred] = bank.accuracies(&bank, samples.labels(), samples.labels(), true);
+    plain.max(centred)
+}
+
+/// Rows less the training mean, and what is needed to get both cosines from one inner product: with x = z + m,
+/// x·y = z·w + z·m + w·m + m·m, and nothing cancels.
+struct Bank {
+    dims: usize,
+    /// z, `[n, dims]`
+    centred: Vec<f32>,
+    /// z·m of each row
+    with_mean: Vec<f64>,
+    mean_square: f64,
+    /// 1 / |x| and 1 / |z| of each row; 0 where the row is 0, which is near nothing.
+    scale: Vec<[f64; 2]>,
+}
+
+impl Bank {
+    fn new(features: &Features, mean: &[f64]) -> Self {
+        let mean: Vec<f32> = mean.iter().map(|m| *m as f32).collect();
+        let dims = features.dims();
+        let mean_square: f64 = mean.iter().map(|m| f64::from(*m) * f64::from(*m)).sum();
+        let mut centred = Vec::with_capacity(features.values().len());
+        let mut with_mean = Vec::with_capacity(features.len());
+        let mut scale = Vec::with_capacity(features.len());
+        let inverse = |square: f64| if square > 0.0 { 1.0 / square.sqrt() } else { 0.0 };
+        for row in features.values().chunks_exact(dims) {
+            let (mut with, mut plain_square, mut square) = (0.0, 0.0, 0.0);
+            for (x, m) in row.iter().zip(&mean) {
+                let z = x - m;
+                centred.push(z);
+                with += f64::from(z) * f64::from(*m);
+                square += f64::from(z) * f64::from(z);
+                plain_square += f64::from(*x) * f64::from(*x);
+            }
+            with_mean.push(with);
+            scale.push([inverse(plain_square), inverse(square)]);
+        }
+        Self {
+            dims,
+            centred,
+            with_mean,
+            mean_square,
+            scale,
+        }
+    }
+
+    fn row(&self, i: usize) -> &[f32] {
+        &self.centred[i * self.dims..][..self.dims]
+    }
+
+    /// Per cent of `queries` that are named right: as they are, and centred.
+    fn accuracies(&self, queries: &Bank, known: &[u32], asked: &[u32], leave_one_out: bool) -> [f64; 2] {
+        let right = rows::map(asked.len().div_ceil(BLOCK), |block| {
+            let first = block * BLOCK;
+            let count = BLOCK.min(asked.len() - first);
+            let mut right = [0usize; 2];
+            for (query, cosines) in (first..).zip(self.cosines(queries, first, count)) {
+                for (which, cosines) in cosines.into_iter().enumerate() {
+                    let named = vote(&cosines, known, leave_one_out.then_some(query));
+                    right[which] += usize::from(named == Some(asked[query]));
+                }
+            }
+            right
+        });
+        [0, 1].map(|which| 100.0 * right.iter().map(|r| r[which]).sum::<usize>() as f64 / asked.len() as f64)
+    }
+
+    /// The cosines of queries `first .. first + count` with every row: as they are, and centred.
+    fn cosines(&self, queries: &Bank, first: usize, count: usize) -> Vec<[Vec<f64>; 2]> {
+        let n = self.scale.len();
+        let mut cosines = vec![[vec![0.0; n], vec![0.0; n]]; count];
+        let mut keep = |query: usize, row: usize, product: f32| {
+            let (product, [plain_scale, scale]) = (f64::from(product), queries.scale[query]);
+            let plain = product + queries.with_mean[query] + self.with_mean[row] + self.mean_square;
+            cosines[query - first][0][row] = plain * plain_scale * self.scale[row][0];
+            cosines[query - first][1][row] = product * scale * self.scale[row][1];
+        };
+        // Two by two; an odd last one is paired with itself.
+        for row in (0..n).step_by(2) {
+            let rows = [row, (row + 1).min(n - 1)];
+            for query in (first..first + count).step_by(2) {
+                let asked = [query, (query + 1).min(first + count - 1)];
+                let products = rows::products(asked.map(|q| queries.row(q)), rows.map(|r| self.row(r)));
+                keep(asked[0], rows[0], products[0]);
+                keep(asked[0], rows[1], products[1]);
+                keep(asked[1], rows[0], products[2]);
+                keep(asked[1], rows[1], products[3]);
+            }
+        }
+        cosines
+    }
+}
+
+/// The class with the heaviest votes of the nearest neighbours; `None` where there is no neighbour. Equal cosines go by
+/// place, equal votes to the lowest class.
+fn vote(cosines: &[f64], known: &[u32], left_out: Option<usize>) -> Option<u32> {
+    let mut order: Vec<usize> = (0..cosines.len()).filter(|i| Some(*i) != left_out).collect();
+    let nearer = |a: &usize, b: &usize| cosines[*b].total_cmp(&cosines[*a]).then(a.cmp(b));
+    let k = NEIGHBOURS.min(order.len());
+    if k < order.len() {
+        order.select_nth_unstable_by(k, nearer);
+    }
+    let nearest = &mut order[..k];
+    nearest.sort_unstable_by(nearer); // a fixed order of the sums below
+    let mut votes: Vec<(u32, f64)> = Vec::with_capacity(k);
+    for &neighbour in nearest.iter() {
+        let weight = libm::exp(cosines[neighbour] / TEMPERATURE);
+        match votes.iter_mut().find(|(class, _)| *class == known[neighbour]) {
+            Some((_, sum)) => *sum += weight,
+            None => votes.push((known[neighbour], weight)),
+        }
+    }
+    votes
+        .into_iter()
+        .max_by(|a, b| a.1.total_cmp(&b.1).then(b.0.cmp(&a.0)))
+        .map(|(class, _)| class)
+}
