@@ -53,6 +53,7 @@ pub fn first_rows(text: &str, rows: usize) -> &str {
     let end = text
         .match_indices('\n')
         .nth(rows)
-        .or_else(|| text.match_indices('\n').last());
-    end.map_or("", |(at, _)| &text[..=at])
+        .map(|(at, _)| at)
+        .or_else(|| text.rfind('\n'));
+    end.map_or("", |at| &text[..=at])
 }
