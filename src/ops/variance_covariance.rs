@@ -10,7 +10,7 @@ use crate::gpu::{Access, Build, Cost, Kernel, Kind, Recorder, View};
 static CENTER: Kernel = Kernel {
     name: "variance_covariance_center",
     source: include_str!("../../wgsl/variance_covariance_center.wgsl"),
-    bindings: &[Access::Read, Access::Read, Access::Write],
+    bindings: &[Access::Read, Access::Write],
 };
 static TERMS: Kernel = Kernel {
     name: "variance_covariance",
@@ -66,7 +66,6 @@ pub fn variance_covariance(
     let (n, width) = (z.rows, z.cols);
     expect("variance_covariance", "dz", dz, n, width)?;
     expect("variance_covariance", "products", scratch.products, width, width)?;
-    column_sum(rec, z, scratch.sums, scratch.partial)?;
     let item = Item::of(&[width]);
     let lanes = each(rec.gpu().kind(), item.count(z.len()));
     let params = CenterParams {
@@ -79,15 +78,15 @@ pub fn variance_covariance(
         shared: &[item.shared()],
         constants: &[("LANES", lanes.lanes)],
     };
-    let views = [z, scratch.sums, scratch.centred];
-    rec.dispatch(
-        &CENTER,
-        &build,
-        &params,
-        &views,
-        lanes.grid,
-        Cost::new(z.len(), 2 * z.len()),
-    )?;
+    // Twice: what rounding of the first mean leaves over would be the same for all rows, and add up over them in the
+    // gradients of biases, where the exact sum is 0.
+    rec.copy(z, scratch.centred)?;
+    for _ in 0..2 {
+        column_sum(rec, scratch.centred, scratch.sums, scratch.partial)?;
+        let views = [scratch.sums, scratch.centred];
+        let cost = Cost::new(z.len(), 2 * z.len());
+        rec.dispatch(&CENTER, &build, &params, &views, lanes.grid, cost)?;
+    }
     product(
         rec,
         Form::Tn,
