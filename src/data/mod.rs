@@ -1,14 +1,24 @@
 //! From a folder, an archive or a seed to batches of pixels and masks. Knows no GPU.
 
 #[cfg(feature = "native")]
+mod arrange;
+#[cfg(feature = "native")]
+pub mod bad;
+#[cfg(feature = "native")]
 pub mod blur;
 #[cfg(feature = "native")]
 pub mod color;
+#[cfg(feature = "native")]
+pub mod decode;
 pub mod draw;
+#[cfg(feature = "native")]
+mod files;
 pub mod glyphs;
 #[cfg(feature = "native")]
 pub mod image;
 pub mod masks;
+#[cfg(feature = "native")]
+pub mod source;
 mod split;
 #[cfg(feature = "native")]
 pub mod transform;

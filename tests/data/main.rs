@@ -1,5 +1,7 @@
 //! From folders, archives and seeds to batches: every test makes its own input or reads tests/golden.
 
+mod decode;
 mod glyphs;
 mod masks;
+mod source;
 mod transform;

@@ -1,4 +1,6 @@
-"""Makes pillow.safetensors: what Pillow does to a small image, for tests/data/transform.rs. Needs pillow, numpy, safetensors."""
+"""Makes pillow.safetensors: what Pillow makes of a small image and of files of many kinds, for tests/data. Needs pillow,
+numpy and safetensors."""
+import io
 import numpy as np, PIL
 from PIL import Image, ImageEnhance, ImageFilter
 from safetensors.numpy import save_file
@@ -42,4 +44,30 @@ for name, box in {"wide": (0, 0, 37, 29), "tall": (3, 0, 12, 29), "strip": (5, 1
     for side in (16, 56):
         keep(f"margin.{name}.{side}", center(part, side * 256 // 224, side))
         keep(f"exact.{name}.{side}", center(part, side, side))
+def file(name, picture, form, **options):  # the file's bytes, and the pixels that PIL's convert("RGB") gives
+    data = io.BytesIO()
+    picture.save(data, form, **options)
+    out[f"file.{name}"] = np.frombuffer(data.getvalue(), np.uint8)
+    keep(f"pixels.{name}", Image.open(data))
+
+alpha = Image.fromarray((np.arange(37 * 29) % 251).astype(np.uint8).reshape(29, 37))
+smooth = coarse.resize((40, 32), Image.BICUBIC)
+for form, name in (("PNG", "rgb.png"), ("BMP", "rgb.bmp"), ("TIFF", "rgb.tiff"), ("PPM", "rgb.ppm")):
+    file(name, image, form)
+file("rgb.webp", image, "WEBP", lossless=True)
+file("grey.png", image.convert("L"), "PNG")
+file("bits.png", image.convert("1"), "PNG")
+file("palette.png", image.quantize(16), "PNG")
+file("transparent.png", image.quantize(16), "PNG", transparency=3)
+file("rgba.png", Image.merge("RGBA", (*image.split(), alpha)), "PNG")
+file("la.png", Image.merge("LA", (image.convert("L"), alpha)), "PNG")
+file("palette.gif", image.quantize(32), "GIF")
+file("rgb.jpg", smooth, "JPEG", quality=92)
+file("grey.jpg", smooth.convert("L"), "JPEG", quality=92)
+file("progressive.jpg", smooth, "JPEG", quality=92, progressive=True)
+file("cmyk.jpg", smooth.convert("CMYK"), "JPEG", quality=92)
+file("cmyk.tiff", image.convert("CMYK"), "TIFF")
+turned = Image.Exif()
+turned[0x0112] = 6
+file("turned.jpg", smooth, "JPEG", quality=92, exif=turned)
 save_file(out, "pillow.safetensors", {"made_with": f"Pillow {PIL.__version__}"})

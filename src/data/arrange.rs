@@ -1,0 +1,89 @@
+//! Which files belong to a split, and which class each one shows: both follow from the folders in their names.
+
+use std::collections::BTreeSet;
+
+use crate::data::Split;
+use crate::data::files::Entry;
+
+/// The files of one split, with the classes that their folders name.
+pub struct Arranged {
+    pub entries: Vec<Entry>,
+    /// The split folder that was found and used; `None` where the data has none.
+    pub split: Option<Split>,
+    /// Class folders in order of their bytes, and each entry's; empty where the images don't all lie in class folders.
+    pub classes: Vec<Vec<u8>>,
+    pub labels: Vec<u32>,
+}
+
+/// Picks the files of `wanted`: `train/`, or `test/` (`val/` where there is no `test/`). With only one of them inside, the
+/// data is that split; with none, all files are taken. Folders that hold everything else are looked through.
+pub fn arrange(mut entries: Vec<Entry>, wanted: Split) -> Arranged {
+    let mut depth = 0;
+    while let Some(shared) = shared_folder(&entries, depth)
+        && split_of(&shared).is_none()
+    {
+        depth += 1;
+    }
+    let folders: BTreeSet<&[u8]> = good(&entries).filter_map(|entry| folder(entry, depth)).collect();
+    let (train, test, val) = (
+        folders.contains(b"train".as_slice()),
+        folders.contains(b"test".as_slice()),
+        folders.contains(b"val".as_slice()),
+    );
+    let held_out: &[u8] = if test { b"test" } else { b"val" };
+    let (split, name): (_, &[u8]) = match (wanted, train, test || val) {
+        (Split::Train, true, _) | (_, true, false) => (Some(Split::Train), b"train"),
+        (Split::Test, _, true) | (_, false, true) => (Some(Split::Test), held_out),
+        (_, false, false) => (None, b""),
+    };
+    if split.is_some() {
+        entries.retain(|entry| folder(entry, depth) == Some(name));
+        depth += 1;
+    }
+    let names: Option<Vec<&[u8]>> = good(&entries).map(|entry| folder(entry, depth)).collect();
+    let names = names.unwrap_or_default();
+    let classes: Vec<Vec<u8>> = names
+        .iter()
+        .copied()
+        .collect::<BTreeSet<_>>()
+        .into_iter()
+        .map(<[u8]>::to_vec)
+        .collect();
+    let labels = names
+        .iter()
+        .filter_map(|name| classes.binary_search_by(|class| class.as_slice().cmp(name)).ok());
+    let labels = labels.map(|class| class as u32).collect();
+    Arranged {
+        entries,
+        split,
+        classes,
+        labels,
+    }
+}
+
+fn good(entries: &[Entry]) -> impl Iterator<Item = &Entry> {
+    entries.iter().filter(|entry| entry.bad.is_none())
+}
+
+/// The folder at this depth of a file's path.
+fn folder(entry: &Entry, depth: usize) -> Option<&[u8]> {
+    let mut parts = entry.name.split(|&b| b == b'/').skip(depth);
+    let part = parts.next();
+    parts.next().and(part)
+}
+
+fn split_of(folder: &[u8]) -> Option<Split> {
+    match folder {
+        b"train" => Some(Split::Train),
+        b"test" | b"val" => Some(Split::Test),
+        _ => None,
+    }
+}
+
+/// The one folder at this depth that all images lie in, if it has further folders inside: a wrapper, not a class.
+fn shared_folder(entries: &[Entry], depth: usize) -> Option<Vec<u8>> {
+    let first = folder(good(entries).next()?, depth)?;
+    let shared = good(entries).all(|entry| folder(entry, depth) == Some(first));
+    let deeper = good(entries).any(|entry| folder(entry, depth + 1).is_some());
+    (shared && deeper).then(|| first.to_vec())
+}

@@ -1,0 +1,222 @@
+//! The files of a folder or a tar archive: found once, read one by one.
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use crate::data::decode;
+use crate::error::{Error, Result};
+
+/// One file of a data set.
+#[derive(Debug)]
+pub struct Entry {
+    /// Path within the data set with "/" between its parts; any bytes.
+    pub name: Vec<u8>,
+    pub place: Place,
+    /// Why it is known to be bad before it is decoded.
+    pub bad: Option<String>,
+}
+
+/// Where a file's bytes are.
+#[derive(Debug)]
+pub enum Place {
+    Path(PathBuf),
+    /// In the archive.
+    Bytes {
+        start: u64,
+        length: u64,
+    },
+}
+
+/// What a folder or an archive holds, sorted by name.
+#[derive(Debug)]
+pub struct Files {
+    pub entries: Vec<Entry>,
+    /// Why an archive could not be read to its end.
+    pub cut: Option<String>,
+    pub archive: Archive,
+}
+
+/// The archive that entries lie in, if they do.
+pub type Archive = Option<Mutex<File>>;
+
+/// Endings of files that are taken for images unread; all others are looked into.
+const ENDINGS: [&str; 13] = [
+    "jpg", "jpeg", "jpe", "jfif", "png", "bmp", "gif", "webp", "tif", "tiff", "ppm", "pgm", "pnm",
+];
+
+/// Bytes that tell an image format.
+const START: u64 = 32;
+
+/// A name for a person: control characters escaped, what is no UTF-8 replaced.
+pub fn shown(name: &[u8]) -> String {
+    let text = String::from_utf8_lossy(name);
+    text.chars()
+        .flat_map(|c| {
+            if c.is_control() {
+                c.escape_default().collect()
+            } else {
+                vec![c]
+            }
+        })
+        .collect()
+}
+
+/// All files below a folder, links followed, sorted by name.
+pub fn of_folder(root: &Path) -> Files {
+    let mut entries = Vec::new();
+    for item in walkdir::WalkDir::new(root).follow_links(true).min_depth(1) {
+        let (path, bad) = match item {
+            Ok(item) if item.file_type().is_dir() => continue,
+            Ok(item) if item.file_type().is_file() => (item.into_path(), None),
+            Ok(item) => (item.into_path(), Some("is no ordinary file".to_string())),
+            Err(error) => {
+                let path = error.path().unwrap_or(root).to_path_buf();
+                let reason = if error.loop_ancestor().is_some() {
+                    "links to a folder above it"
+                } else {
+                    "is unreadable"
+                };
+                (path, Some(reason.to_string()))
+            }
+        };
+        let parts = path.strip_prefix(root).unwrap_or(&path).components();
+        let parts: Vec<&[u8]> = parts.map(|part| part.as_os_str().as_encoded_bytes()).collect();
+        entries.push(Entry {
+            name: parts.join(&b'/'),
+            place: Place::Path(path),
+            bad,
+        });
+    }
+    Files {
+        entries: finished(entries, &None),
+        cut: None,
+        archive: None,
+    }
+}
+
+/// All files of a tar archive, as far as it can be read. An error if the file cannot be opened or is no tar.
+pub fn of_tar(path: &Path) -> Result<Files> {
+    let unreadable = |error: std::io::Error| Error::usage(format!("{} cannot be read: {error}", path.display()));
+    let mut file = File::open(path).map_err(unreadable)?;
+    let length = file.metadata().map_err(unreadable)?.len();
+    let mut start = Vec::new();
+    (&file).take(START).read_to_end(&mut start).map_err(unreadable)?;
+    file.seek(SeekFrom::Start(0)).map_err(unreadable)?;
+    let mut entries = Vec::new();
+    let mut cut = None;
+    let mut end = 0;
+    let mut archive = tar::Archive::new(&file);
+    for item in archive.entries_with_seek().map_err(unreadable)? {
+        let item = match item {
+            Ok(item) => item,
+            Err(_) if end == 0 => return Err(Error::usage(not_a_tar(path, &start))),
+            Err(error) => {
+                cut = Some(format!(
+                    "is damaged after {end} bytes, and its rest was not read: {error}"
+                ));
+                break;
+            }
+        };
+        let (start, size) = (item.raw_file_position(), item.size());
+        end = start.saturating_add(size);
+        if end > length {
+            cut = Some(format!("is cut short in the middle of {}", shown(&item.path_bytes())));
+            break;
+        }
+        let kind = item.header().entry_type();
+        if kind.is_dir() || kind.is_symlink() || kind.is_hard_link() {
+            continue;
+        }
+        let bad = (!kind.is_file() && !kind.is_contiguous()).then(|| "is no ordinary file".to_string());
+        let bytes = item.path_bytes();
+        let parts: Vec<&[u8]> = bytes
+            .split(|&b| b == b'/')
+            .filter(|part| !part.is_empty() && *part != b".")
+            .collect();
+        entries.push(Entry {
+            name: parts.join(&b'/'),
+            place: Place::Bytes { start, length: size },
+            bad,
+        });
+    }
+    // Two blocks of zeros end a tar; without a whole one there is no telling what came after.
+    if cut.is_none() && end > 0 && length < end.next_multiple_of(512) + 512 {
+        cut = Some("has no end mark, so that it was probably cut short".to_string());
+    }
+    let archive = Some(Mutex::new(file));
+    Ok(Files {
+        entries: finished(entries, &archive),
+        cut,
+        archive,
+    })
+}
+
+fn not_a_tar(path: &Path, start: &[u8]) -> String {
+    let packers: [(&[u8], &str); 6] = [
+        (b"\x1f\x8b", "gzip"),
+        (b"BZh", "bzip2"),
+        (b"\xfd7zXZ", "xz"),
+        (b"\x28\xb5\x2f\xfd", "zstd"),
+        (b"PK\x03\x04", "zip"),
+        (b"7z\xbc\xaf", "7z"),
+    ];
+    let path = path.display();
+    if let Some((_, name)) = packers.iter().find(|(magic, _)| start.starts_with(magic)) {
+        return format!("{path} is compressed with {name}: unpack it, and give the folder or the plain tar");
+    }
+    if decode::format(start).is_some() {
+        return format!("{path} is a single image: give the folder that holds the images");
+    }
+    format!("{path} is neither a folder nor a tar of images (nor generated:glyphs)")
+}
+
+/// Sorted by name; of two members with one name the later counts, as when unpacking; what is clearly no image is marked.
+fn finished(mut entries: Vec<Entry>, archive: &Archive) -> Vec<Entry> {
+    entries.reverse();
+    entries.sort_by(|a, b| a.name.cmp(&b.name));
+    entries.dedup_by(|a, b| a.name == b.name);
+    entries.retain_mut(|entry| {
+        let name = entry.name.rsplit(|&b| b == b'/').next().unwrap_or_default();
+        let ending = name.rsplit(|&b| b == b'.').next().unwrap_or_default();
+        if entry.bad.is_some()
+            || ENDINGS
+                .iter()
+                .any(|known| ending.eq_ignore_ascii_case(known.as_bytes()))
+        {
+            return true;
+        }
+        match entry.place.read(archive, START) {
+            Ok(start) if decode::format(&start).is_some() => true,
+            // What systems leave behind (.DS_Store, .gitignore) was never meant to be an image.
+            Ok(_) if name.starts_with(b".") => false,
+            Ok(start) => {
+                entry.bad = Some(if start.is_empty() { "is empty" } else { "is no image" }.to_string());
+                true
+            }
+            Err(reason) => {
+                entry.bad = Some(reason);
+                true
+            }
+        }
+    });
+    entries
+}
+
+impl Place {
+    /// At most `most` bytes from the file's start.
+    pub fn read(&self, archive: &Archive, most: u64) -> Result<Vec<u8>, String> {
+        let mut bytes = Vec::new();
+        let read = match (self, archive) {
+            (Place::Path(path), _) => File::open(path).and_then(|file| file.take(most).read_to_end(&mut bytes)),
+            (Place::Bytes { start, length }, Some(archive)) => {
+                let mut file = archive.lock().unwrap_or_else(PoisonError::into_inner);
+                let sought = file.seek(SeekFrom::Start(*start));
+                sought.and_then(|_| (&*file).take(most.min(*length)).read_to_end(&mut bytes))
+            }
+            (Place::Bytes { .. }, None) => Ok(0),
+        };
+        read.map(|_| bytes).map_err(|error| format!("cannot be read: {error}"))
+    }
+}
