@@ -2,7 +2,7 @@
 
 use ijepa::Error;
 use ijepa::model::config::Init;
-use ijepa::train::config::{Config, EvalTransform};
+use ijepa::train::config::{Config, Evaluation};
 use ijepa::train::keys::KEYS;
 use ijepa::train::preset::PRESETS;
 
@@ -369,7 +369,7 @@ fn presets_are_complete_and_as_the_recipe_and_the_reference_have_them() {
         assert_eq!(config.meta.init == Init::Xavier, small, "{name}");
         assert_eq!(config.regularized(), small, "{name}");
         let exact = ["demo", "nano"].contains(&name);
-        assert_eq!(config.data.eval_transform == EvalTransform::Exact, exact, "{name}");
+        assert_eq!(config.data.eval_transform == Evaluation::Exact, exact, "{name}");
         assert!(
             (config.meta.covariance_weight - config.meta.variance_weight / 10.0).abs() < 1e-15,
             "{name}"

@@ -2,6 +2,7 @@
 
 pub mod block;
 pub mod config;
+pub mod describe;
 pub mod encoder;
 pub mod ijepa;
 pub mod init;
@@ -10,5 +11,6 @@ pub mod memory;
 pub mod parameters;
 pub mod positions;
 pub mod predictor;
+pub mod shapes;
 pub mod tensors;
 pub mod weights;

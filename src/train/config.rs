@@ -3,6 +3,8 @@
 use super::keys::{self, KEYS};
 use super::yaml::{self, Value};
 use crate::data::masks::MaskConfig;
+#[cfg(feature = "native")]
+use crate::data::transform::{EvalTransform, TrainTransform};
 use crate::model::config::{Init, ModelConfig};
 use crate::{Error, Result};
 
@@ -23,7 +25,7 @@ pub struct Data {
     /// None: the whole image, as the evaluation transform gives it.
     pub crop_scale: Option<[f64; 2]>,
     pub crop_size: usize,
-    pub eval_transform: EvalTransform,
+    pub eval_transform: Evaluation,
     pub image_folder: Option<String>,
     pub max_pixels: u64,
     pub num_workers: usize,
@@ -99,7 +101,7 @@ pub struct Optimization {
 
 /// How images are cut for evaluation (`data.eval_transform`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EvalTransform {
+pub enum Evaluation {
     /// Short side to crop * 256 / 224, then the centre crop: as published by the reference's authors.
     Margin,
     /// Short side to crop, then the centre crop: small images are scored whole.
@@ -231,6 +233,27 @@ impl Config {
             min_keep: mask.min_keep,
             min_keep_context: mask.min_keep_context.unwrap_or(mask.min_keep),
             allow_overlap: mask.allow_overlap,
+        }
+    }
+
+    /// What happens to an image on its way into a training batch.
+    #[cfg(feature = "native")]
+    pub fn train_transform(&self) -> TrainTransform {
+        let data = &self.data;
+        TrainTransform {
+            crop_scale: data.crop_scale,
+            horizontal_flip: data.use_horizontal_flip,
+            color_distortion: data.use_color_distortion.then_some(data.color_jitter_strength),
+            gaussian_blur: data.use_gaussian_blur,
+        }
+    }
+
+    /// How images are cut for monitor, probe and pictures.
+    #[cfg(feature = "native")]
+    pub fn eval_transform(&self) -> EvalTransform {
+        match self.data.eval_transform {
+            Evaluation::Margin => EvalTransform::Margin,
+            Evaluation::Exact => EvalTransform::Exact,
         }
     }
 

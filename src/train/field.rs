@@ -1,6 +1,6 @@
 //! One value of the configuration: its type, how it is read and how it is written.
 
-use super::config::EvalTransform;
+use super::config::Evaluation;
 use super::yaml::Value;
 use crate::model::config::Init as Draw;
 
@@ -17,7 +17,7 @@ pub(super) enum Field<'a> {
     Text(&'a mut String),
     MaybeText(&'a mut Option<String>),
     Init(&'a mut Draw),
-    Eval(&'a mut EvalTransform),
+    Eval(&'a mut Evaluation),
 }
 use Field::*;
 
@@ -38,8 +38,8 @@ impl Field<'_> {
             MaybeText(v) => v.as_deref().map_or_else(null, quote),
             Init(Draw::Reference) => "reference".to_string(),
             Init(Draw::Xavier) => "xavier".to_string(),
-            Eval(EvalTransform::Margin) => "margin".to_string(),
-            Eval(EvalTransform::Exact) => "exact".to_string(),
+            Eval(Evaluation::Margin) => "margin".to_string(),
+            Eval(Evaluation::Exact) => "exact".to_string(),
         }
     }
 
@@ -120,10 +120,10 @@ fn draw(text: &str) -> Option<Draw> {
     }
 }
 
-fn transform(text: &str) -> Option<EvalTransform> {
+fn transform(text: &str) -> Option<Evaluation> {
     match text {
-        "margin" => Some(EvalTransform::Margin),
-        "exact" => Some(EvalTransform::Exact),
+        "margin" => Some(Evaluation::Margin),
+        "exact" => Some(Evaluation::Exact),
         _ => None,
     }
 }

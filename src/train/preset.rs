@@ -1,6 +1,6 @@
 //! The presets, each a complete configuration. Sizes: `ijepa.md` of the reference; `demo` and `nano`: our small recipe.
 
-use super::config::{Config, Data, EvalTransform, Logging, Mask, Meta, Optimization, Sizes};
+use super::config::{Config, Data, Evaluation, Logging, Mask, Meta, Optimization, Sizes};
 use crate::error::did_you_mean;
 use crate::model::config::Init;
 use crate::{Error, Result};
@@ -40,7 +40,7 @@ impl Default for Config {
                 color_jitter_strength: 0.0,
                 crop_scale: Some([0.3, 1.0]),
                 crop_size: 224,
-                eval_transform: EvalTransform::Margin,
+                eval_transform: Evaluation::Margin,
                 image_folder: None,
                 max_pixels: 100_000_000,
                 num_workers: 0,
@@ -177,7 +177,7 @@ fn recipe(config: &mut Config, encoder: [usize; 3], predictor: [usize; 2], varia
     settled(config, variance_weight);
     config.data.batch_size = 32;
     config.data.crop_size = 32;
-    config.data.eval_transform = EvalTransform::Exact;
+    config.data.eval_transform = Evaluation::Exact;
     config.mask.patch_size = 4;
     config.mask.pred_mask_scale = [0.10, 0.15];
     config.mask.min_keep = 4;

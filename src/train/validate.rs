@@ -81,7 +81,13 @@ impl Config {
         if let Some(scale) = data.crop_scale {
             share("data.crop_scale", scale)?;
         }
-        not_negative("data.color_jitter_strength", data.color_jitter_strength)?;
+        let strength = data.color_jitter_strength;
+        if !(0.0..=2.5).contains(&strength) {
+            let strength = number(strength);
+            return Err(Error::usage(format!(
+                "data.color_jitter_strength {strength} must be from 0 to 2.5: beyond, hues turn by more than half a circle"
+            )));
+        }
         if data.max_pixels == 0 {
             return Err(Error::usage("data.max_pixels 0 would skip every image: use 1 or more"));
         }
