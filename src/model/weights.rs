@@ -71,3 +71,10 @@ pub fn write(tensors: &Tensors, metadata: &[(&str, String)]) -> Result<Vec<u8>> 
     let metadata = (!metadata.is_empty()).then_some(metadata);
     safetensors::serialize(views, metadata).map_err(|e| Error::run(format!("the tensors can't be stored: {e}")))
 }
+
+/// The texts in a file's header.
+pub fn metadata(bytes: &[u8], origin: &str) -> Result<HashMap<String, String>> {
+    let (_, header) = SafeTensors::read_metadata(bytes)
+        .map_err(|e| Error::usage(format!("{origin} is no safetensors file that can be read: {e}")))?;
+    Ok(header.metadata().clone().unwrap_or_default())
+}

@@ -1,10 +1,14 @@
 //! Training: configuration, schedules, the run and what it writes.
 
+#[cfg(feature = "native")]
+pub mod checkpoint;
 pub mod config;
 pub mod csv;
 #[cfg(feature = "native")]
 pub mod curve;
 mod field;
+#[cfg(feature = "native")]
+pub mod folder;
 pub mod keys;
 pub mod log;
 pub mod preset;

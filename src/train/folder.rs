@@ -1,0 +1,180 @@
+//! A run's folder: made once, locked while a process works in it, its growing files cut back to a checkpoint.
+
+use crate::{Error, Result};
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// The configuration as run, under the reference's name; the first file of a run.
+pub const CONFIG: &str = "params-ijepa.yaml";
+
+/// What went wrong with which file.
+pub(crate) fn at<E: std::fmt::Display>(path: &Path) -> impl Fn(E) -> Error + '_ {
+    move |e| Error::run(format!("{}: {e}", path.display()))
+}
+
+/// An open run folder.
+pub struct Folder {
+    path: PathBuf,
+    /// Held while the process lives; the system frees it when it dies.
+    _lock: File,
+    /// Files that grow: CSV, log, TensorBoard.
+    growing: BTreeMap<String, File>,
+}
+
+impl Folder {
+    /// Starts a run: makes the folder, locks it, writes and syncs the configuration before any other file.
+    ///
+    /// Errors: usage, where the folder holds a run or is no folder.
+    pub fn create(path: &Path, config: &str) -> Result<Folder> {
+        if path.join(CONFIG).exists() {
+            return Err(Error::usage(format!(
+                "{0} holds a run already: go on with it by --resume {0}, or choose another --out",
+                path.display()
+            )));
+        }
+        std::fs::create_dir_all(path)
+            .map_err(|e| Error::usage(format!("the output folder {} can't be made: {e}", path.display())))?;
+        let folder = Folder::lock(path)?;
+        folder.replace(CONFIG, config.as_bytes())?;
+        Ok(folder)
+    }
+
+    /// Opens the folder of a run that was begun.
+    pub fn open(path: &Path) -> Result<Folder> {
+        config(path)?;
+        Folder::lock(path)
+    }
+
+    fn lock(path: &Path) -> Result<Folder> {
+        let name = path.join("lock");
+        let open = OpenOptions::new().create(true).append(true).open(&name);
+        let lock =
+            open.map_err(|e| Error::usage(format!("the output folder is not writable: {}: {e}", name.display())))?;
+        lock.try_lock().map_err(|_| {
+            Error::usage(format!(
+                "{} is in use by another ijepa; wait for it, or choose another --out",
+                path.display()
+            ))
+        })?;
+        Ok(Folder {
+            path: path.to_path_buf(),
+            _lock: lock,
+            growing: BTreeMap::new(),
+        })
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Writes a file whole: to a temporary name, synced, renamed, so that a reader finds the old or the new one.
+    pub fn replace(&self, name: &str, bytes: &[u8]) -> Result<PathBuf> {
+        let (path, temporary) = (self.path.join(name), self.path.join(format!("{name}.tmp")));
+        let mut file = File::create(&temporary).map_err(at(&temporary))?;
+        file.write_all(bytes)
+            .and_then(|()| file.sync_all())
+            .map_err(at(&temporary))?;
+        std::fs::rename(&temporary, &path).map_err(at(&path))?;
+        self.sync()?;
+        Ok(path)
+    }
+
+    /// A second name for a file, put in place in one move; a copy where the file system has no links.
+    pub fn link(&self, from: &str, to: &str) -> Result<()> {
+        let (source, path) = (self.path.join(from), self.path.join(to));
+        let temporary = self.path.join(format!("{to}.tmp"));
+        let _ = std::fs::remove_file(&temporary);
+        if std::fs::hard_link(&source, &temporary).is_err() {
+            std::fs::copy(&source, &temporary).map_err(at(&temporary))?;
+            File::open(&temporary)
+                .and_then(|file| file.sync_all())
+                .map_err(at(&temporary))?;
+        }
+        std::fs::rename(&temporary, &path).map_err(at(&path))?;
+        self.sync()
+    }
+
+    /// Renames are on disk once the folder is; where folders can't be opened (Windows), the system sees to it.
+    fn sync(&self) -> Result<()> {
+        match File::open(&self.path) {
+            Ok(folder) if cfg!(unix) => folder.sync_all().map_err(at(&self.path)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Appends to a growing file; a killed run leaves whole writes.
+    pub fn append(&mut self, name: &str, bytes: &[u8]) -> Result<()> {
+        let path = self.path.join(name);
+        if !self.growing.contains_key(name) {
+            let file = OpenOptions::new()
+                .create(true)
+                .append(true)
+                .open(&path)
+                .map_err(at(&path))?;
+            self.growing.insert(name.to_string(), file);
+        }
+        match self.growing.get_mut(name) {
+            Some(file) => file.write_all(bytes).map_err(at(&path)),
+            None => Ok(()),
+        }
+    }
+
+    /// Lengths of the growing files, kept in a checkpoint.
+    pub fn lengths(&self) -> Result<BTreeMap<String, u64>> {
+        let length =
+            |(name, file): (&String, &File)| Ok((name.clone(), file.metadata().map_err(at(&self.path))?.len()));
+        self.growing.iter().map(length).collect()
+    }
+
+    /// Cuts the growing files back to these lengths; what a checkpoint did not know yet is removed.
+    pub fn cut(&mut self, names: &[&str], lengths: &BTreeMap<String, u64>) -> Result<()> {
+        for name in names {
+            let path = self.path.join(name);
+            match lengths.get(*name) {
+                Some(&length) => {
+                    let file = OpenOptions::new()
+                        .create(true)
+                        .append(true)
+                        .open(&path)
+                        .map_err(at(&path))?;
+                    let now = file.metadata().map_err(at(&path))?.len();
+                    file.set_len(length.min(now)).map_err(at(&path))?;
+                    self.growing.insert(name.to_string(), file);
+                }
+                None if path.exists() => std::fs::remove_file(&path).map_err(at(&path))?,
+                None => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses a disk that has no room for `bytes` more.
+    pub fn room(&self, bytes: u64, what: &str) -> Result<()> {
+        let free = fs4::available_space(&self.path).map_err(at(&self.path))?;
+        if free < bytes {
+            return Err(Error::usage(format!(
+                "{} has {} MiB free, but {what} takes {} MiB: make room, or choose another --out",
+                self.path.display(),
+                free >> 20,
+                bytes >> 20
+            )));
+        }
+        Ok(())
+    }
+}
+
+/// The configuration's text of the run in `path`.
+///
+/// Errors: usage, where there is no run.
+pub fn config(path: &Path) -> Result<String> {
+    let file = path.join(CONFIG);
+    std::fs::read_to_string(&file).map_err(|e| {
+        Error::usage(format!(
+            "{} holds no run that can go on: {}: {e}",
+            path.display(),
+            file.display()
+        ))
+    })
+}
