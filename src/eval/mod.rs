@@ -4,6 +4,7 @@
 
 pub mod eigen;
 pub mod knn;
+pub mod monitor;
 pub mod pca;
 #[cfg(feature = "native")]
 pub mod probe;

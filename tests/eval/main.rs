@@ -1,5 +1,7 @@
 //! Evaluation against answers that are known beforehand.
 
+mod monitor;
+
 use ijepa::eval::knn::{knn_accuracy, leave_one_out};
 use ijepa::eval::probe::{ProbeTable, Row};
 use ijepa::eval::rank::spread;
