@@ -42,6 +42,9 @@ pub struct Options {
     pub plain: bool,
     /// Kernel family for matmul and attention (`any`, `tile`, `broadcast`); chosen from the adapter when `None`.
     pub variant: Option<String>,
+    /// How lanes share the work in the other kernels; what the adapter is when `None`. Both ways run anywhere, so that
+    /// each can be tested on the other's machine.
+    pub kind: Option<Kind>,
 }
 
 impl Default for Options {
@@ -51,12 +54,13 @@ impl Default for Options {
             backends: wgpu::Backends::all(),
             plain: false,
             variant: None,
+            kind: None,
         }
     }
 }
 
 /// What the adapter is, as far as the choice of kernels goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// A driver that runs shaders on the processor: short workgroups, no workgroup memory, loops inside the lane.
     Software,
@@ -87,6 +91,7 @@ pub(super) struct Inner {
     pub limits: wgpu::Limits,
     pub features: wgpu::Features,
     pub variant: Option<String>,
+    pub kind: Kind,
     pub pipelines: Mutex<PipelineCache>,
     pub failure: Arc<Mutex<Option<String>>>,
     pub unused: std::sync::OnceLock<super::View>,
@@ -206,6 +211,10 @@ impl Gpu {
                 note(&on_loss, format!("the device was lost: {text}"));
             }
         });
+        let kind = options.kind.unwrap_or(match info.device_type {
+            wgpu::DeviceType::Cpu => Kind::Software,
+            _ => Kind::Hardware,
+        });
         let inner = Inner {
             device,
             queue,
@@ -213,6 +222,7 @@ impl Gpu {
             limits,
             features,
             variant: options.variant.clone(),
+            kind,
             pipelines: Mutex::default(),
             failure,
             unused: std::sync::OnceLock::new(),
@@ -241,12 +251,9 @@ impl Gpu {
         self.inner.variant.as_deref()
     }
 
+    /// What the adapter is, or what it was opened as.
     pub fn kind(&self) -> Kind {
-        if self.inner.info.device_type == wgpu::DeviceType::Cpu {
-            Kind::Software
-        } else {
-            Kind::Hardware
-        }
+        self.inner.kind
     }
 
     /// The subgroup width, where subgroups may be used and every subgroup has this one width.

@@ -15,9 +15,9 @@ const MOST_WORKGROUPS: u64 = 65_535;
 
 impl Grid {
     /// `count` workgroups, folded over y where x is not enough: the kernel's number is `wg.x + wg.y * groups.x`
-    /// and what lies beyond `count` returns at once.
+    /// and what lies beyond `count` returns at once. None at all: the dispatch is left out.
     pub fn linear(count: usize) -> Grid {
-        let count = (count as u64).max(1);
+        let count = count as u64;
         if count <= MOST_WORKGROUPS {
             return Grid([count as u32, 1, 1]);
         }

@@ -80,7 +80,7 @@ pub fn panel(kind: Kind, shape: &Heads) -> usize {
         Kind::Software => 1 << 18,
         Kind::Hardware => 1 << 24,
     };
-    let head = shape.tokens * shape.pitch();
+    let head = (shape.tokens * shape.pitch()).max(1);
     let all = shape.batch * shape.heads;
     head * (wanted / head).clamp(1, all.max(1))
 }
@@ -98,7 +98,7 @@ fn groups(shape: &Heads, panel: &View) -> Result<Vec<[usize; 4]>> {
     }
     let mut groups = vec![];
     if fit >= shape.heads {
-        let images = fit / shape.heads;
+        let images = fit / shape.heads.max(1);
         for first in (0..shape.batch).step_by(images) {
             groups.push([first, images.min(shape.batch - first), 0, shape.heads]);
         }

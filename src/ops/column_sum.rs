@@ -33,7 +33,7 @@ pub fn column_sum(rec: &mut Recorder, x: &View, y: &View, scratch: &View) -> Res
     expect("column_sum", "y", y, 1, x.cols)?;
     let per_chunk = rows_per_chunk(rec.gpu().kind());
     let chunks = x.rows.div_ceil(per_chunk);
-    if chunks == 1 {
+    if chunks <= 1 {
         return stage(rec, x, 0, y, per_chunk);
     }
     let partial = scratch.shaped(chunks, x.cols)?;
@@ -48,6 +48,7 @@ pub fn scratch(kind: Kind, rows: usize, cols: usize) -> usize {
 
 /// y `[chunks, C]`: sums of `rows_per_chunk` rows of the columns `offset .. offset + C` of x.
 pub(crate) fn stage(rec: &mut Recorder, x: &View, offset: usize, y: &View, rows_per_chunk: usize) -> Result<()> {
+    let rows_per_chunk = rows_per_chunk.max(1);
     let item = Item::of(&[x.cols, y.cols, offset]);
     let lanes = rec.gpu().lanes();
     let params = Params {
@@ -61,7 +62,9 @@ pub(crate) fn stage(rec: &mut Recorder, x: &View, offset: usize, y: &View, rows_
         shared: &[item.shared()],
         constants: &[("LANES", lanes)],
     };
-    let grid = Grid([params.items.div_ceil(lanes), x.rows.div_ceil(rows_per_chunk) as u32, 1]);
+    // No rows: one chunk all the same, so that the sums become 0.
+    let chunks = x.rows.div_ceil(rows_per_chunk).max(1) as u32;
+    let grid = Grid([params.items.div_ceil(lanes), chunks, 1]);
     let cost = Cost::new(x.rows * y.cols, x.rows * y.cols + y.len());
     rec.dispatch(&COLUMN_SUM, &build, &params, &[x, y], grid, cost)
 }

@@ -1,29 +1,34 @@
 //! Devices, random tensors and comparison for the kernel tests.
 
-use ijepa::gpu::{Gpu, Options, Recorder, View};
+use ijepa::gpu::{Gpu, Kind, Options, Recorder, View};
 use rand::{RngExt, SeedableRng};
 use std::collections::HashMap;
 use std::sync::{Mutex, OnceLock};
 
-/// The device of all tests of this file, with a forced variant or the adapter's own choice (`""`). A test without an
-/// adapter fails with the sentence that says how to get one; `IJEPA_TEST_ADAPTER` chooses another.
-pub fn gpu(variant: &str) -> Gpu {
-    static DEVICES: OnceLock<Mutex<HashMap<String, Gpu>>> = OnceLock::new();
+/// A device for all tests of this file, with a forced variant (`""`: the adapter's own choice) and kind. A test without
+/// an adapter fails with the sentence that says how to get one; `IJEPA_TEST_ADAPTER` chooses another.
+pub fn gpu(variant: &'static str, kind: Option<Kind>) -> Gpu {
+    type Devices = Mutex<HashMap<(&'static str, Option<Kind>), Gpu>>;
+    static DEVICES: OnceLock<Devices> = OnceLock::new();
     let mut devices = DEVICES.get_or_init(Mutex::default).lock().unwrap();
     let open = || {
         let adapter = std::env::var("IJEPA_TEST_ADAPTER").unwrap_or("auto".into());
         let options = Options {
             adapter: adapter.parse().unwrap(),
             variant: (!variant.is_empty()).then(|| variant.to_string()),
+            kind,
             ..Options::default()
         };
         pollster::block_on(Gpu::open(&options)).unwrap_or_else(|e| panic!("{e}"))
     };
-    devices.entry(variant.into()).or_insert_with(open).clone()
+    devices.entry((variant, kind)).or_insert_with(open).clone()
 }
 
 /// Every family of kernels. On an adapter that can't run one, the next best is chosen by the code under test.
 pub const VARIANTS: [&str; 3] = ["any", "tile", "broadcast"];
+
+/// Both ways in which lanes share the work; each runs on every adapter.
+pub const KINDS: [Kind; 2] = [Kind::Software, Kind::Hardware];
 
 /// A recorder with tensors beside it: uploads and reads by name of what is tested.
 pub struct Bench {
@@ -32,13 +37,28 @@ pub struct Bench {
 }
 
 impl Bench {
-    pub fn new(variant: &str, label: impl Into<String>) -> Bench {
-        let gpu = gpu(variant);
-        let label = format!("{} on {} {variant}", label.into(), gpu.info().name);
+    /// With this variant of matmul, and the adapter's own kind.
+    pub fn new(variant: &'static str, label: impl Into<String>) -> Bench {
+        Bench::open(variant, None, label)
+    }
+
+    /// With lanes as on this kind of adapter.
+    pub fn of(kind: Kind, label: impl Into<String>) -> Bench {
+        Bench::open("", Some(kind), label)
+    }
+
+    pub fn open(variant: &'static str, kind: Option<Kind>, label: impl Into<String>) -> Bench {
+        let gpu = gpu(variant, kind);
+        let kind = gpu.kind();
+        let label = format!("{} on {}, {kind:?} lanes {variant}", label.into(), gpu.info().name);
         Bench {
             rec: Recorder::new(&gpu),
             label,
         }
+    }
+
+    pub fn kind(&self) -> Kind {
+        self.rec.gpu().kind()
     }
 
     pub fn put<T: bytemuck::Pod>(&self, rows: usize, cols: usize, values: &[T]) -> View {
@@ -51,14 +71,35 @@ impl Bench {
         self.put(rows, cols, &vec![f32::NAN; rows * cols])
     }
 
+    /// Scratch memory: full of NaN, and larger than asked for, as a plan for several tensors is.
+    pub fn scratch(&self, values: usize) -> View {
+        self.poisoned(1, values + 100)
+    }
+
+    /// Fills a view with NaN again, after what was recorded so far.
+    pub fn poison(&mut self, view: &View) {
+        self.rec.submit().unwrap();
+        self.rec.gpu().write(view, &vec![f32::NAN; view.len()]).unwrap();
+    }
+
     pub fn get(&mut self, view: &View) -> Vec<f32> {
+        pollster::block_on(self.rec.read(view)).unwrap_or_else(|e| panic!("{}: {e}", self.label))
+    }
+
+    /// The bits of `view`: what must be equal, not near.
+    pub fn bits(&mut self, view: &View) -> Vec<u32> {
         pollster::block_on(self.rec.read(view)).unwrap_or_else(|e| panic!("{}: {e}", self.label))
     }
 
     /// Reads `view` and compares with f64.
     pub fn check(&mut self, name: &str, view: &View, want: &[f64], tolerance: f64) {
         let got = self.get(view);
-        if let Err(text) = compare(&format!("{}: {name}", self.label), view.cols, &got, want, tolerance) {
+        self.compare(name, view.cols, &got, want, tolerance);
+    }
+
+    /// Compares values that were read already.
+    pub fn compare(&self, name: &str, cols: usize, got: &[f32], want: &[f64], tolerance: f64) {
+        if let Err(text) = compare(&format!("{}: {name}", self.label), cols, got, want, tolerance) {
             panic!("{text}");
         }
     }

@@ -1,0 +1,206 @@
+use crate::harness::{Bench, KINDS, VARIANTS, f64s, random, sum_of};
+use ijepa::cpu::attention as twin;
+use ijepa::gpu::{Kind, View};
+use ijepa::ops::attention::{Heads, backward, forward, panel};
+
+/// Scores are sums of `dim` products, outputs of `tokens`; exp is good to 4e-6 where its argument is large (some 10
+/// here), which both passes carry along.
+fn tolerance(shape: &Heads) -> f64 {
+    2.0 * sum_of(shape.dim) + 2.0 * sum_of(shape.tokens) + 4e-6
+}
+
+struct Case {
+    shape: Heads,
+    qkv: Vec<f32>,
+    dout: Vec<f32>,
+    out: Vec<f64>,
+    lse: Vec<f64>,
+    dqkv: Vec<f64>,
+}
+
+impl Case {
+    fn of([batch, tokens, heads, dim]: [usize; 4]) -> Case {
+        let shape = Heads {
+            batch,
+            tokens,
+            heads,
+            dim,
+        };
+        let width = heads * dim;
+        let qkv = random(1, batch * tokens * 3 * width);
+        let dout: Vec<f32> = random(2, batch * tokens * width).iter().map(|v| 2.5 * v).collect();
+        let (out, lse) = twin::forward(&f64s(&qkv), batch, tokens, heads, dim);
+        let dqkv = twin::backward(&f64s(&dout), &f64s(&qkv), batch, tokens, heads, dim);
+        Case {
+            shape,
+            qkv,
+            dout,
+            out,
+            lse,
+            dqkv,
+        }
+    }
+
+    /// Forward and backward with panels of this many values; what they made: out, stats, dqkv.
+    fn run(&self, bench: &mut Bench, panel: usize) -> [View; 3] {
+        let Heads {
+            batch,
+            tokens,
+            heads,
+            dim,
+        } = self.shape;
+        let (rows, width) = (batch * tokens, heads * dim);
+        let (qkv, dout) = (
+            bench.put(rows, 3 * width, &self.qkv),
+            bench.put(rows, width, &self.dout),
+        );
+        let (out, stats) = (bench.poisoned(rows, width), bench.poisoned(rows * heads, 2));
+        let dqkv = bench.poisoned(rows, 3 * width);
+        // Not `bench.scratch`: a larger panel would hold more heads than the case wants.
+        let panels = [(); 2].map(|()| bench.poisoned(1, panel));
+        forward(&mut bench.rec, self.shape, &qkv, &out, &stats, &panels[0]).unwrap();
+        panels.iter().for_each(|p| bench.poison(p));
+        let [p, dp] = &panels;
+        backward(&mut bench.rec, self.shape, &dout, &qkv, &stats, &dqkv, [p, dp]).unwrap();
+        [out, stats, dqkv]
+    }
+
+    fn check(&self, bench: &mut Bench, panel: usize) {
+        let [out, stats, dqkv] = self.run(bench, panel);
+        let tolerance = tolerance(&self.shape);
+        bench.check("out", &out, &self.out, tolerance);
+        let lse: Vec<f32> = bench.get(&stats).chunks(2).map(|s| s[0] - s[1].ln()).collect();
+        bench.compare("max - log(1 / sum)", self.shape.tokens, &lse, &self.lse, tolerance);
+        bench.check("dqkv", &dqkv, &self.dqkv, 2.0 * tolerance);
+    }
+}
+
+fn values_of_heads(shape: &Heads, heads: usize) -> usize {
+    heads * shape.tokens * shape.tokens.next_multiple_of(4)
+}
+
+/// One token, tokens that are no multiple of 4 (padding), whole tiles; heads that are no multiple of 4 (6) or of 16.
+const SHAPES: [[usize; 4]; 6] = [
+    [3, 1, 2, 8],
+    [2, 5, 3, 16],
+    [3, 18, 2, 24],
+    [2, 18, 2, 6],
+    [1, 64, 2, 80],
+    [2, 66, 3, 8],
+];
+
+#[test]
+fn attention_and_its_gradient_agree_with_f64() {
+    for shape in SHAPES {
+        let case = Case::of(shape);
+        for variant in VARIANTS {
+            let mut bench = Bench::new(variant, format!("attention [images, tokens, heads, dim] {shape:?}"));
+            let values = panel(bench.kind(), &case.shape);
+            case.check(&mut bench, values);
+        }
+    }
+}
+
+#[test]
+fn lanes_that_share_a_row_agree_with_f64() {
+    for shape in SHAPES {
+        let case = Case::of(shape);
+        for kind in KINDS {
+            let mut bench = Bench::of(kind, format!("attention [images, tokens, heads, dim] {shape:?}"));
+            let values = panel(kind, &case.shape);
+            case.check(&mut bench, values);
+        }
+    }
+}
+
+/// Panels of whole images, of some heads of one image, of one head; and with a rest that holds no whole head.
+#[test]
+fn panels_of_any_size_give_the_same() {
+    for tokens in [8, 18] {
+        let case = Case::of([3, tokens, 4, 8]);
+        for heads in [1, 3, 4, 5, 8, 11] {
+            let mut bench = Bench::new("", format!("attention, {tokens} tokens, panels of {heads} heads"));
+            case.check(&mut bench, values_of_heads(&case.shape, heads) + 4 * tokens);
+        }
+    }
+}
+
+#[test]
+fn large_scores_do_not_overflow() {
+    let mut case = Case::of([1, 18, 2, 8]);
+    // Scores of some +-600: exp of them is beyond f32, exp of their distance to the highest isn't.
+    case.qkv.iter_mut().for_each(|v| *v *= 16.0);
+    let (
+        qkv,
+        Heads {
+            batch,
+            tokens,
+            heads,
+            dim,
+        },
+    ) = (f64s(&case.qkv), case.shape);
+    case.out = twin::forward(&qkv, batch, tokens, heads, dim).0;
+    for kind in KINDS {
+        let mut bench = Bench::of(kind, "attention with large scores");
+        let [out, ..] = case.run(&mut bench, values_of_heads(&case.shape, 2));
+        // A score of 600 has an absolute rounding error of 3e-5, which exp makes relative.
+        bench.check("out", &out, &case.out, 3e-4);
+    }
+}
+
+#[test]
+fn a_panel_that_holds_no_head_is_refused() {
+    let mut bench = Bench::of(Kind::Software, "attention");
+    let shape = Heads {
+        batch: 1,
+        tokens: 18,
+        heads: 1,
+        dim: 8,
+    };
+    let (qkv, out, stats) = (bench.poisoned(18, 24), bench.poisoned(18, 8), bench.poisoned(18, 2));
+    let small = bench.poisoned(1, 100);
+    let error = forward(&mut bench.rec, shape, &qkv, &out, &stats, &small).unwrap_err();
+    assert!(error.to_string().contains("can't hold the 18 x 18 scores"), "{error}");
+}
+
+#[test]
+fn shapes_without_content_never_panic() {
+    for [batch, tokens, heads, dim] in [[0, 5, 2, 8], [1, 0, 2, 8], [1, 5, 0, 8], [1, 5, 2, 0]] {
+        let mut bench = Bench::of(Kind::Software, "attention of nothing");
+        let shape = Heads {
+            batch,
+            tokens,
+            heads,
+            dim,
+        };
+        let (rows, width) = (batch * tokens, heads * dim);
+        let (qkv, dqkv) = (bench.poisoned(rows, 3 * width), bench.poisoned(rows, 3 * width));
+        let (out, stats) = (bench.poisoned(rows, width), bench.poisoned(rows * heads, 2));
+        let panels = [(); 2].map(|()| bench.poisoned(1, panel(Kind::Software, &shape)));
+        // An error or nothing to do: both are answers.
+        let _ = forward(&mut bench.rec, shape, &qkv, &out, &stats, &panels[0]);
+        let _ = backward(
+            &mut bench.rec,
+            shape,
+            &out,
+            &qkv,
+            &stats,
+            &dqkv,
+            [&panels[0], &panels[1]],
+        );
+        bench.get(&out);
+    }
+}
+
+#[test]
+fn the_same_input_gives_the_same_bits() {
+    let case = Case::of([3, 18, 4, 8]);
+    for kind in KINDS {
+        let mut bench = Bench::of(kind, "attention twice");
+        let bits = [(); 2].map(|()| {
+            case.run(&mut bench, values_of_heads(&case.shape, 5))
+                .map(|view| bench.bits(&view))
+        });
+        assert_eq!(bits[0], bits[1], "{}", bench.label);
+    }
+}
