@@ -12,10 +12,14 @@ pub mod color;
 pub mod decode;
 pub mod draw;
 #[cfg(feature = "native")]
+pub mod eval;
+#[cfg(feature = "native")]
 mod files;
 pub mod glyphs;
 #[cfg(feature = "native")]
 pub mod image;
+#[cfg(feature = "native")]
+pub mod loader;
 pub mod masks;
 #[cfg(feature = "native")]
 pub mod source;

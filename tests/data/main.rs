@@ -2,6 +2,7 @@
 
 mod decode;
 mod glyphs;
+mod loader;
 mod masks;
 mod source;
 mod transform;

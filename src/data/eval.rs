@@ -1,0 +1,61 @@
+//! Images for probes, pictures and the collapse monitor: in the order of their names, without any chance.
+
+use rayon::prelude::*;
+
+use crate::data::draw::Draw;
+use crate::data::source::Dataset;
+use crate::data::transform::EvalTransform;
+use crate::error::Result;
+
+/// Up to `batch` images of an evaluation.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EvalBatch {
+    /// [n, crop, crop, 3], RGB interleaved.
+    pub images: Vec<u8>,
+    /// Class of each image, where the data has labels.
+    pub labels: Option<Vec<u32>>,
+    /// Each image's index in the data set; n of them.
+    pub indices: Vec<usize>,
+}
+
+/// The images of a data set batch by batch; if `limit` is given, so many of them, always the same, picked by chance (sets
+/// are sorted by class or repeat their classes, so neither the first nor every n-th would do). Bad files are left out, so a batch may be shorter, and recorded: an error once they are a
+/// tenth of the data set.
+pub fn eval_batches(
+    data: &Dataset,
+    crop: usize,
+    transform: EvalTransform,
+    batch: usize,
+    limit: Option<usize>,
+) -> impl Iterator<Item = Result<EvalBatch>> {
+    let total = data.len();
+    let count = limit.unwrap_or(total).min(total);
+    let mut chosen = Draw::keyed("eval", 0, 0, 0).permutation(total);
+    chosen.truncate(count);
+    chosen.sort_unstable();
+    let batch = batch.max(1);
+    (0..count).step_by(batch).map(move |first| {
+        let indices = &chosen[first..count.min(first + batch)];
+        let indices: Vec<usize> = indices.iter().map(|&index| index as usize).collect();
+        let decoded = |&index: &usize| data.image(index).map(|image| transform.apply(&image, crop));
+        let decoded: Vec<Result<Vec<u8>, String>> = indices.par_iter().map(decoded).collect();
+        let mut made = EvalBatch {
+            images: Vec::new(),
+            labels: data.labels().map(|_| Vec::new()),
+            indices: Vec::new(),
+        };
+        for (index, pixels) in indices.into_iter().zip(decoded) {
+            match pixels {
+                Ok(pixels) => {
+                    made.images.extend(pixels);
+                    made.indices.push(index);
+                    if let (Some(made), Some(labels)) = (&mut made.labels, data.labels()) {
+                        made.push(labels[index]);
+                    }
+                }
+                Err(reason) => data.bad().record(&data.name(index), &reason)?,
+            }
+        }
+        Ok(made)
+    })
+}
