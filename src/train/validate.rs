@@ -7,6 +7,7 @@ use crate::{Error, Result};
 /// Sizes beyond any network or image that fits a machine; below them no product of sizes leaves 64 bits.
 const MOST: usize = 1 << 16;
 const MOST_PATCHES: usize = 1 << 10;
+const MOST_MASKS: usize = 64;
 
 impl Config {
     /// Whether a run with this configuration can begin.
@@ -76,8 +77,15 @@ impl Config {
     fn check_data(&self) -> Result<()> {
         let (data, mask, logging) = (&self.data, &self.mask, &self.logging);
         within("data.batch_size", data.batch_size)?;
-        within("mask.num_enc_masks", mask.num_enc_masks)?;
-        within("mask.num_pred_masks", mask.num_pred_masks)?;
+        for (key, masks) in [
+            ("mask.num_enc_masks", mask.num_enc_masks),
+            ("mask.num_pred_masks", mask.num_pred_masks),
+        ] {
+            within(key, masks)?;
+            if masks > MOST_MASKS {
+                return Err(Error::usage(format!("{key} is {masks}: the most is {MOST_MASKS}")));
+            }
+        }
         if let Some(scale) = data.crop_scale {
             share("data.crop_scale", scale)?;
         }

@@ -1,0 +1,40 @@
+//! Which GPU computes: the arguments that every computing command takes.
+
+use ijepa::Result;
+use ijepa::gpu::{AdapterChoice, Gpu, Options};
+
+#[derive(clap::Args)]
+pub struct AdapterArgs {
+    /// GPU to compute on: auto, software, or the index or part of the name that `ijepa doctor` lists
+    #[arg(long, value_name = "WHICH", default_value = "auto")]
+    adapter: String,
+    /// Graphics interface to reach it by [default: whichever it has]
+    #[arg(long, value_name = "NAME", value_parser = ["vulkan", "dx12", "metal"])]
+    backend: Option<String>,
+    /// Kernels for matrix products [default: what suits the adapter]
+    #[arg(long, value_name = "NAME", value_parser = ["any", "tile", "broadcast"])]
+    variant: Option<String>,
+}
+
+impl AdapterArgs {
+    /// Opens the GPU, or says which there are.
+    pub fn open(&self) -> Result<Gpu> {
+        pollster::block_on(Gpu::open(&self.options()))
+    }
+
+    pub fn options(&self) -> Options {
+        let backends = match self.backend.as_deref() {
+            Some("vulkan") => wgpu::Backends::VULKAN,
+            Some("dx12") => wgpu::Backends::DX12,
+            Some("metal") => wgpu::Backends::METAL,
+            _ => wgpu::Backends::all(),
+        };
+        let Ok(adapter) = self.adapter.parse::<AdapterChoice>();
+        Options {
+            adapter,
+            backends,
+            plain: false,
+            variant: self.variant.clone(),
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! The commands: arguments to library calls, results to text.
+
+mod adapter;
+mod bench;
+mod demo;
+mod doctor;
+mod info;
+mod masks;
+mod number;
+mod picture;
+mod probe;
+mod replay;
+mod settings;
+mod trace;
+mod train;
+
+use clap::{Parser, Subcommand};
+use ijepa::{Error, Result};
+use std::io::Write;
+use std::process::ExitCode;
+
+/// Learn image features without labels (I-JEPA), on any GPU.
+#[derive(Parser)]
+#[command(name = "ijepa", version, arg_required_else_help = true, after_help = AFTER)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const AFTER: &str = "\
+example: ijepa demo                                       train on generated images and test
+         ijepa train --data photos --out runs/first       train on your own images
+         ijepa probe --weights runs/first --data photos   measure what was learned
+exit code: 0 done, 1 the run failed, 2 wrong use or configuration";
+
+#[derive(Subcommand)]
+enum Command {
+    Demo(demo::Args),
+    Train(train::Args),
+    Probe(probe::Args),
+    Info(info::Args),
+    Trace(trace::Args),
+    Masks(masks::Args),
+    Replay(replay::Args),
+    Doctor(doctor::Args),
+    Bench(bench::Args),
+}
+
+/// Runs the command of the process's arguments.
+pub fn main() -> ExitCode {
+    let (name, outcome) = match Cli::parse().command {
+        Command::Demo(args) => ("demo", demo::run(args)),
+        Command::Train(args) => ("train", train::run(args)),
+        Command::Probe(args) => ("probe", probe::run(args)),
+        Command::Info(args) => ("info", info::run(args)),
+        Command::Trace(args) => ("trace", trace::run(args)),
+        Command::Masks(args) => ("masks", masks::run(args)),
+        Command::Replay(args) => ("replay", replay::run(args)),
+        Command::Doctor(args) => ("doctor", doctor::run(args)),
+        Command::Bench(args) => ("bench", bench::run(args)),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Nothing is left to do where even this cannot be written.
+            let _ = writeln!(std::io::stderr(), "ijepa {name}: {error}");
+            ExitCode::from(error.exit_code() as u8)
+        }
+    }
+}
+
+/// Writes to standard output. A reader that has seen enough (`| head`) ends the output, not the command.
+fn print(text: &str) -> Result<()> {
+    let mut out = std::io::stdout();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Error::run(format!("standard output could not be written: {e}")))
+        }
+        _ => Ok(()),
+    }
+}

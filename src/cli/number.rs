@@ -1,0 +1,55 @@
+//! Numbers as people read them.
+
+/// `85,646,592`
+pub fn grouped(value: u64) -> String {
+    let digits = value.to_string();
+    let mut text = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// `35.1 G`: three digits and a decimal prefix.
+pub fn prefixed(value: f64) -> String {
+    let prefixes = ["", " k", " M", " G", " T", " P", " E"];
+    let mut scaled = value;
+    let mut prefix = 0;
+    while scaled >= 999.5 && prefix + 1 < prefixes.len() {
+        scaled /= 1000.0;
+        prefix += 1;
+    }
+    let digits = if scaled < 9.995 { 2 } else { usize::from(scaled < 99.95) };
+    format!("{scaled:.digits$}{}", prefixes[prefix])
+}
+
+/// Bytes in MiB, `1,234.5 MiB`.
+pub fn mebibytes(bytes: u64) -> String {
+    let tenths = (bytes as f64 * 10.0 / (1 << 20) as f64).round() as u64;
+    format!("{}.{} MiB", grouped(tenths / 10), tenths % 10)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_grouped_scaled_and_rounded() {
+        for (value, text) in [(0, "0"), (999, "999"), (1000, "1,000"), (85_646_592, "85,646,592")] {
+            assert_eq!(grouped(value), text);
+        }
+        for (value, text) in [
+            (0.0, "0.00"),
+            (999.6, "1.00 k"),
+            (9.996e9, "10.0 G"),
+            (35.13e9, "35.1 G"),
+            (99.96, "100"),
+        ] {
+            assert_eq!(prefixed(value), text);
+        }
+        assert_eq!(mebibytes((1234 << 20) + (1 << 19)), "1,234.5 MiB");
+    }
+}

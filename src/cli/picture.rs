@@ -1,0 +1,65 @@
+//! Pictures of masks over an image.
+
+use ijepa::data::masks::Masks;
+use ijepa::{Error, Result};
+use image::{ImageFormat, Rgb, RgbImage};
+use std::path::Path;
+
+/// About the side of a panel in pixels.
+const PANEL: usize = 224;
+const GAP: usize = 8;
+/// What is not kept fades towards this grey.
+const VEIL: u8 = 226;
+
+/// Side in pixels of the panels for a grid of patches: every patch covers the same number of whole pixels.
+pub fn side(grid: usize) -> usize {
+    grid * (PANEL / grid.max(1)).max(1)
+}
+
+/// One row of panels: the image, then each context mask, then each target mask, hidden patches faded. `pixels` is
+/// `[side, side, 3]` with the side that [`side`] says; `index` is the image's place in the batch.
+pub fn masks(pixels: &[u8], grid: usize, masks: &Masks, index: usize) -> RgbImage {
+    let side = side(grid);
+    let mut panels = vec![vec![true; grid * grid]];
+    for (list, count, kept) in [
+        (&masks.context, masks.num_enc, masks.k_context),
+        (&masks.targets, masks.num_pred, masks.k_target),
+    ] {
+        for mask in 0..count {
+            let mut shown = vec![false; grid * grid];
+            let start = (mask * masks.batch + index) * kept;
+            list[start..start + kept].iter().for_each(|&i| shown[i as usize] = true);
+            panels.push(shown);
+        }
+    }
+    let width = panels.len() * (side + GAP) + GAP;
+    let mut picture = RgbImage::from_pixel(width as u32, (side + 2 * GAP) as u32, Rgb([255; 3]));
+    let patch = side / grid;
+    for (number, shown) in panels.iter().enumerate() {
+        let left = GAP + number * (side + GAP);
+        for (at, pixel) in pixels.chunks_exact(3).enumerate() {
+            let (row, column) = (at / side, at % side);
+            let kept = shown[row / patch * grid + column / patch];
+            let tone = |value: u8| {
+                if kept {
+                    value
+                } else {
+                    VEIL - (VEIL - value.min(VEIL)) / 8
+                }
+            };
+            let color = Rgb([tone(pixel[0]), tone(pixel[1]), tone(pixel[2])]);
+            picture.put_pixel((left + column) as u32, (GAP + row) as u32, color);
+        }
+    }
+    picture
+}
+
+/// Writes a PNG. It is encoded first, so that a failure leaves an earlier file as it was.
+pub fn save(picture: &RgbImage, path: &Path) -> Result<()> {
+    let failed = |e: String| Error::run(format!("{}: the picture could not be written: {e}", path.display()));
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    picture
+        .write_to(&mut bytes, ImageFormat::Png)
+        .map_err(|e| failed(e.to_string()))?;
+    std::fs::write(path, bytes.into_inner()).map_err(|e| failed(e.to_string()))
+}

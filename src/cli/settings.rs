@@ -1,0 +1,63 @@
+//! The configuration that a command works with: a preset or a YAML file, and single values over it.
+
+use ijepa::train::config::Config;
+use ijepa::{Error, Result};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+/// More bytes than any configuration has.
+const MOST_BYTES: u64 = 1 << 20;
+
+#[derive(clap::Args)]
+pub struct Settings {
+    /// Configuration file, in the keys of the reference's YAML files
+    #[arg(long, value_name = "F.yaml", conflicts_with = "preset")]
+    pub config: Option<PathBuf>,
+    /// Built-in configuration: demo, nano, tiny, small, base, large, huge or giant
+    #[arg(long, value_name = "NAME")]
+    pub preset: Option<String>,
+    /// Side of a patch in pixels [default: the configuration's]
+    #[arg(long, value_name = "N")]
+    pub patch: Option<usize>,
+    /// Images in a batch [default: the configuration's]
+    #[arg(long, value_name = "N")]
+    pub batch: Option<usize>,
+    /// Seed of every random draw [default: the configuration's]
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// Any other value, by its key (`ijepa info --keys` lists them); may be repeated
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+}
+
+impl Settings {
+    /// The configuration; `default` names the preset that holds where neither file nor preset is given.
+    pub fn config(&self, default: &str) -> Result<Config> {
+        let mut config = match &self.config {
+            Some(path) => Config::from_yaml(&read(path)?, &path.display().to_string())?,
+            None => Config::preset(self.preset.as_deref().unwrap_or(default))?,
+        };
+        config.mask.patch_size = self.patch.unwrap_or(config.mask.patch_size);
+        config.data.batch_size = self.batch.unwrap_or(config.data.batch_size);
+        config.meta.seed = self.seed.unwrap_or(config.meta.seed);
+        for assignment in &self.set {
+            config.set(assignment)?;
+        }
+        Ok(config)
+    }
+}
+
+/// A text file of moderate size.
+fn read(path: &Path) -> Result<String> {
+    let failed = |e: std::io::Error| Error::usage(format!("--config {}: cannot be read: {e}", path.display()));
+    let mut text = String::new();
+    let file = std::fs::File::open(path).map_err(failed)?;
+    file.take(MOST_BYTES + 1).read_to_string(&mut text).map_err(failed)?;
+    if text.len() as u64 > MOST_BYTES {
+        return Err(Error::usage(format!(
+            "--config {}: is larger than any configuration",
+            path.display()
+        )));
+    }
+    Ok(text)
+}

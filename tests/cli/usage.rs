@@ -1,0 +1,122 @@
+//! Help, near misses, exit codes.
+
+use super::{ijepa, prints, refused};
+
+const COMMANDS: [&str; 9] = [
+    "demo", "train", "probe", "info", "trace", "masks", "replay", "doctor", "bench",
+];
+
+#[test]
+fn every_command_has_help_with_an_example_that_begins_with_its_name() {
+    let all = prints(&["--help"]);
+    for command in COMMANDS {
+        assert!(all.contains(&format!("\n  {command} ")), "{all}");
+        let help = prints(&[command, "--help"]);
+        assert!(help.contains(&format!("example: ijepa {command}")), "{help}");
+        let computes = !["info", "masks"].contains(&command);
+        assert_eq!(
+            help.contains("--adapter <WHICH>") && help.contains("--backend <NAME>"),
+            computes,
+            "{help}"
+        );
+    }
+    assert!(prints(&["--version"]).starts_with("ijepa "));
+}
+
+#[test]
+fn near_misses_are_named() {
+    for (arguments, hint) in [
+        (&["trian"][..], "'train'"),
+        (&["train", "--step", "5"], "'--steps'"),
+        (&["train", "--adaptr", "auto"], "'--adapter'"),
+        (&["train", "--backend", "vulkn"], "'vulkan'"),
+        (&["bench", "--variant", "tiles"], "'tile'"),
+        (&["info", "--preset", "larg"], "\"large\""),
+        (&["info", "--set", "data.crop_siz=3"], "\"data.crop_size\""),
+    ] {
+        let message = refused(arguments);
+        assert!(message.contains(hint), "{arguments:?}: {message}");
+    }
+}
+
+#[test]
+fn wrong_use_ends_with_code_2_and_says_what_is_missing() {
+    for (arguments, wanted) in [
+        (
+            &["train", "--data", "photos"][..],
+            "logging.folder is not given: add --out DIR",
+        ),
+        (
+            &["train", "--out", "runs/a"],
+            "data.root_path is not given: add --data PATH",
+        ),
+        (&["train", "--epochs", "3", "--steps", "5"], "--steps"),
+        (&["train", "--resume", "runs/a", "--batch", "3"], "--batch"),
+        (
+            &["train", "--config", "none.yaml"],
+            "--config none.yaml: cannot be read",
+        ),
+        (
+            &["train", "--data", "a", "--out", "b", "--steps", "0"],
+            "optimization.steps is 0",
+        ),
+        (
+            &["train", "--data", "a", "--out", "b", "--batch", "0"],
+            "data.batch_size is 0",
+        ),
+        (&["train", "--config", "a.yaml", "--preset", "base"], "--preset"),
+        (&["info", "--batch", "many"], "many"),
+        (&["bench", "--matmul", "4x0x3"], "write three sizes of 1 or more"),
+        (&["replay"], "--input"),
+        (&["probe"], "--weights"),
+    ] {
+        let message = refused(arguments);
+        assert!(message.contains(wanted), "{arguments:?}: {message}");
+    }
+    ijepa(&[]).0.assert().code(2);
+}
+
+#[test]
+fn a_configuration_file_is_refused_with_its_name_line_and_column() {
+    for (text, wanted) in [
+        (
+            &b"data:\n  batch_sise: 4\n"[..],
+            "F.yaml: line 2, column 3: unknown key \"data.batch_sise\"; did you mean",
+        ),
+        (b"data: [1, 2\n", "F.yaml: line "),
+        (b"\xff\xfe", "--config F.yaml: cannot be read"),
+        (&[b'#'; (1 << 20) + 1], "is larger than any configuration"),
+    ] {
+        let (mut command, folder) = ijepa(&["info", "--config", "F.yaml"]);
+        std::fs::write(folder.path().join("F.yaml"), text).unwrap();
+        let output = command.assert().code(2).stdout("").get_output().stderr.clone();
+        let message = String::from_utf8(output).unwrap();
+        assert!(message.contains(wanted) && message.lines().count() == 1, "{message}");
+    }
+}
+
+#[test]
+fn an_official_file_is_taken_as_it_is() {
+    let (mut command, folder) = ijepa(&["info", "--config", "F.yaml"]);
+    std::fs::write(
+        folder.path().join("F.yaml"),
+        include_str!("../golden/in22k_vitg16_ep44.yaml"),
+    )
+    .unwrap();
+    let output = command.assert().success().get_output().stdout.clone();
+    assert!(String::from_utf8(output).unwrap().contains("(0-39): 40 x Block("));
+}
+
+#[test]
+fn output_that_nobody_reads_to_its_end_is_no_failure() {
+    let binary = assert_cmd::cargo::cargo_bin!("ijepa");
+    let mut child = std::process::Command::new(binary)
+        .args(["info", "--preset", "nano"])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
