@@ -35,6 +35,7 @@ impl AdapterArgs {
             backends,
             plain: false,
             variant: self.variant.clone(),
+            ..Options::default()
         }
     }
 }

@@ -9,6 +9,7 @@ mod masks;
 mod number;
 mod picture;
 mod probe;
+mod progress;
 mod replay;
 mod settings;
 mod trace;

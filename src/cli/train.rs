@@ -1,10 +1,17 @@
 //! `ijepa train`: start a run, or go on with one.
 
 use super::adapter::AdapterArgs;
+use super::progress::{Loudness, Progress};
 use super::settings::Settings;
+use ijepa::Result;
+use ijepa::data::Split;
+use ijepa::data::source::Dataset;
 use ijepa::train::config::Config;
-use ijepa::{Error, Result};
-use std::path::PathBuf;
+use ijepa::train::folder::{self, CONFIG, Folder};
+use ijepa::train::run::{Finished, Job, loss_picture, train};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Train an encoder on images, without labels, and write its weights and records to a folder.
 #[derive(clap::Args)]
@@ -69,11 +76,103 @@ impl Args {
         config.out_path()?;
         Ok(config)
     }
+
+    /// The configuration of the run in `folder`, with a new end where one is asked for.
+    fn config_of(&self, folder: &Path) -> Result<Config> {
+        let source = folder.join(CONFIG).display().to_string();
+        let mut config = Config::from_yaml(&folder::config(folder)?, &source)?;
+        if let Some(epochs) = self.epochs {
+            config.set_epochs(epochs);
+        }
+        if let Some(steps) = self.steps {
+            config.optimization.steps = Some(steps);
+        }
+        config.validate()?;
+        Ok(config)
+    }
 }
 
 pub fn run(args: Args) -> Result<()> {
-    if args.resume.is_none() {
-        args.config()?;
+    let loudness = match (args.quiet, args.verbose) {
+        (true, _) => Loudness::Quiet,
+        (_, true) => Loudness::Verbose,
+        _ => Loudness::Normal,
+    };
+    let (config, folder) = match &args.resume {
+        None => {
+            let config = args.config()?;
+            let folder = PathBuf::from(config.out_path()?);
+            (config, folder)
+        }
+        Some(folder) => (args.config_of(folder)?, folder.clone()),
+    };
+    let mut progress = Progress::new(loudness);
+    for notice in config.notices() {
+        progress.say(&notice);
     }
-    Err(Error::run("training is not built yet"))
+    let finished = start(&config, &folder, args.resume.is_some(), &args.adapter, &mut progress)?;
+    let picture = loss_picture(&folder, &config.logging.write_tag)?;
+    if !finished.complete {
+        progress.say(&format!(
+            "stopped at step {} of {} and saved; go on by: ijepa train --resume {}",
+            finished.step,
+            finished.of,
+            folder.display()
+        ));
+        return Ok(());
+    }
+    if let Some(judgement) = &finished.judgement {
+        progress.say(&format!("monitor: {}", judgement.words));
+    }
+    progress.say(&format!(
+        "weights: {}  loss: {}",
+        finished.checkpoint.display(),
+        picture.display()
+    ));
+    Ok(())
+}
+
+/// Opens the data and the GPU and trains, with Ctrl-C as the way to stop. What the demo does, too.
+pub fn start(
+    config: &Config,
+    folder: &Path,
+    resume: bool,
+    adapter: &AdapterArgs,
+    progress: &mut Progress,
+) -> Result<Finished> {
+    let data = Dataset::open(
+        &config.data_path()?,
+        Split::Train,
+        config.meta.seed,
+        config.data.max_pixels,
+    )?;
+    data.require(config.data.batch_size)?;
+    if !resume && folder.join(CONFIG).exists() {
+        Folder::create(folder, "")?; // says why not, before a GPU is opened
+    }
+    let gpu = adapter.open()?;
+    progress.say(&format!(
+        "{} images of {}, on {}",
+        data.len(),
+        data.source(),
+        gpu.info().name
+    ));
+    static STOP: AtomicBool = AtomicBool::new(false);
+    // A second handler can't be set (the demo trains once, so there is none); without one, Ctrl-C ends the process.
+    let _ = ctrlc::set_handler(|| STOP.store(true, Ordering::Relaxed));
+    let data = Arc::new(data);
+    let job = Job {
+        gpu: &gpu,
+        config,
+        data: data.clone(),
+        folder,
+        resume,
+        stop: &STOP,
+    };
+    let finished = pollster::block_on(train(&job, &mut |event| progress.tell(event)));
+    progress.end();
+    if let Some(summary) = data.bad().summary() {
+        progress.say(&summary);
+    }
+    finished
 }

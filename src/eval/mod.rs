@@ -2,8 +2,13 @@
 //! throughout. Everything here runs on the host, on features that an encoder has made, and gives the same answer with any
 //! number of threads.
 
+#[cfg(feature = "native")]
+pub mod comparison;
 pub mod eigen;
+pub mod features;
 pub mod knn;
+#[cfg(feature = "native")]
+pub mod labelled;
 pub mod monitor;
 pub mod pca;
 #[cfg(feature = "native")]

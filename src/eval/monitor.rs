@@ -34,7 +34,7 @@ pub const HEALTHY_GAIN: f64 = 5.0;
 pub const KEPT_RANK: f64 = 0.75;
 
 /// The target features of the monitor's fixed images at one step.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Measurement {
     /// Steps taken; 0 is the untrained encoder.
     pub step: u64,

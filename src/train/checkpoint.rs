@@ -2,6 +2,7 @@
 
 use super::folder::{Folder, at};
 use super::log::EpochMeans;
+use crate::eval::monitor::Measurement;
 use crate::model::tensors::Tensors;
 use crate::model::weights;
 use crate::{Error, Result};
@@ -20,6 +21,8 @@ pub struct Progress {
     pub iterations_per_epoch: u64,
     /// Loss of the last step; null before the first.
     pub loss: Option<f64>,
+    /// What the monitor saw in the untrained encoder.
+    pub untrained: Option<Measurement>,
     /// Means since the epoch began, for the log.
     pub means: EpochMeans,
     /// Lengths of the files that grow, at this step.

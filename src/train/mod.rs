@@ -12,8 +12,14 @@ pub mod folder;
 pub mod keys;
 pub mod log;
 pub mod preset;
+#[cfg(feature = "native")]
+pub mod records;
 pub mod replay;
+#[cfg(feature = "native")]
+pub mod run;
 pub mod schedule;
 pub mod tensorboard;
 mod validate;
+#[cfg(feature = "native")]
+mod watch;
 mod yaml;

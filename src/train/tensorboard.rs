@@ -26,6 +26,11 @@ impl<W: Write> Events<W> {
         Ok(events)
     }
 
+    /// Goes on with a file that was begun.
+    pub fn append(out: W) -> Self {
+        Self { out }
+    }
+
     /// One point for each (tag, value), all of this step.
     pub fn scalars(&mut self, time: f64, step: u64, values: &[(&str, f64)]) -> Result<()> {
         let mut summary = Message::default();

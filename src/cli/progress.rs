@@ -1,0 +1,127 @@
+//! How a run shows itself: a bar on a terminal, plain lines elsewhere; all on standard error.
+
+use ijepa::train::run::Event;
+use indicatif::{ProgressBar, ProgressStyle};
+use std::io::{IsTerminal, Write};
+use std::time::{Duration, Instant};
+
+/// What the user wants to see.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Loudness {
+    Quiet,
+    Normal,
+    Verbose,
+}
+
+pub struct Progress {
+    loudness: Loudness,
+    bar: Option<ProgressBar>,
+    terminal: bool,
+    started: Option<(Instant, u64)>,
+    spoken: Instant,
+    verdict: String,
+}
+
+/// Between two plain lines.
+const PAUSE: Duration = Duration::from_secs(10);
+
+impl Progress {
+    pub fn new(loudness: Loudness) -> Progress {
+        Progress {
+            loudness,
+            bar: None,
+            terminal: std::io::stderr().is_terminal(),
+            started: None,
+            spoken: Instant::now(),
+            verdict: String::new(),
+        }
+    }
+
+    /// A line of its own, above the bar.
+    pub fn say(&self, line: &str) {
+        if self.loudness == Loudness::Quiet {
+            return;
+        }
+        match &self.bar {
+            Some(bar) => bar.println(line),
+            // Nothing is left to do where standard error is closed.
+            None => drop(writeln!(std::io::stderr(), "{line}")),
+        }
+    }
+
+    pub fn tell(&mut self, event: Event) {
+        match event {
+            Event::Memory(parts) => {
+                let total: u64 = parts.iter().map(|(_, bytes)| bytes).sum();
+                self.say(&format!("memory of a step: {}", mib(total)));
+                for (part, bytes) in parts {
+                    self.say(&format!("  {:>10}  {part}", mib(*bytes)));
+                }
+            }
+            Event::Note(text) => self.say(text),
+            Event::Log(line) if self.loudness == Loudness::Verbose => self.say(line),
+            Event::Log(_) => {}
+            Event::Monitor { judgement, .. } => {
+                self.verdict = judgement.words.split(';').next().unwrap_or_default().to_string();
+                if self.loudness == Loudness::Verbose || !self.terminal {
+                    self.say(&format!("monitor: {}", judgement.words));
+                }
+            }
+            Event::Saved(path) if self.loudness == Loudness::Verbose => self.say(&format!("saved {}", path.display())),
+            Event::Saved(_) => {}
+            Event::Step { step, of, batch } => {
+                let (began, first) = *self.started.get_or_insert((Instant::now(), step.step));
+                let done = step.step - first;
+                let rate = (done * batch as u64) as f64 / began.elapsed().as_secs_f64().max(1e-9);
+                let regularizer = match step.regularizer {
+                    0.0 => String::new(),
+                    value => format!(" + {value:.4}"),
+                };
+                let text = format!(
+                    "epoch {} loss {:.4}{regularizer} {rate:.0} images/s {}",
+                    step.epoch + 1,
+                    step.loss,
+                    self.verdict
+                );
+                self.show(step.step, of, done, began, text);
+            }
+        }
+    }
+
+    fn show(&mut self, step: u64, of: u64, done: u64, began: Instant, text: String) {
+        if self.loudness == Loudness::Quiet {
+            return;
+        }
+        if self.terminal {
+            let bar = self.bar.get_or_insert_with(|| {
+                let style = "{bar:24} step {pos}/{len} {msg} [{elapsed} < {eta}]";
+                let bar = ProgressBar::new(of).with_position(step);
+                bar.set_style(ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()));
+                bar.reset_eta();
+                bar
+            });
+            bar.set_message(text);
+            bar.set_position(step);
+        } else if step == of || done == 0 || self.spoken.elapsed() >= PAUSE {
+            self.spoken = Instant::now();
+            let left = began.elapsed().as_secs_f64() / done.max(1) as f64 * (of - step) as f64;
+            let left = if done == 0 {
+                String::new()
+            } else {
+                format!(" {left:.0} s left")
+            };
+            self.say(&format!("step {step}/{of} {}{left}", text.trim_end()));
+        }
+    }
+
+    /// Takes the bar away, leaving its last state.
+    pub fn end(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.abandon();
+        }
+    }
+}
+
+fn mib(bytes: u64) -> String {
+    format!("{:.1} MiB", bytes as f64 / (1 << 20) as f64)
+}

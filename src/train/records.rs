@@ -1,0 +1,182 @@
+//! What a run writes while it goes: CSV, log, TensorBoard events, the monitor's table. All of it grows in the run's
+//! folder and is cut back to a checkpoint when the run goes on.
+
+use super::checkpoint::Progress;
+use super::csv::{self, Row};
+use super::folder::{Folder, at};
+use super::log::{EVERY, EpochMeans, GradStats};
+use super::schedule::Rates;
+use super::tensorboard::{self, Events};
+use crate::Result;
+use crate::eval::monitor::{self, Judgement, Measurement};
+use std::io;
+use std::time::SystemTime;
+
+/// Everything that a run records, with the state that goes into a checkpoint.
+pub struct Records {
+    folder: Folder,
+    csv: String,
+    events: String,
+    means: EpochMeans,
+    /// MiB, for the log's `mem`.
+    memory: f64,
+    regularized: bool,
+}
+
+/// One finished step.
+#[derive(Clone, Copy, Debug)]
+pub struct Step {
+    /// Steps taken with this one.
+    pub step: u64,
+    /// From 0.
+    pub epoch: u64,
+    /// From 0.
+    pub iteration: u64,
+    pub k_context: usize,
+    pub k_target: usize,
+    pub loss: f64,
+    pub regularizer: f64,
+    pub gradient_norm: f64,
+    pub milliseconds: f64,
+    pub rates: Rates,
+}
+
+const LOG: &str = "train.log";
+const MONITOR: &str = "monitor.csv";
+
+impl Records {
+    /// Cuts what is there back to `progress`, or begins each file where there is none.
+    pub fn open(mut folder: Folder, tag: &str, regularized: bool, memory: f64, progress: &Progress) -> Result<Records> {
+        let csv = format!("{tag}_r0.csv");
+        let old = events_file(&folder)?;
+        let mut names = vec![csv.as_str(), LOG, MONITOR];
+        names.extend(old.as_deref());
+        folder.cut(&names, &progress.lengths)?;
+        let events = match old {
+            Some(name) if progress.lengths.contains_key(&name) => name,
+            _ => tensorboard::file_name(unix() as u64),
+        };
+        let fresh = |name: &str| !progress.lengths.contains_key(name);
+        if fresh(&csv) {
+            folder.append(&csv, format!("{}\n", csv::header(regularized)).as_bytes())?;
+        }
+        if fresh(MONITOR) {
+            folder.append(MONITOR, format!("{}\n", monitor::CSV_HEADER).as_bytes())?;
+        }
+        if fresh(LOG) {
+            folder.append(LOG, b"")?;
+        }
+        if fresh(&events) {
+            let mut bytes = vec![];
+            Events::new(&mut bytes, unix()).map_err(at(folder.path()))?;
+            folder.append(&events, &bytes)?;
+        }
+        Ok(Records {
+            folder,
+            csv,
+            events,
+            means: progress.means,
+            memory,
+            regularized,
+        })
+    }
+
+    pub fn folder(&self) -> &Folder {
+        &self.folder
+    }
+
+    /// A line of the log.
+    pub fn note(&mut self, line: &str) -> Result<()> {
+        self.folder.append(LOG, format!("{line}\n").as_bytes())
+    }
+
+    /// Records a step: a CSV row, events, every tenth iteration the log's two lines, at an epoch's end its mean. Gives
+    /// back the log's lines.
+    pub fn step(&mut self, step: &Step, stats: Option<GradStats>, last_of_epoch: bool) -> Result<Vec<String>> {
+        if step.iteration == 0 {
+            self.means = EpochMeans::default();
+        }
+        self.means
+            .add(step.loss, step.k_context, step.k_target, step.milliseconds);
+        let (epoch, itr) = (step.epoch as usize + 1, step.iteration as usize);
+        let row = Row {
+            epoch,
+            itr,
+            loss: step.loss,
+            k_context: step.k_context,
+            k_target: step.k_target,
+            milliseconds: step.milliseconds,
+            regularizer: self.regularized.then_some(step.regularizer),
+        };
+        self.folder.append(&self.csv.clone(), format!("{row}\n").as_bytes())?;
+        let mut values = vec![
+            ("train/loss", step.loss),
+            ("train/gradient_norm", step.gradient_norm),
+            ("schedule/lr", step.rates.lr),
+            ("schedule/weight_decay", step.rates.wd),
+            ("schedule/momentum", step.rates.momentum),
+            ("masks/context", step.k_context as f64),
+            ("masks/target", step.k_target as f64),
+        ];
+        if self.regularized {
+            values.push(("train/regularizer", step.regularizer));
+        }
+        self.scalars(step.step, &values)?;
+        let mut lines = vec![];
+        if itr.is_multiple_of(EVERY) || !step.loss.is_finite() {
+            lines.push(self.means.line(epoch, itr, step.rates, self.memory));
+            lines.extend(stats.map(|stats| stats.line(epoch, itr)));
+        }
+        if last_of_epoch {
+            lines.push(self.means.average());
+        }
+        for line in &lines {
+            self.note(line)?;
+        }
+        Ok(lines)
+    }
+
+    /// Records what the monitor saw.
+    pub fn monitor(&mut self, now: &Measurement, judgement: &Judgement) -> Result<()> {
+        self.folder
+            .append(MONITOR, format!("{}\n", monitor::csv_row(now, judgement)).as_bytes())?;
+        let mut values = vec![
+            ("monitor/deviation", now.deviation),
+            ("monitor/effective_rank", now.effective_rank),
+        ];
+        values.extend(now.neighbours.map(|knn| ("monitor/knn", knn)));
+        self.scalars(now.step, &values)
+    }
+
+    /// What a checkpoint has to know of these files.
+    pub fn fill(&self, progress: &mut Progress) -> Result<()> {
+        progress.means = self.means;
+        progress.lengths = self.folder.lengths()?;
+        Ok(())
+    }
+
+    fn scalars(&mut self, step: u64, values: &[(&str, f64)]) -> Result<()> {
+        let mut bytes = vec![];
+        let write = Events::append(&mut bytes).scalars(unix(), step, values);
+        write.map_err(at(self.folder.path()))?;
+        self.folder.append(&self.events.clone(), &bytes)
+    }
+}
+
+/// The event file of a run that goes on.
+fn events_file(folder: &Folder) -> Result<Option<String>> {
+    let list = std::fs::read_dir(folder.path()).and_then(|entries| entries.collect::<io::Result<Vec<_>>>());
+    let mut names: Vec<String> = list
+        .map_err(at(folder.path()))?
+        .iter()
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .filter(|name| name.starts_with("events.out.tfevents."))
+        .collect();
+    names.sort();
+    Ok(names.pop())
+}
+
+fn unix() -> f64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    since.map(|d| d.as_secs_f64()).unwrap_or(0.0)
+}

@@ -1,0 +1,431 @@
+//! The training loop: images and masks in, steps on the GPU, records and checkpoints out. Prints nothing: whoever
+//! started it is told by events.
+
+use super::checkpoint::{self, Progress};
+use super::config::Config;
+use super::folder::{Folder, at};
+use super::log::{EVERY, GradStats};
+use super::records::{Records, Step};
+use super::schedule::{Rates, Schedule};
+use super::watch::Watch;
+use crate::data::loader::{Batch, Loader, LoaderConfig};
+use crate::data::masks;
+use crate::data::source::Dataset;
+use crate::eval::monitor::{Judgement, Measurement, judge};
+use crate::gpu::Gpu;
+use crate::model::ijepa::{Ijepa, Images, Pending, Terms};
+use crate::model::memory::{self, Dims};
+use crate::model::tensors::{self, Tensors};
+use crate::model::{init, parameters};
+use crate::ops::adamw;
+use crate::{Error, Result};
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+/// A run to start or to go on with.
+pub struct Job<'a> {
+    pub gpu: &'a Gpu,
+    pub config: &'a Config,
+    pub data: Arc<Dataset>,
+    pub folder: &'a Path,
+    /// Go on with the run in `folder` instead of starting one.
+    pub resume: bool,
+    /// Set it, and the run saves and stops after the step it is at.
+    pub stop: &'a AtomicBool,
+}
+
+/// What a run tells while it goes.
+pub enum Event<'a> {
+    /// Memory by part, before the first step.
+    Memory(&'a [(&'static str, u64)]),
+    /// Something that a user should know: going on from a step, a larger plan.
+    Note(&'a str),
+    /// A finished step, of how many in all.
+    Step {
+        step: &'a Step,
+        of: u64,
+        batch: usize,
+    },
+    /// A line of the log.
+    Log(&'a str),
+    Monitor {
+        now: &'a Measurement,
+        judgement: &'a Judgement,
+    },
+    Saved(&'a Path),
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub struct Finished {
+    /// Steps taken, of how many.
+    pub step: u64,
+    pub of: u64,
+    /// False when it was stopped before its end.
+    pub complete: bool,
+    pub checkpoint: PathBuf,
+    /// What the monitor said last.
+    pub judgement: Option<Judgement>,
+}
+
+/// Batches from which the longest masks are taken for the memory plan, and the margin that is added.
+const PLANNED_BATCHES: u64 = 64;
+const MARGIN: f64 = 1.1;
+/// Steps that are under way before the first of them is read.
+const AHEAD: usize = 2;
+
+/// Trains to the end of the schedule.
+///
+/// Errors: usage, for what can't be started, before anything is written; run, for what stopped.
+pub async fn train(job: &Job<'_>, tell: &mut dyn FnMut(Event)) -> Result<Finished> {
+    let Job { gpu, config, data, .. } = job;
+    config.validate()?;
+    data.require(config.data.batch_size)?;
+    let model = config.model()?;
+    let per_epoch = (data.len() / config.data.batch_size) as u64;
+    let schedule = Schedule::new(&config.optimization, per_epoch as usize);
+    let of = schedule.run_steps() as u64;
+
+    let saved = if job.resume {
+        checkpoint::load(job.folder)?
+    } else {
+        None
+    };
+    let (tensors, progress, origin) = match saved {
+        Some((tensors, progress)) => (
+            tensors,
+            progress,
+            job.folder.join(checkpoint::LATEST).display().to_string(),
+        ),
+        None => (
+            init::draw(&model, config.meta.init, config.meta.seed),
+            Progress::default(),
+            "the drawn weights".into(),
+        ),
+    };
+    if progress.step > 0 && progress.iterations_per_epoch != per_epoch {
+        return Err(Error::usage(format!(
+            "the run had {} steps an epoch, but its data now gives {per_epoch}: {} has changed",
+            progress.iterations_per_epoch,
+            data.source()
+        )));
+    }
+    let dims = dims(config, of)?;
+    let terms = Terms {
+        variance: config.meta.variance_weight,
+        covariance: config.meta.covariance_weight,
+        clip: config.optimization.clip_grad,
+    };
+    let net = Ijepa::new(gpu, &model, &tensors, &origin, terms, dims)?;
+    drop(tensors);
+
+    let folder = match job.resume {
+        true => Folder::open(job.folder)?,
+        false => Folder::create(job.folder, &config.to_yaml())?,
+    };
+    let [weights, _, moments, target] = parameters::sizes(&model).map(|bytes| bytes as u64);
+    folder.room(weights + moments + target, "one checkpoint")?;
+    let parts = memory::report(gpu.kind(), &model, &dims);
+    tell(Event::Memory(&parts));
+    let mib = parts.iter().map(|(_, bytes)| bytes).sum::<u64>() as f64 / (1 << 20) as f64;
+    let mut records = Records::open(folder, &config.logging.write_tag, terms.regularized(), mib, &progress)?;
+    if job.resume {
+        let note = match progress.step {
+            0 => format!("no checkpoint yet: starting again from step 0, to step {of}"),
+            step => format!("going on from step {step}, to step {of}; schedules are those of a run of {of} steps"),
+        };
+        records.note(&note)?;
+        tell(Event::Note(&note));
+    }
+    let watch = Watch::new(data, config.logging.monitor_images, model.crop, config.eval_transform());
+    let mut run = Run {
+        job,
+        schedule,
+        of,
+        per_epoch,
+        net,
+        records,
+        watch,
+        untrained: progress.untrained,
+        judgement: None,
+        measured: measured(&model),
+        checkpoint: None,
+        last_loss: progress.loss,
+        replans: dims,
+    };
+    run.go(progress.step, tell).await
+}
+
+/// Lengths for which memory is planned: the longest of the run's first batches, and a tenth more.
+fn dims(config: &Config, steps: u64) -> Result<Dims> {
+    let masks = config.masks();
+    let (mut k_context, mut k_target) = (0, 0);
+    for step in 0..steps.min(PLANNED_BATCHES) {
+        let drawn = masks::sample(&masks, config.meta.seed, step, config.data.batch_size);
+        k_context = k_context.max(drawn.k_context);
+        k_target = k_target.max(drawn.k_target);
+    }
+    let (most_context, most_target) = masks::max_lengths(&masks);
+    let with_margin = |length: usize, most: usize| ((length as f64 * MARGIN).ceil() as usize).min(most);
+    Ok(Dims {
+        batch: config.data.batch_size,
+        num_enc: masks.num_enc_masks,
+        num_pred: masks.num_pred_masks,
+        k_context: with_margin(k_context, most_context),
+        k_target: with_margin(k_target, most_target),
+        float_images: false,
+    })
+}
+
+/// The gradients behind the log's grad_stats: the encoder's weights of two axes or more.
+fn measured(model: &crate::model::config::ModelConfig) -> Vec<String> {
+    tensors::encoder(model)
+        .into_iter()
+        .filter(|spec| spec.decays())
+        .map(|spec| spec.name)
+        .collect()
+}
+
+struct Run<'a> {
+    job: &'a Job<'a>,
+    schedule: Schedule,
+    of: u64,
+    per_epoch: u64,
+    net: Ijepa,
+    records: Records,
+    watch: Watch,
+    untrained: Option<Measurement>,
+    judgement: Option<Judgement>,
+    measured: Vec<String>,
+    checkpoint: Option<PathBuf>,
+    last_loss: Option<f64>,
+    /// The plan that was last told about.
+    replans: Dims,
+}
+
+/// A step under way.
+struct Ahead {
+    pending: Pending,
+    step: u64,
+    k_context: usize,
+    k_target: usize,
+    rates: Rates,
+    measured: bool,
+}
+
+impl Run<'_> {
+    async fn go(&mut self, first: u64, tell: &mut dyn FnMut(Event<'_>)) -> Result<Finished> {
+        let config = self.job.config;
+        let loader_config = LoaderConfig {
+            batch: config.data.batch_size,
+            crop: config.data.crop_size,
+            transform: config.train_transform(),
+            masks: config.masks(),
+            seed: config.meta.seed,
+            first_step: first,
+            last_step: self.of,
+            threads: config.data.num_workers,
+        };
+        if self.untrained.is_none() && config.logging.monitor_every > 0 {
+            let now = self.watch.look(&mut self.net, 0).await?;
+            self.untrained = Some(now);
+            self.monitor(now, tell)?;
+        }
+        let mut loader = Loader::start(self.job.data.clone(), loader_config)?;
+        let mut ahead: VecDeque<Ahead> = VecDeque::new();
+        let mut done = first;
+        let mut since = Instant::now();
+        while let Some(batch) = loader.next() {
+            ahead.push_back(self.start(&batch?, tell)?);
+            let step = ahead.back().map_or(done, |last| last.step);
+            let monitor = self.due(step, config.logging.monitor_every);
+            let save = self.due(step, config.logging.checkpoint_every) || step == self.of;
+            let stop = self.job.stop.load(Ordering::Relaxed);
+            // A checkpoint is written only when every step before it has been read and found finite.
+            let keep = if monitor || save || stop { 0 } else { AHEAD - 1 };
+            while ahead.len() > keep {
+                if let Some(oldest) = ahead.pop_front() {
+                    done = oldest.step;
+                    self.finish(oldest, &mut since, tell).await?;
+                }
+            }
+            if monitor {
+                let now = self.watch.look(&mut self.net, step).await?;
+                self.monitor(now, tell)?;
+            }
+            if save || stop {
+                self.save(done, tell).await?;
+            }
+            if stop {
+                break;
+            }
+        }
+        if self.checkpoint.is_none() {
+            self.save(done, tell).await?;
+        }
+        let checkpoint = self.checkpoint.clone().unwrap_or_default();
+        Ok(Finished {
+            step: done,
+            of: self.of,
+            complete: done >= self.of,
+            checkpoint,
+            judgement: self.judgement.clone(),
+        })
+    }
+
+    fn due(&self, step: u64, every: usize) -> bool {
+        every > 0 && step.is_multiple_of(every as u64)
+    }
+
+    fn start(&mut self, batch: &Batch, tell: &mut dyn FnMut(Event<'_>)) -> Result<Ahead> {
+        let step = batch.step + 1;
+        let Rates { lr, wd, momentum } = self.schedule.at(step as usize);
+        let measured = batch.iteration.is_multiple_of(EVERY);
+        self.net.measure(if measured { &self.measured } else { &[] })?;
+        let pending = self.net.step(
+            Images::Bytes(&batch.images),
+            &batch.masks,
+            adamw::Step {
+                lr,
+                wd,
+                momentum,
+                t: step,
+            },
+        )?;
+        if self.net.dims() != self.replans {
+            self.replans = self.net.dims();
+            let note = format!(
+                "step {step}: masks of {} and {} patches are longer than planned; one new, larger memory plan is in use",
+                batch.masks.k_context, batch.masks.k_target
+            );
+            self.records.note(&note)?;
+            tell(Event::Note(&note));
+        }
+        Ok(Ahead {
+            pending,
+            step,
+            k_context: batch.masks.k_context,
+            k_target: batch.masks.k_target,
+            rates: Rates { lr, wd, momentum },
+            measured,
+        })
+    }
+
+    async fn finish(&mut self, ahead: Ahead, since: &mut Instant, tell: &mut dyn FnMut(Event<'_>)) -> Result<()> {
+        let outcome = ahead.pending.outcome().await?;
+        let milliseconds = since.elapsed().as_secs_f64() * 1e3;
+        *since = Instant::now();
+        let (epoch, iteration) = ((ahead.step - 1) / self.per_epoch, (ahead.step - 1) % self.per_epoch);
+        let step = Step {
+            step: ahead.step,
+            epoch,
+            iteration,
+            k_context: ahead.k_context,
+            k_target: ahead.k_target,
+            loss: outcome.loss.into(),
+            regularizer: outcome.regularizer.into(),
+            gradient_norm: outcome.gradient_norm.into(),
+            milliseconds,
+            rates: ahead.rates,
+        };
+        let stats = ahead.measured.then(|| grad_stats(&self.measured, &outcome.measured));
+        let lines = self.records.step(&step, stats, iteration + 1 == self.per_epoch)?;
+        for line in &lines {
+            tell(Event::Log(line));
+        }
+        tell(Event::Step {
+            step: &step,
+            of: self.of,
+            batch: self.job.config.data.batch_size,
+        });
+        self.last_loss = Some(step.loss);
+        match outcome.finite {
+            true => Ok(()),
+            false => Err(Error::run(format!(
+                "step {} is not finite (loss {}, gradient norm {}); no weight was changed by it. {}. Try a lower \
+                 optimization.lr, a longer warm-up, or --set optimization.clip_grad=1",
+                ahead.step,
+                outcome.loss,
+                outcome.gradient_norm,
+                match &self.checkpoint {
+                    Some(path) => format!("The last good checkpoint is {}", path.display()),
+                    None => "There is no checkpoint of this session".to_string(),
+                }
+            ))),
+        }
+    }
+
+    fn monitor(&mut self, now: Measurement, tell: &mut dyn FnMut(Event<'_>)) -> Result<()> {
+        let judgement = judge(self.untrained.as_ref().unwrap_or(&now), &now, self.of);
+        self.records.monitor(&now, &judgement)?;
+        tell(Event::Monitor {
+            now: &now,
+            judgement: &judgement,
+        });
+        self.judgement = Some(judgement);
+        Ok(())
+    }
+
+    async fn save(&mut self, step: u64, tell: &mut dyn FnMut(Event<'_>)) -> Result<()> {
+        let mut progress = Progress {
+            step,
+            epoch: step / self.per_epoch,
+            iteration: step % self.per_epoch,
+            iterations_per_epoch: self.per_epoch,
+            loss: self.last_loss,
+            untrained: self.untrained,
+            ..Progress::default()
+        };
+        self.records.fill(&mut progress)?;
+        let tensors: Tensors = self.net.tensors(true).await?;
+        let path = checkpoint::save(self.records.folder(), &tensors, &progress)?;
+        tell(Event::Saved(&path));
+        self.checkpoint = Some(path);
+        Ok(())
+    }
+}
+
+fn grad_stats(names: &[String], norms: &[f32]) -> GradStats {
+    let all = || norms.iter().map(|&norm| f64::from(norm));
+    let qkv: Vec<f64> = names
+        .iter()
+        .zip(all())
+        .filter(|(name, _)| name.contains("qkv"))
+        .map(|(_, norm)| norm)
+        .collect();
+    GradStats {
+        first: qkv.first().copied().unwrap_or(0.0),
+        last: qkv.last().copied().unwrap_or(0.0),
+        min: all().fold(f64::INFINITY, f64::min),
+        max: all().fold(0.0, f64::max),
+    }
+}
+
+/// The loss after each step as an SVG, from the run's CSV.
+pub fn loss_picture(folder: &Path, tag: &str) -> Result<PathBuf> {
+    let path = folder.join(format!("{tag}_r0.csv"));
+    let text = std::fs::read_to_string(&path).map_err(at(&path))?;
+    let column = |index: usize| -> Vec<(u64, f64)> {
+        let rows = text.lines().skip(1).enumerate();
+        rows.filter_map(|(i, row)| Some((i as u64 + 1, row.split(',').nth(index)?.parse().ok()?)))
+            .collect()
+    };
+    let (loss, regularizer) = (column(2), column(6));
+    let mut series = vec![super::curve::Series {
+        name: "smooth-L1 loss",
+        points: &loss,
+    }];
+    if !regularizer.is_empty() {
+        series.push(super::curve::Series {
+            name: "regularizer",
+            points: &regularizer,
+        });
+    }
+    let picture = super::curve::svg("Loss", &series)?;
+    let path = folder.join("loss.svg");
+    std::fs::write(&path, picture).map_err(at(&path))?;
+    Ok(path)
+}
