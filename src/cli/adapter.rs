@@ -33,7 +33,6 @@ impl AdapterArgs {
         Options {
             adapter,
             backends,
-            plain: false,
             variant: self.variant.clone(),
             ..Options::default()
         }
