@@ -64,6 +64,10 @@ pub fn adamw(rec: &mut Recorder, step: Step, tensors: Tensors, control: &View) -
     for (name, view) in [("gradients", gradients), ("mean", mean), ("square", square)] {
         expect("adamw", name, view, weights.rows, weights.cols)?;
     }
+    if let Some(target) = target {
+        expect("adamw", "target", target, weights.rows, weights.cols)?;
+    }
+    expect("adamw", "control", control, 1, control.len().max(2))?;
     let item = Item::of(&[weights.len()]);
     let each = each(rec.gpu().kind(), item.count(weights.len()));
     let params = Params {

@@ -1,9 +1,9 @@
 //! gradient_norm: the norm of all gradients, whether a step may change weights, and by how much gradients are clipped.
 
 use super::reduce::reduce;
-use super::shape::{Item, each};
-use crate::Result;
+use super::shape::{Item, each, expect};
 use crate::gpu::{Access, Build, Cost, Grid, Kernel, Kind, Recorder, View};
+use crate::{Error, Result};
 
 static SQUARES: Kernel = Kernel {
     name: "gradient_norm",
@@ -75,7 +75,7 @@ pub fn scratch(kind: Kind, lengths: impl IntoIterator<Item = usize>) -> usize {
         .sum()
 }
 
-/// control `[1, 4]`: [0] becomes 1 (and stays so) where the loss, the regularizer after it or the sum of squares in
+/// control `[1, 2 or more]`: [0] becomes 1 (and stays so) where the loss, the regularizer after it or the sum of squares in
 /// results is not finite; [1] = the factor that brings the norm down to `clip`, or 1 where `clip` is `None`.
 pub fn check(
     rec: &mut Recorder,
@@ -85,6 +85,14 @@ pub fn check(
     clip: Option<f64>,
     control: &View,
 ) -> Result<()> {
+    expect("gradient_norm", "control", control, 1, control.len().max(2))?;
+    if loss_slot + 1 >= results.len() || norm_slot >= results.len() {
+        return Err(Error::run(format!(
+            "gradient_norm: slots {loss_slot}, {} and {norm_slot} asked of {} results",
+            loss_slot + 1,
+            results.len()
+        )));
+    }
     let params = CheckParams {
         loss_slot: loss_slot as u32,
         norm_slot: norm_slot as u32,
