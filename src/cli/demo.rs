@@ -1,8 +1,19 @@
 //! `ijepa demo`: from nothing to learned features in minutes.
 
 use super::adapter::AdapterArgs;
+use super::progress::{Loudness, Progress};
+use super::{picture, print};
+use ijepa::data::source::Dataset;
+use ijepa::data::transform::EvalTransform;
+use ijepa::data::{Split, masks};
+use ijepa::gpu::Gpu;
+use ijepa::model::init;
+use ijepa::train::checkpoint;
+use ijepa::train::config::Config;
+use ijepa::train::folder::CONFIG;
+use ijepa::train::run::loss_picture;
 use ijepa::{Error, Result};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Train on the generated image set, and show in a table and pictures what was learned.
 #[derive(clap::Args)]
@@ -18,6 +29,85 @@ pub struct Args {
     adapter: AdapterArgs,
 }
 
-pub fn run(_args: Args) -> Result<()> {
-    Err(Error::run("the demo is not built yet"))
+/// What the learned features must be ahead by, in points of k-NN.
+const ABOVE_UNTRAINED: f64 = 15.0;
+const ABOVE_RAW: f64 = 25.0;
+
+pub fn run(args: Args) -> Result<()> {
+    let mut config = Config::preset("demo")?;
+    config.meta.seed = args.seed;
+    config.set_data("generated:glyphs");
+    config.logging.folder = Some(args.out.display().to_string());
+    let mut progress = Progress::new(Loudness::Normal);
+    // The demo's folder is its own: each demo starts afresh.
+    if args.out.join(CONFIG).exists() {
+        clear(&args.out)?;
+    }
+    let finished = super::train::start(&config, &args.out, false, &args.adapter, &mut progress)?;
+    if !finished.complete {
+        return Err(Error::run(format!(
+            "stopped at step {} of {}: the table needs the whole demo",
+            finished.step, finished.of
+        )));
+    }
+    let gpu = args.adapter.open()?;
+    let seed = config.meta.seed;
+    let (train, test) = (Dataset::glyphs(Split::Train, seed), Dataset::glyphs(Split::Test, seed));
+    let table = super::probe::table(&gpu, &config, checkpoint::weights(&args.out)?, &train, &test)?;
+    let pictures = pictures(&gpu, &config, &args.out, &test)?;
+    print(&format!("{table}\n"))?;
+    for path in pictures {
+        print(&format!("picture: {}\n", path.display()))?;
+    }
+    let (learned, untrained, raw) = (table.learned.knn, table.untrained.knn, table.raw.knn);
+    if learned < untrained + ABOVE_UNTRAINED || learned < raw + ABOVE_RAW {
+        return Err(Error::run(format!(
+            "not learned as it should be: k-NN {learned:.1} % should be {ABOVE_UNTRAINED} points above the untrained \
+             encoder's {untrained:.1} % and {ABOVE_RAW} above the pixels' {raw:.1} %; `ijepa doctor` checks this adapter"
+        )));
+    }
+    Ok(())
+}
+
+/// Removes the files of the last demo, and nothing else.
+fn clear(folder: &Path) -> Result<()> {
+    let failed = |e: std::io::Error| Error::run(format!("{}: {e}", folder.display()));
+    for entry in std::fs::read_dir(folder).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        let name = path
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned())
+            .unwrap_or_default();
+        let ours = [
+            "step-",
+            "latest.",
+            "events.out.",
+            "jepa_r0.csv",
+            "monitor.csv",
+            "train.log",
+            CONFIG,
+        ];
+        if ours.iter().any(|start| name.starts_with(start)) {
+            std::fs::remove_file(&path).map_err(failed)?;
+        }
+    }
+    Ok(())
+}
+
+/// Loss curve, masks over images, and patch features before and after training.
+fn pictures(gpu: &Gpu, config: &Config, folder: &Path, test: &Dataset) -> Result<Vec<PathBuf>> {
+    let model = config.model()?;
+    let loss = loss_picture(folder, &config.logging.write_tag)?;
+    let masks_path = folder.join("masks.png");
+    let drawn = masks::sample(&config.masks(), config.meta.seed, 0, config.data.batch_size);
+    let pixels = test.image(0).map_err(Error::run)?;
+    let pixels = EvalTransform::Exact.apply(&pixels, picture::side(model.grid()));
+    picture::save(&picture::masks(&pixels, model.grid(), &drawn, 0), &masks_path)?;
+    let features_path = folder.join("features.png");
+    let untrained = init::draw(&model, config.meta.init, config.meta.seed);
+    let (learned, origin) = checkpoint::weights(folder)?;
+    let encoders = [(&untrained, "the drawn weights"), (&learned, origin.as_str())];
+    let features = picture::features(gpu, &model, &encoders, test, 10)?;
+    picture::save(&features, &features_path)?;
+    Ok(vec![loss, masks_path, features_path])
 }

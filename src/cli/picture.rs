@@ -1,6 +1,15 @@
-//! Pictures of masks over an image.
+//! Pictures: masks over an image, patch features as colours.
 
 use ijepa::data::masks::Masks;
+use ijepa::data::source::Dataset;
+use ijepa::data::transform::EvalTransform;
+use ijepa::eval::pca;
+use ijepa::eval::samples::Features;
+use ijepa::gpu::Gpu;
+use ijepa::model::config::ModelConfig;
+use ijepa::model::ijepa::{Ijepa, Images, Terms};
+use ijepa::model::memory::Dims;
+use ijepa::model::tensors::Tensors;
 use ijepa::{Error, Result};
 use image::{ImageFormat, Rgb, RgbImage};
 use std::path::Path;
@@ -62,4 +71,41 @@ pub fn save(picture: &RgbImage, path: &Path) -> Result<()> {
         .write_to(&mut bytes, ImageFormat::Png)
         .map_err(|e| failed(e.to_string()))?;
     std::fs::write(path, bytes.into_inner()).map_err(|e| failed(e.to_string()))
+}
+
+/// One column for each of the first `count` images, above each other the image and, for each encoder, its patch features
+/// as colours (the first three principal components).
+pub fn features(
+    gpu: &Gpu,
+    model: &ModelConfig,
+    encoders: &[(&Tensors, &str)],
+    data: &Dataset,
+    count: usize,
+) -> Result<RgbImage> {
+    let (grid, scale) = (model.grid(), (PANEL / 2 / model.grid().max(1)).max(1));
+    let side = grid * scale;
+    let (width, height) = (count * (side + GAP) + GAP, (encoders.len() + 1) * (side + GAP) + GAP);
+    let mut sheet = RgbImage::from_pixel(width as u32, height as u32, Rgb([255; 3]));
+    let mut paste = |pixels: &[u8], column: usize, row: usize| {
+        let (left, top) = (GAP + column * (side + GAP), GAP + row * (side + GAP));
+        for (at, pixel) in pixels.chunks_exact(3).enumerate() {
+            let place = ((left + at % side) as u32, (top + at / side) as u32);
+            sheet.put_pixel(place.0, place.1, Rgb([pixel[0], pixel[1], pixel[2]]));
+        }
+    };
+    let mut inputs = vec![];
+    for column in 0..count {
+        let image = data.image(column).map_err(Error::run)?;
+        paste(&EvalTransform::Exact.apply(&image, side), column, 0);
+        inputs.extend(EvalTransform::Exact.apply(&image, model.crop));
+    }
+    for (row, (tensors, origin)) in encoders.iter().enumerate() {
+        let mut net = Ijepa::new(gpu, model, tensors, origin, Terms::default(), Dims::encode(count))?;
+        let tokens = pollster::block_on(net.encode(Images::Bytes(&inputs), count))?;
+        let colours = pca::patch_colours(&Features::new(tokens, model.embed_dim)?);
+        for (column, image) in colours.chunks_exact(grid * grid).enumerate() {
+            paste(&pca::patch_picture(image, grid, scale), column, row + 1);
+        }
+    }
+    Ok(sheet)
 }

@@ -1,7 +1,20 @@
 //! `ijepa probe`: what a run has learned, in per cent.
 
 use super::adapter::AdapterArgs;
+use super::print;
+use ijepa::data::Split;
+use ijepa::data::source::Dataset;
+use ijepa::eval::comparison::Comparison;
+use ijepa::eval::labelled::Labelled;
+use ijepa::eval::probe::ProbeTable;
+use ijepa::gpu::Gpu;
+use ijepa::model::init;
+use ijepa::model::tensors::Tensors;
+use ijepa::train::checkpoint;
+use ijepa::train::config::Config;
+use ijepa::train::folder::{self, CONFIG};
 use ijepa::{Error, Result};
+use std::io::Write;
 use std::path::PathBuf;
 
 /// Measure a run's features on labelled images, beside raw pixels and the untrained encoder.
@@ -24,6 +37,48 @@ pub struct Args {
     adapter: AdapterArgs,
 }
 
-pub fn run(_args: Args) -> Result<()> {
-    Err(Error::run("probing is not built yet"))
+pub fn run(args: Args) -> Result<()> {
+    let source = args.weights.join(CONFIG).display().to_string();
+    let config = Config::from_yaml(&folder::config(&args.weights)?, &source)?;
+    let learned = checkpoint::weights(&args.weights)?;
+    let open = |path: &str, split| Dataset::open(path, split, config.meta.seed, config.data.max_pixels);
+    let train = open(&args.data, Split::Train)?;
+    let test = open(args.test.as_deref().unwrap_or(&args.data), Split::Test)?;
+    if args.test.is_none() && test.split() != Some(Split::Test) {
+        return Err(Error::usage(format!(
+            "{} has no test/ or val/ to score on: name images of their own by --test PATH",
+            args.data
+        )));
+    }
+    let gpu = args.adapter.open()?;
+    let table = table(&gpu, &config, learned, &train, &test)?;
+    for summary in [train.bad().summary(), test.bad().summary()].into_iter().flatten() {
+        let _ = writeln!(std::io::stderr(), "{summary}");
+    }
+    print(&format!("{table}\n"))?;
+    match args.json {
+        true => print(&format!("{}\n", table.json())),
+        false => Ok(()),
+    }
+}
+
+/// Scores a run's weights (with their name for messages) beside raw pixels and the run's own first weights.
+pub fn table(
+    gpu: &Gpu,
+    config: &Config,
+    (learned, origin): (Tensors, String),
+    train: &Dataset,
+    test: &Dataset,
+) -> Result<ProbeTable> {
+    let (model, transform) = (config.model()?, config.eval_transform());
+    let labelled = |data: &Dataset| Labelled::new(data, train.class_names(), model.crop, transform);
+    let comparison = Comparison {
+        model: &model,
+        learned: &learned,
+        origin: &origin,
+        untrained: &init::draw(&model, config.meta.init, config.meta.seed),
+        train: &labelled(train)?,
+        test: &labelled(test)?,
+    };
+    pollster::block_on(comparison.table(gpu, config.data.batch_size))
 }

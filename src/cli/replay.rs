@@ -1,8 +1,12 @@
 //! `ijepa replay`: recorded steps again, to compare with the reference.
 
 use super::adapter::AdapterArgs;
+use super::print;
+use ijepa::model::weights;
+use ijepa::train::config::Config;
+use ijepa::train::replay::replay;
 use ijepa::{Error, Result};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Run recorded steps and write what they gave, to compare with the reference's numbers.
 #[derive(clap::Args)]
@@ -26,6 +30,18 @@ pub struct Args {
     adapter: AdapterArgs,
 }
 
-pub fn run(_args: Args) -> Result<()> {
-    Err(Error::run("replaying is not built yet"))
+pub fn run(args: Args) -> Result<()> {
+    let read = |path: &Path| std::fs::read(path).map_err(|e| Error::usage(format!("{}: {e}", path.display())));
+    let recording = read(&args.input)?;
+    let yaml = String::from_utf8_lossy(&read(&args.config)?).into_owned();
+    let config = Config::from_yaml(&yaml, &args.config.display().to_string())?;
+    let gpu = args.adapter.open()?;
+    let origin = args.input.display().to_string();
+    let result = pollster::block_on(replay(&gpu, &config, &recording, &origin, args.iterations_per_epoch))?;
+    let bytes = weights::write(&result, &[])?;
+    std::fs::write(&args.out, bytes).map_err(|e| Error::run(format!("{}: {e}", args.out.display())))?;
+    for (name, tensor) in result.iter().filter(|(name, _)| name.ends_with(".loss")) {
+        print(&format!("{name} {}\n", tensor.values[0]))?;
+    }
+    print(&format!("wrote {} tensors to {}\n", result.len(), args.out.display()))
 }

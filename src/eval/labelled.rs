@@ -1,8 +1,8 @@
 //! Labelled images, cut for evaluation: what probes are fitted on and scored with.
 
-use super::rows;
 use super::samples::{Features, Samples};
 use crate::Result;
+use crate::data::eval::eval_batches;
 use crate::data::source::Dataset;
 use crate::data::transform::EvalTransform;
 
@@ -20,16 +20,11 @@ impl Labelled {
     /// Errors: usage, without labels or with an unknown class; run, once a tenth of the images are bad.
     pub fn new(data: &Dataset, classes: &[String], crop: usize, transform: EvalTransform) -> Result<Labelled> {
         let all = data.labels_as(classes)?;
-        let read = rows::map(data.len(), |i| data.image(i).map(|image| transform.apply(&image, crop)));
         let (mut images, mut labels) = (Vec::with_capacity(data.len() * 3 * crop * crop), vec![]);
-        for (i, image) in read.into_iter().enumerate() {
-            match image {
-                Ok(pixels) => {
-                    images.extend(pixels);
-                    labels.push(all[i]);
-                }
-                Err(reason) => data.bad().record(&data.name(i), &reason)?,
-            }
+        for batch in eval_batches(data, crop, transform, 1000, None) {
+            let batch = batch?;
+            images.extend(batch.images);
+            labels.extend(batch.indices.iter().map(|&i| all[i]));
         }
         Ok(Labelled { images, labels, crop })
     }

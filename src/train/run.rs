@@ -140,7 +140,7 @@ pub async fn train(job: &Job<'_>, tell: &mut dyn FnMut(Event)) -> Result<Finishe
         records.note(&note)?;
         tell(Event::Note(&note));
     }
-    let watch = Watch::new(data, config.logging.monitor_images, model.crop, config.eval_transform());
+    let watch = Watch::new(data, config.logging.monitor_images, model.crop, config.eval_transform())?;
     let mut run = Run {
         job,
         schedule,
@@ -162,12 +162,12 @@ pub async fn train(job: &Job<'_>, tell: &mut dyn FnMut(Event)) -> Result<Finishe
 /// Lengths for which memory is planned: the longest of the run's first batches, and a tenth more.
 fn dims(config: &Config, steps: u64) -> Result<Dims> {
     let masks = config.masks();
-    let (mut k_context, mut k_target) = (0, 0);
-    for step in 0..steps.min(PLANNED_BATCHES) {
-        let drawn = masks::sample(&masks, config.meta.seed, step, config.data.batch_size);
-        k_context = k_context.max(drawn.k_context);
-        k_target = k_target.max(drawn.k_target);
-    }
+    let (k_context, k_target) = masks::longest(
+        &masks,
+        config.meta.seed,
+        config.data.batch_size,
+        0..steps.min(PLANNED_BATCHES),
+    );
     let (most_context, most_target) = masks::max_lengths(&masks);
     let with_margin = |length: usize, most: usize| ((length as f64 * MARGIN).ceil() as usize).min(most);
     Ok(Dims {

@@ -1,13 +1,14 @@
 //! The collapse monitor's eyes: a small fixed set of images, encoded by the target encoder as it is.
 
 use crate::Result;
+use crate::data::eval::eval_batches;
 use crate::data::source::Dataset;
 use crate::data::transform::EvalTransform;
 use crate::eval::features::encode;
 use crate::eval::monitor::{Measurement, measure};
 use crate::model::ijepa::Ijepa;
 
-/// Fixed images of a data set, spread evenly over it (class folders are sorted), with their labels.
+/// Fixed images of a data set, with their labels where it has any.
 pub struct Watch {
     /// `[n, crop, crop, 3]`
     images: Vec<u8>,
@@ -16,24 +17,24 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// At most `count` images; bad ones are passed over (training names them).
-    pub fn new(data: &Dataset, count: usize, crop: usize, transform: EvalTransform) -> Watch {
-        let count = count.min(data.len());
-        let (mut images, mut labels, mut kept) = (vec![], data.labels().map(|_| vec![]), 0);
-        for i in 0..count {
-            let index = i * data.len() / count;
-            let Ok(image) = data.image(index) else { continue };
-            images.extend(transform.apply(&image, crop));
-            if let (Some(labels), Some(all)) = (&mut labels, data.labels()) {
-                labels.push(all[index]);
+    /// At most `count` images.
+    ///
+    /// Errors: run, once a tenth of the images have turned out bad.
+    pub fn new(data: &Dataset, count: usize, crop: usize, transform: EvalTransform) -> Result<Watch> {
+        let mut watch = Watch {
+            images: vec![],
+            labels: data.labels().map(|_| vec![]),
+            count: 0,
+        };
+        for batch in eval_batches(data, crop, transform, count, Some(count)) {
+            let batch = batch?;
+            watch.images.extend(batch.images);
+            watch.count += batch.indices.len();
+            if let (Some(labels), Some(more)) = (&mut watch.labels, batch.labels) {
+                labels.extend(more);
             }
-            kept += 1;
         }
-        Watch {
-            images,
-            labels,
-            count: kept,
-        }
+        Ok(watch)
     }
 
     /// Looks at the target features after `step` steps.
