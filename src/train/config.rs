@@ -113,6 +113,20 @@ impl Config {
     ///
     /// Errors: usage; an unknown key with the nearest known one, a value of another type, a syntax error, each with
     /// line and column. Whether the values fit together is what [`Config::validate`] says.
+    ///
+    /// ```
+    /// use ijepa::train::config::Config;
+    ///
+    /// let mut config = Config::from_yaml("data:\n  batch_size: 64\nmeta:\n  model_name: vit_small\n", "small.yaml")?;
+    /// config.set("optimization.lr=1e-4")?;
+    /// assert_eq!(config.model()?.embed_dim, 384);
+    /// assert_eq!(Config::from_yaml(&config.to_yaml(), "again")?, config);
+    ///
+    /// let error = Config::from_yaml("data:\n  batch_sise: 64\n", "small.yaml").unwrap_err();
+    /// assert_eq!(error.to_string(), "small.yaml: line 2, column 3: unknown key \"data.batch_sise\"; \
+    ///     did you mean \"data.batch_size\"?");
+    /// # Ok::<(), ijepa::Error>(())
+    /// ```
     pub fn from_yaml(text: &str, source: &str) -> Result<Self> {
         let mut config = Self::default();
         let mut seen: Vec<String> = Vec::new();

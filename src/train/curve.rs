@@ -49,6 +49,8 @@ fn draw(
     chart
         .configure_mesh()
         .x_desc("step")
+        .x_label_formatter(&|step| format!("{step:.0}"))
+        .label_style(("sans-serif", 17))
         .light_line_style(TRANSPARENT)
         .draw()?;
     for (i, (one, line)) in series.iter().zip(lines).enumerate() {
@@ -60,6 +62,7 @@ fn draw(
     }
     chart
         .configure_series_labels()
+        .label_font(("sans-serif", 17))
         .background_style(WHITE.mix(0.8))
         .border_style(BLACK.mix(0.3))
         .draw()?;
