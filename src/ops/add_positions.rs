@@ -22,7 +22,7 @@ struct Params {
 /// x `[rows, C]` += positions `[patches, C]` of each row's patch; `list` `[rows, 1]` u32 holds image * patches + patch.
 pub fn add_positions(rec: &mut Recorder, positions: &View, list: &View, x: &View) -> Result<()> {
     expect("add_positions", "list", list, x.rows, 1)?;
-    expect("add_positions", "positions", positions, positions.rows, x.cols)?;
+    expect("add_positions", "positions", positions, positions.rows.max(1), x.cols)?;
     let item = Item::of(&[x.cols]);
     let each = each(rec.gpu().kind(), item.count(x.len()));
     let params = Params {

@@ -39,7 +39,7 @@ pub fn patchify(
     y: &View,
 ) -> Result<()> {
     expect("patchify", "y", y, list.rows, 3 * patch * patch)?;
-    if patch == 0 || !crop.is_multiple_of(patch) {
+    if patch == 0 || crop == 0 || !crop.is_multiple_of(patch) {
         return Err(Error::run(format!(
             "patchify: {crop} pixels are no multiple of patch {patch}"
         )));

@@ -49,8 +49,8 @@ impl Bench {
 
     pub fn open(variant: &'static str, kind: Option<Kind>, label: impl Into<String>) -> Bench {
         let gpu = gpu(variant, kind);
-        let kind = gpu.kind();
-        let label = format!("{} on {}, {kind:?} lanes {variant}", label.into(), gpu.info().name);
+        let (kind, sep) = (gpu.kind(), if variant.is_empty() { "" } else { ", " });
+        let label = format!("{} on {}, {kind:?} lanes{sep}{variant}", label.into(), gpu.info().name);
         Bench {
             rec: Recorder::new(&gpu),
             label,
@@ -123,8 +123,11 @@ pub fn compare(label: &str, cols: usize, got: &[f32], want: &[f64], tolerance: f
     let (mut wrong, mut worst, mut place) = (0, 0.0, 0);
     for (i, (&g, &w)) in got.iter().zip(want).enumerate() {
         let allowed = tolerance * w.abs().max(rms).max(1e-30);
-        let off = (f64::from(g) - w).abs() / allowed;
-        let off = if off.is_nan() { f64::INFINITY } else { off };
+        let off = match (f64::from(g) - w).abs() {
+            0.0 => 0.0,
+            off if off.is_nan() => f64::INFINITY,
+            off => off / allowed,
+        };
         wrong += usize::from(off > 1.0);
         if off > worst {
             (worst, place) = (off, i);
@@ -162,4 +165,7 @@ fn the_comparison_sees_what_is_wrong() {
     assert!(compare("x", 3, &[1.0, -2.0, 0.50001], &want, 1e-6).is_err());
     assert!(compare("x", 3, &[1.0, f32::NAN, 0.5], &want, 1e-6).is_err());
     assert!(compare("x", 3, &[1.0, -2.0], &want, 1e-6).is_err());
+    assert!(compare("x", 3, &[1.0, -2.0, 0.5], &want, 0.0).is_ok());
+    assert!(compare("x", 3, &[1.0, -2.0, 0.5000001], &want, 0.0).is_err());
+    assert!(compare("x", 3, &[1.0, -2.0, f32::NAN], &want, 0.0).is_err());
 }

@@ -110,6 +110,18 @@ fn backward_agrees_with_f64() {
     }
 }
 
+/// 65,535 workgroups is the most in one dimension; where lanes share a row, each row has its own.
+#[test]
+fn more_rows_than_a_dimension_has_agree_with_f64() {
+    let (r, c) = (65_600, 4);
+    let mut bench = Bench::of(Kind::Hardware, format!("layer_norm [{r}, {c}]"));
+    let x = rows(1, r * c);
+    let (vx, y, stats) = (bench.put(r, c, &x), bench.poisoned(r, c), bench.poisoned(r, 2));
+    forward(&mut bench.rec, &vx, None, 1e-2, &y, &stats).unwrap();
+    let (want, ..) = twin::forward(&f64s(&x), None, None, r, c, 1e-2);
+    bench.check("y", &y, &want, 4.0 * tolerance(c));
+}
+
 #[test]
 fn no_rows_change_nothing_and_sum_to_zero() {
     for kind in KINDS {

@@ -1,12 +1,17 @@
 //! Every kernel against its f64 twin: odd shapes, poisoned outputs, every variant.
 
 mod adamw;
+mod add_positions;
 mod attention;
 mod column_sum;
+mod gather;
 mod gradient_norm;
 mod harness;
 mod layer_norm;
 mod matmul;
+mod patchify;
+mod predictor_tokens;
 mod reduce;
 mod smooth_l1;
 mod variance_covariance;
+mod wrong;

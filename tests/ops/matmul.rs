@@ -1,4 +1,4 @@
-use crate::harness::{Bench, VARIANTS, f64s, random, sum_of};
+use crate::harness::{Bench, KINDS, VARIANTS, f64s, random, sum_of};
 use ijepa::cpu::{gelu, matmul};
 use ijepa::ops::matmul::{Batch, Epilogue, Form, Place, batched, product};
 
@@ -202,6 +202,150 @@ fn batches_with_strides_agree_with_f64() {
             }
         }
     }
+}
+
+/// What the epilogues make of x alone: sums of zeros plus the bias x, and sums of one, over a fine grid.
+#[test]
+fn gelu_and_its_derivative_are_exact_to_a_millionth() {
+    let n = 18_004;
+    let x: Vec<f32> = (0..n).map(|i| (i as f32 / (n - 1) as f32 - 0.5) * 18.0).collect();
+    // The rational functions are within 5e-7; Phi is rounded a few times at 6e-8 (WGSL allows a division 2.5 of that),
+    // and multiplied with x. Measured on lavapipe: gelu 9.5e-7 (at 9, a unit in the last place), derivative 2.7e-7.
+    let allowed = |x: f32| 5e-7 + 2e-7 * f64::from(x.abs());
+    let near = |label: &str, got: &[f32], want: &[f64]| {
+        let off = |i: usize| (f64::from(got[i]) - want[i]).abs();
+        let worst = (0..n).max_by(|&i, &j| off(i).total_cmp(&off(j))).unwrap();
+        println!("{label}: off by {:.1e} at {}", off(worst), x[worst]);
+        for i in 0..n {
+            assert!(
+                off(i) <= allowed(x[i]),
+                "{label}({}) is {}, f64 says {}",
+                x[i],
+                got[i],
+                want[i]
+            );
+        }
+    };
+    for variant in VARIANTS {
+        let mut bench = Bench::new(variant, "gelu");
+        let (zeros, weight) = (bench.put(1, 4, &[0f32; 4]), bench.put(n, 4, &vec![0f32; 4 * n]));
+        let (bias, pre, c) = (bench.put(1, n, &x), bench.poisoned(1, n), bench.poisoned(1, n));
+        let epilogue = Epilogue::BiasGelu { bias: &bias, pre: &pre };
+        product(&mut bench.rec, Form::Nt, &zeros, &weight, &c, epilogue).unwrap();
+        assert_eq!(bench.get(&pre), x);
+        near(&bench.label.clone(), &bench.get(&c), &gelu::forward(&f64s(&x)));
+
+        let (one, ones) = (
+            bench.put(1, 4, &[1f32, 0.0, 0.0, 0.0]),
+            bench.put(4, n, &vec![1f32; 4 * n]),
+        );
+        let c = bench.poisoned(1, n);
+        product(
+            &mut bench.rec,
+            Form::Nn,
+            &one,
+            &ones,
+            &c,
+            Epilogue::GeluBackward { pre: &pre },
+        )
+        .unwrap();
+        let label = format!("{}: derivative", bench.label);
+        near(&label, &bench.get(&c), &gelu::backward(&f64s(&x), &vec![1.0; n]));
+    }
+}
+
+#[test]
+fn lanes_of_both_kinds_agree_with_f64() {
+    for kind in KINDS {
+        for form in [Form::Nn, Form::Nt, Form::Tn] {
+            let [m, k, n] = [37, 5, 13];
+            let mut bench = Bench::open("any", Some(kind), format!("matmul {form:?} {m}x{k}x{n}"));
+            let [ar, ac, br, bc] = sizes(form, m, k, n);
+            let (a, b) = (random(1, ar * ac), random(2, br * bc));
+            let (va, vb, vc) = (bench.put(ar, ac, &a), bench.put(br, bc, &b), bench.poisoned(m, n));
+            product(&mut bench.rec, form, &va, &vb, &vc, Epilogue::Plain).unwrap();
+            bench.check("c", &vc, &twin(form, &a, &b, m, k, n), sum_of(k));
+        }
+    }
+}
+
+/// 65,535 workgroups is the most in one dimension: sums beyond it are folded, batches go in parts.
+#[test]
+fn more_workgroups_than_a_dimension_has_agree_with_f64() {
+    let (m, n) = (700, 755);
+    let mut bench = Bench::open("any", Some(KINDS[0]), format!("matmul {m}x1x{n}"));
+    let (a, b) = (random(1, m), random(2, n));
+    let (va, vb, c) = (bench.put(m, 1, &a), bench.put(1, n, &b), bench.poisoned(m, n));
+    product(&mut bench.rec, Form::Nn, &va, &vb, &c, Epilogue::Plain).unwrap();
+    bench.check("c", &c, &twin(Form::Nn, &a, &b, m, 1, n), sum_of(1));
+
+    let (inner, count, k) = (4, 70_000, 4);
+    // Parts are the host's doing; a tile for each of these is seconds of a software driver's time.
+    for variant in ["any", "broadcast"] {
+        let mut bench = Bench::new(variant, format!("{count} products"));
+        let (a, b) = (random(1, count * k), random(2, count * k));
+        let (va, vb, c) = (
+            bench.put(count, k, &a),
+            bench.put(count, k, &b),
+            bench.poisoned(count, 4),
+        );
+        let each_of = |values: usize| Place {
+            offset: 0,
+            row: 4,
+            outer: inner * values,
+            inner: values,
+        };
+        let batch = Batch {
+            count,
+            inner,
+            m: 1,
+            n: 1,
+            k,
+            a: each_of(k),
+            b: each_of(k),
+            c: each_of(4),
+        };
+        batched(&mut bench.rec, Form::Nt, &batch, &va, &vb, &c).unwrap();
+        let got: Vec<f32> = bench.get(&c).iter().step_by(4).copied().collect();
+        let want: Vec<f64> = (0..count)
+            .flat_map(|i| twin(Form::Nt, &a[i * k..][..k], &b[i * k..][..k], 1, k, 1))
+            .collect();
+        bench.compare("c", 1, &got, &want, sum_of(k));
+    }
+}
+
+#[test]
+fn the_same_input_gives_the_same_bits() {
+    for variant in VARIANTS {
+        let mut bench = Bench::new(variant, "matmul twice");
+        for form in [Form::Nn, Form::Nt, Form::Tn] {
+            let [ar, ac, br, bc] = sizes(form, 130, 72, 68);
+            let (a, b) = (
+                bench.put(ar, ac, &random(1, ar * ac)),
+                bench.put(br, bc, &random(2, br * bc)),
+            );
+            let bits = [(); 2].map(|()| {
+                let c = bench.poisoned(130, 68);
+                product(&mut bench.rec, form, &a, &b, &c, Epilogue::Plain).unwrap();
+                bench.bits(&c)
+            });
+            assert_eq!(bits[0], bits[1], "{} {form:?}", bench.label);
+        }
+    }
+}
+
+#[test]
+fn empty_products_and_tensors_that_do_not_fit_are_refused() {
+    let mut bench = Bench::new("", "matmul");
+    for [m, k, n] in [[0, 4, 4], [4, 0, 4], [4, 4, 0]] {
+        let (a, b, c) = (bench.poisoned(m, k), bench.poisoned(k, n), bench.poisoned(m, n));
+        assert!(product(&mut bench.rec, Form::Nn, &a, &b, &c, Epilogue::Plain).is_err());
+    }
+    let (a, b, c) = (bench.poisoned(4, 8), bench.poisoned(4, 12), bench.poisoned(4, 12));
+    let error = product(&mut bench.rec, Form::Nn, &a, &b, &c, Epilogue::Plain)
+        .unwrap_err()
+        .to_string();
+    assert_eq!(error, "matmul nn: b is [4, 12], but the other tensors ask for [8, 12]");
 }
 
 fn tokens_pitch(tokens: usize) -> usize {
