@@ -8,7 +8,6 @@ use crate::model::ijepa::{Ijepa, Images, Terms};
 use crate::model::memory::Dims;
 use crate::model::tensors::{Tensor, Tensors};
 use crate::model::weights;
-use crate::ops::adamw;
 use crate::{Error, Result};
 use std::collections::HashMap;
 
@@ -64,13 +63,7 @@ pub async fn replay(
     for (s, masks) in masks.iter().enumerate() {
         let rates = schedule.at(s + 1);
         let images = Images::Floats(&input[&format!("step.{s}.images")].values);
-        let rates = adamw::Step {
-            lr: rates.lr,
-            wd: rates.wd,
-            momentum: rates.momentum,
-            t: s as u64 + 1,
-        };
-        let outcome = net.step(images, masks, rates)?.outcome().await?;
+        let outcome = net.step(images, masks, rates.step(s as u64 + 1))?.outcome().await?;
         if !outcome.finite {
             return Err(Error::run(format!(
                 "{origin}: step {s} is not finite; no weight was changed by it"

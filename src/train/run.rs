@@ -17,7 +17,6 @@ use crate::model::ijepa::{Ijepa, Images, Pending, Terms};
 use crate::model::memory::{self, Dims};
 use crate::model::tensors::{self, Tensors};
 use crate::model::{init, parameters};
-use crate::ops::adamw;
 use crate::{Error, Result};
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
@@ -282,19 +281,12 @@ impl Run<'_> {
 
     fn start(&mut self, batch: &Batch, tell: &mut dyn FnMut(Event<'_>)) -> Result<Ahead> {
         let step = batch.step + 1;
-        let Rates { lr, wd, momentum } = self.schedule.at(step as usize);
+        let rates = self.schedule.at(step as usize);
         let measured = batch.iteration.is_multiple_of(EVERY);
         self.net.measure(if measured { &self.measured } else { &[] })?;
-        let pending = self.net.step(
-            Images::Bytes(&batch.images),
-            &batch.masks,
-            adamw::Step {
-                lr,
-                wd,
-                momentum,
-                t: step,
-            },
-        )?;
+        let pending = self
+            .net
+            .step(Images::Bytes(&batch.images), &batch.masks, rates.step(step))?;
         if self.net.dims() != self.replans {
             self.replans = self.net.dims();
             let note = format!(
@@ -309,7 +301,7 @@ impl Run<'_> {
             step,
             k_context: batch.masks.k_context,
             k_target: batch.masks.k_target,
-            rates: Rates { lr, wd, momentum },
+            rates,
             measured,
         })
     }

@@ -1,6 +1,7 @@
 //! Learning rate, weight decay and momentum of each step, in f64 as the reference computes them.
 
 use super::config::Optimization;
+use crate::ops::adamw;
 
 /// The three schedules of one run.
 ///
@@ -31,6 +32,14 @@ pub struct Rates {
     pub wd: f64,
     /// Of the target: target = momentum * target + (1 - momentum) * encoder.
     pub momentum: f64,
+}
+
+impl Rates {
+    /// What AdamW takes, `t` = 1 at the first step.
+    pub fn step(self, t: u64) -> adamw::Step {
+        let Rates { lr, wd, momentum } = self;
+        adamw::Step { lr, wd, momentum, t }
+    }
 }
 
 impl Schedule {
