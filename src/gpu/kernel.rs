@@ -12,19 +12,28 @@ pub enum Access {
     Write,
 }
 
+/// WGSL that several kernels have in front of them: its word, as in `wgsl/shared/<word>.wgsl`, and its text.
+pub type Shared = (&'static str, &'static str);
+
 /// One entry point `main` in one WGSL file. Binding 0 is the uniform `params`; `bindings` follow from 1 on.
+///
+/// `shared` and `constants` say which pipelines may be made of it. Tests make all of them, for every backend.
 #[derive(Debug)]
 pub struct Kernel {
     /// The word, as in `wgsl/<name>.wgsl`.
     pub name: &'static str,
     pub source: &'static str,
     pub bindings: &'static [Access],
+    /// Groups of shared WGSL; each pipeline has one of each group.
+    pub shared: &'static [&'static [Shared]],
+    /// Constants, with the values that each may have; an empty list stands for any value (a size, or 0).
+    pub constants: &'static [(&'static str, &'static [u32])],
 }
 
-/// What turns a kernel into a pipeline: shared WGSL (by name and text) and constants, written in front of the source.
+/// What turns a kernel into a pipeline: shared WGSL and constants, written in front of the source.
 #[derive(Clone, Debug, Default)]
 pub struct Build<'a> {
-    pub shared: &'a [(&'static str, &'static str)],
+    pub shared: &'a [Shared],
     pub constants: &'a [(&'static str, u32)],
 }
 
@@ -40,6 +49,32 @@ impl Kernel {
             text.push('\n');
         }
         text + self.source
+    }
+
+    /// Checks that this pipeline is one of those that the kernel names.
+    fn check(&self, build: &Build) -> Result<()> {
+        let shared = self.shared.len() == build.shared.len()
+            && self
+                .shared
+                .iter()
+                .zip(build.shared)
+                .all(|(group, one)| group.contains(one));
+        let constants = self.constants.len() == build.constants.len()
+            && self
+                .constants
+                .iter()
+                .zip(build.constants)
+                .all(|((name, values), (given, value))| name == given && (values.is_empty() || values.contains(value)));
+        if shared && constants {
+            return Ok(());
+        }
+        let given: Vec<&str> = build.shared.iter().map(|(name, _)| *name).collect();
+        Err(Error::run(format!(
+            "{}: no pipeline with {} and {:?} is among those that its kernel names",
+            self.name,
+            given.join(", "),
+            build.constants
+        )))
     }
 }
 
@@ -73,6 +108,7 @@ impl Gpu {
         if let Some(pipeline) = cache.get(&key) {
             return Ok(pipeline.clone());
         }
+        kernel.check(build)?;
         let pipeline = Arc::new(self.make_pipeline(kernel, &kernel.text(build)));
         cache.insert(key, pipeline.clone());
         Ok(pipeline)

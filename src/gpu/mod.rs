@@ -7,7 +7,7 @@ mod readback;
 mod recorder;
 
 pub use device::{AdapterChoice, Gpu, Kind, Options, adapters};
-pub use kernel::{Access, Build, Kernel};
+pub use kernel::{Access, Build, Kernel, Shared};
 pub use memory::View;
 pub use readback::Readback;
 pub use recorder::{Cost, Grid, Recorder};

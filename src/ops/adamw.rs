@@ -1,10 +1,10 @@
 //! adamw: AdamW (Loshchilov & Hutter 2019) and the target's moving average in one pass.
 
-use super::shape::{Item, each, expect};
+use super::shape::{ITEMS, Item, LANES, YES_OR_NO, each, expect};
 use crate::Result;
 use crate::gpu::{Access, Build, Cost, Kernel, Recorder, View};
 
-static ADAMW: Kernel = Kernel {
+pub(super) static ADAMW: Kernel = Kernel {
     name: "adamw",
     source: include_str!("../../wgsl/adamw.wgsl"),
     bindings: &[
@@ -15,6 +15,8 @@ static ADAMW: Kernel = Kernel {
         Access::Write,
         Access::Write,
     ],
+    shared: &[ITEMS],
+    constants: &[LANES, ("EMA", YES_OR_NO)],
 };
 
 #[repr(C)]

@@ -1,13 +1,15 @@
 //! add_positions: the fixed sine/cosine embedding of each token's place.
 
-use super::shape::{Item, each, expect};
+use super::shape::{ITEMS, Item, LANES, each, expect};
 use crate::Result;
 use crate::gpu::{Access, Build, Cost, Kernel, Recorder, View};
 
-static ADD_POSITIONS: Kernel = Kernel {
+pub(super) static ADD_POSITIONS: Kernel = Kernel {
     name: "add_positions",
     source: include_str!("../../wgsl/add_positions.wgsl"),
     bindings: &[Access::Read, Access::Read, Access::Write],
+    shared: &[ITEMS],
+    constants: &[LANES],
 };
 
 #[repr(C)]

@@ -2,19 +2,23 @@
 //! many heads at a time as the scratch panels hold: no `[B, H, N, N]` is ever kept. The variants are matmul's.
 
 use super::matmul::{Batch, Form, Place, batched};
-use super::shape::{Item, expect, row_lanes};
+use super::shape::{ITEMS, Item, ROWS, expect, row_lanes};
 use crate::gpu::{Access, Build, Cost, Grid, Kernel, Kind, Recorder, View};
 use crate::{Error, Result};
 
-static SOFTMAX: Kernel = Kernel {
+pub(super) static SOFTMAX: Kernel = Kernel {
     name: "attention",
     source: include_str!("../../wgsl/attention.wgsl"),
     bindings: &[Access::Write, Access::Write],
+    shared: &[ITEMS, ROWS],
+    constants: &[],
 };
-static BACKWARD: Kernel = Kernel {
+pub(super) static BACKWARD: Kernel = Kernel {
     name: "attention_backward",
     source: include_str!("../../wgsl/attention_backward.wgsl"),
     bindings: &[Access::Read, Access::Write, Access::Write],
+    shared: &[ITEMS, ROWS],
+    constants: &[],
 };
 
 #[repr(C)]
@@ -167,7 +171,7 @@ impl Group {
         let (item, rows) = (Item::of(&[self.shape.tokens]), row_lanes(rec.gpu()));
         let build = Build {
             shared: &[item.shared(), rows.shared],
-            constants: &[("LANES", rows.lanes)],
+            constants: &[],
         };
         let count = self.count * self.shape.tokens;
         let grid = Grid::linear(count.div_ceil(rows.rows));

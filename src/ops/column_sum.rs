@@ -1,13 +1,15 @@
 //! column_sum: sums over rows: gradients of biases and of the mask token, shares of layer norm's weights.
 
-use super::shape::{Item, expect};
+use super::shape::{ITEMS, Item, LANES, expect};
 use crate::Result;
 use crate::gpu::{Access, Build, Cost, Grid, Kernel, Kind, Recorder, View};
 
-static COLUMN_SUM: Kernel = Kernel {
+pub(super) static COLUMN_SUM: Kernel = Kernel {
     name: "column_sum",
     source: include_str!("../../wgsl/column_sum.wgsl"),
     bindings: &[Access::Read, Access::Write],
+    shared: &[ITEMS],
+    constants: &[LANES],
 };
 
 #[repr(C)]

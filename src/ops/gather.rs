@@ -1,18 +1,22 @@
 //! gather: rows by index, and the gradient that goes back to them.
 
-use super::shape::{Item, each, expect};
+use super::shape::{ITEMS, Item, LANES, each, expect};
 use crate::Result;
 use crate::gpu::{Access, Build, Cost, Kernel, Recorder, View};
 
-static FORWARD: Kernel = Kernel {
+pub(super) static FORWARD: Kernel = Kernel {
     name: "gather",
     source: include_str!("../../wgsl/gather.wgsl"),
     bindings: &[Access::Read, Access::Read, Access::Write],
+    shared: &[ITEMS],
+    constants: &[LANES],
 };
-static BACKWARD: Kernel = Kernel {
+pub(super) static BACKWARD: Kernel = Kernel {
     name: "gather_backward",
     source: include_str!("../../wgsl/gather_backward.wgsl"),
     bindings: &[Access::Read, Access::Read, Access::Read, Access::Write],
+    shared: &[ITEMS],
+    constants: &[LANES],
 };
 
 #[repr(C)]

@@ -1,19 +1,23 @@
 //! gradient_norm: the norm of all gradients, whether a step may change weights, and by how much gradients are clipped.
 
 use super::reduce::reduce;
-use super::shape::{Item, each, expect};
+use super::shape::{ITEMS, Item, LANES, each, expect};
 use crate::gpu::{Access, Build, Cost, Grid, Kernel, Kind, Recorder, View};
 use crate::{Error, Result};
 
-static SQUARES: Kernel = Kernel {
+pub(super) static SQUARES: Kernel = Kernel {
     name: "gradient_norm",
     source: include_str!("../../wgsl/gradient_norm.wgsl"),
     bindings: &[Access::Read, Access::Write],
+    shared: &[ITEMS],
+    constants: &[LANES],
 };
-static CHECK: Kernel = Kernel {
+pub(super) static CHECK: Kernel = Kernel {
     name: "gradient_norm_check",
     source: include_str!("../../wgsl/gradient_norm_check.wgsl"),
     bindings: &[Access::Read, Access::Write],
+    shared: &[],
+    constants: &[],
 };
 
 #[repr(C)]

@@ -1,24 +1,30 @@
 //! layer_norm: over the features of each row, with weight and bias or without (the targets).
 
 use super::column_sum;
-use super::shape::{Item, expect, row_lanes};
+use super::shape::{ITEMS, Item, LANES, ROWS, YES_OR_NO, expect, row_lanes};
 use crate::Result;
 use crate::gpu::{Access, Build, Cost, Grid, Kernel, Kind, Recorder, View};
 
-static FORWARD: Kernel = Kernel {
+pub(super) static FORWARD: Kernel = Kernel {
     name: "layer_norm",
     source: include_str!("../../wgsl/layer_norm.wgsl"),
     bindings: &[Access::Read, Access::Read, Access::Read, Access::Write, Access::Write],
+    shared: &[ITEMS, ROWS],
+    constants: &[("AFFINE", YES_OR_NO)],
 };
-static BACKWARD: Kernel = Kernel {
+pub(super) static BACKWARD: Kernel = Kernel {
     name: "layer_norm_backward",
     source: include_str!("../../wgsl/layer_norm_backward.wgsl"),
     bindings: &[Access::Read, Access::Read, Access::Read, Access::Read, Access::Write],
+    shared: &[ITEMS, ROWS],
+    constants: &[("ADD", YES_OR_NO)],
 };
-static BACKWARD_WEIGHTS: Kernel = Kernel {
+pub(super) static BACKWARD_WEIGHTS: Kernel = Kernel {
     name: "layer_norm_backward_weights",
     source: include_str!("../../wgsl/layer_norm_backward_weights.wgsl"),
     bindings: &[Access::Read, Access::Read, Access::Read, Access::Write],
+    shared: &[ITEMS],
+    constants: &[LANES],
 };
 
 #[repr(C)]
@@ -56,7 +62,7 @@ pub fn forward(rec: &mut Recorder, x: &View, affine: Option<&Affine>, eps: f64, 
     let (item, rows) = (Item::of(&[x.cols]), row_lanes(rec.gpu()));
     let build = Build {
         shared: &[item.shared(), rows.shared],
-        constants: &[("LANES", rows.lanes), ("AFFINE", affine.is_some().into())],
+        constants: &[("AFFINE", affine.is_some().into())],
     };
     let params = params(x, item, eps);
     let (weight, bias) = affine.map_or((x, x), |a| (&a.weight, &a.bias));
@@ -107,7 +113,7 @@ pub fn backward(
     let (item, rows, lanes) = (Item::of(&[x.cols]), row_lanes(rec.gpu()), rec.gpu().lanes());
     let build = Build {
         shared: &[item.shared(), rows.shared],
-        constants: &[("LANES", rows.lanes), ("ADD", add.into())],
+        constants: &[("ADD", add.into())],
     };
     let cost = Cost::new(14 * x.len(), 4 * x.len());
     let grid = Grid::linear(x.rows.div_ceil(rows.rows));

@@ -1,7 +1,7 @@
 //! matmul: C = A·B, A·Bᵀ or Aᵀ·B, one matrix or a batch, with what follows a linear layer fused at the store.
 
-use super::shape::{Item, Shared, expect};
-use crate::gpu::{Access, Build, Cost, Gpu, Grid, Kernel, Kind, Recorder, View};
+use super::shape::{Item, LANES, SCALAR, VEC4, YES_OR_NO, expect};
+use crate::gpu::{Access, Build, Cost, Gpu, Grid, Kernel, Kind, Recorder, Shared, View};
 use crate::{Error, Result};
 
 /// How A and B lie.
@@ -66,23 +66,55 @@ pub struct Batch {
     pub c: Place,
 }
 
-macro_rules! kernel {
-    ($name:literal) => {
-        Kernel {
-            name: $name,
-            source: include_str!(concat!("../../wgsl/", $name, ".wgsl")),
-            bindings: &[Access::Read, Access::Read, Access::Read, Access::Write, Access::Write],
-        }
-    };
-}
-
-static ANY: Kernel = kernel!("matmul_any");
-static TILE: Kernel = kernel!("matmul_tile");
-static BROADCAST: Kernel = kernel!("matmul_broadcast");
-static BROADCAST_TN: Kernel = kernel!("matmul_broadcast_tn");
-
 const GELU: Shared = ("gelu", include_str!("../../wgsl/shared/gelu.wgsl"));
 const SHARED: Shared = ("matmul", include_str!("../../wgsl/shared/matmul.wgsl"));
+
+/// What all variants have: a, b, bias; c and the tensor beside it; and what is written in front of them.
+const BINDINGS: &[Access] = &[Access::Read, Access::Read, Access::Read, Access::Write, Access::Write];
+const BY_ONE: &[&[Shared]] = &[&[SCALAR], &[GELU], &[SHARED]];
+const BY_FOUR: &[&[Shared]] = &[&[VEC4], &[GELU], &[SHARED]];
+const EPILOGUE: (&str, &[u32]) = ("EPILOGUE", &[0, 1, 2, 3, 4, 5]);
+
+pub(super) static ANY: Kernel = Kernel {
+    name: "matmul_any",
+    source: include_str!("../../wgsl/matmul_any.wgsl"),
+    bindings: BINDINGS,
+    shared: BY_ONE,
+    constants: &[("FORM", &[0, 1, 2]), EPILOGUE, LANES],
+};
+pub(super) static TILE: Kernel = Kernel {
+    name: "matmul_tile",
+    source: include_str!("../../wgsl/matmul_tile.wgsl"),
+    bindings: BINDINGS,
+    shared: BY_ONE,
+    constants: &[("FORM", &[0, 1, 2]), EPILOGUE],
+};
+pub(super) static BROADCAST: Kernel = Kernel {
+    name: "matmul_broadcast",
+    source: include_str!("../../wgsl/matmul_broadcast.wgsl"),
+    bindings: BINDINGS,
+    shared: BY_FOUR,
+    constants: &[
+        ("FORM", &[0, 1]),
+        EPILOGUE,
+        ("FIXED_N", &[]),
+        ("FIXED_K", &[]),
+        ("TAIL", YES_OR_NO),
+    ],
+};
+pub(super) static BROADCAST_TN: Kernel = Kernel {
+    name: "matmul_broadcast_tn",
+    source: include_str!("../../wgsl/matmul_broadcast_tn.wgsl"),
+    bindings: BINDINGS,
+    shared: BY_FOUR,
+    constants: &[
+        ("FORM", &[2]),
+        EPILOGUE,
+        ("FIXED_M", &[]),
+        ("FIXED_N", &[]),
+        ("TAIL", YES_OR_NO),
+    ],
+};
 
 /// Weights of this many values and more get pipelines with their sizes as constants: a sixth faster on the software
 /// driver, but each costs a fraction of a second to compile.

@@ -14,3 +14,31 @@ pub mod reduce;
 mod shape;
 pub mod smooth_l1;
 pub mod variance_covariance;
+
+use crate::gpu::Kernel;
+
+/// Every kernel there is, with all the pipelines that may be made of it.
+pub static KERNELS: [&Kernel; 22] = [
+    &adamw::ADAMW,
+    &add_positions::ADD_POSITIONS,
+    &attention::SOFTMAX,
+    &attention::BACKWARD,
+    &column_sum::COLUMN_SUM,
+    &gather::FORWARD,
+    &gather::BACKWARD,
+    &gradient_norm::SQUARES,
+    &gradient_norm::CHECK,
+    &layer_norm::FORWARD,
+    &layer_norm::BACKWARD,
+    &layer_norm::BACKWARD_WEIGHTS,
+    &matmul::ANY,
+    &matmul::TILE,
+    &matmul::BROADCAST,
+    &matmul::BROADCAST_TN,
+    &patchify::PATCHIFY,
+    &predictor_tokens::PREDICTOR_TOKENS,
+    &reduce::REDUCE,
+    &smooth_l1::SMOOTH_L1,
+    &variance_covariance::CENTER,
+    &variance_covariance::TERMS,
+];

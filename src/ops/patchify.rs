@@ -1,13 +1,15 @@
 //! patchify: pixels to rows, one row a patch: what the convolution of the patch embedding multiplies.
 
-use super::shape::{each, expect};
+use super::shape::{LANES, YES_OR_NO, each, expect};
 use crate::gpu::{Access, Build, Cost, Kernel, Recorder, View};
 use crate::{Error, Result};
 
-static PATCHIFY: Kernel = Kernel {
+pub(super) static PATCHIFY: Kernel = Kernel {
     name: "patchify",
     source: include_str!("../../wgsl/patchify.wgsl"),
     bindings: &[Access::Read, Access::Read, Access::Write],
+    shared: &[],
+    constants: &[LANES, ("BYTES", YES_OR_NO)],
 };
 
 #[repr(C)]

@@ -1,11 +1,11 @@
 //! predictor_tokens: the predictor's input, context tokens and mask tokens with their positions. Its gradient is
 //! gather's (to the context tokens) and column_sum's (to the mask token).
 
-use super::shape::{Item, each, expect};
+use super::shape::{ITEMS, Item, LANES, each, expect};
 use crate::Result;
 use crate::gpu::{Access, Build, Cost, Kernel, Recorder, View};
 
-static PREDICTOR_TOKENS: Kernel = Kernel {
+pub(super) static PREDICTOR_TOKENS: Kernel = Kernel {
     name: "predictor_tokens",
     source: include_str!("../../wgsl/predictor_tokens.wgsl"),
     bindings: &[
@@ -16,6 +16,8 @@ static PREDICTOR_TOKENS: Kernel = Kernel {
         Access::Read,
         Access::Write,
     ],
+    shared: &[ITEMS],
+    constants: &[LANES],
 };
 
 #[repr(C)]

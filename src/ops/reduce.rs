@@ -3,10 +3,12 @@
 use crate::gpu::{Access, Build, Cost, Grid, Kernel, Recorder, View};
 use crate::{Error, Result};
 
-static REDUCE: Kernel = Kernel {
+pub(super) static REDUCE: Kernel = Kernel {
     name: "reduce",
     source: include_str!("../../wgsl/reduce.wgsl"),
     bindings: &[Access::Read, Access::Write],
+    shared: &[],
+    constants: &[("LANES", &[64])],
 };
 
 #[repr(C)]

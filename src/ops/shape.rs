@@ -1,10 +1,19 @@
 //! What every kernel's host code needs: shapes checked by name, Items, and how lanes share rows.
 
-use crate::gpu::{Gpu, Grid, Kind, View};
+use crate::gpu::{Gpu, Grid, Kind, Shared, View};
 use crate::{Error, Result};
 
-/// Shared WGSL by name and text.
-pub(crate) type Shared = (&'static str, &'static str);
+pub(crate) const SCALAR: Shared = ("item_scalar", include_str!("../../wgsl/shared/item_scalar.wgsl"));
+pub(crate) const VEC4: Shared = ("item_vec4", include_str!("../../wgsl/shared/item_vec4.wgsl"));
+const ROW_ALONE: Shared = ("row_alone", include_str!("../../wgsl/shared/row_alone.wgsl"));
+const ROW_TOGETHER: Shared = ("row_together", include_str!("../../wgsl/shared/row_together.wgsl"));
+
+/// What kernels name as their possible pipelines: either Item, either way to share rows, lanes of either kind of
+/// adapter, a choice of yes or no.
+pub(crate) const ITEMS: &[Shared] = &[SCALAR, VEC4];
+pub(crate) const ROWS: &[Shared] = &[ROW_ALONE, ROW_TOGETHER];
+pub(crate) const LANES: (&str, &[u32]) = ("LANES", &[8, 64]);
+pub(crate) const YES_OR_NO: &[u32] = &[0, 1];
 
 /// Checks that a view is `[rows, cols]`; the sentence names the operation and the tensor.
 pub(crate) fn expect(op: &str, name: &str, view: &View, rows: usize, cols: usize) -> Result<()> {
@@ -48,8 +57,8 @@ impl Item {
 
     pub fn shared(self) -> Shared {
         match self {
-            Item::Scalar => ("item_scalar", include_str!("../../wgsl/shared/item_scalar.wgsl")),
-            Item::Vec4 => ("item_vec4", include_str!("../../wgsl/shared/item_vec4.wgsl")),
+            Item::Scalar => SCALAR,
+            Item::Vec4 => VEC4,
         }
     }
 }
@@ -59,22 +68,18 @@ pub(crate) struct RowLanes {
     pub shared: Shared,
     /// Rows of a workgroup.
     pub rows: usize,
-    /// Lanes of a workgroup.
-    pub lanes: u32,
 }
 
 /// A lane a row on drivers that run shaders on the processor, 64 lanes a row on GPUs.
 pub(crate) fn row_lanes(gpu: &Gpu) -> RowLanes {
     match gpu.kind() {
         Kind::Software => RowLanes {
-            shared: ("row_alone", include_str!("../../wgsl/shared/row_alone.wgsl")),
+            shared: ROW_ALONE,
             rows: 8,
-            lanes: 8,
         },
         Kind::Hardware => RowLanes {
-            shared: ("row_together", include_str!("../../wgsl/shared/row_together.wgsl")),
+            shared: ROW_TOGETHER,
             rows: 1,
-            lanes: 64,
         },
     }
 }

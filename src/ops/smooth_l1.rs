@@ -1,14 +1,16 @@
 //! smooth_l1: the loss between predictions and targets, and its gradient, in one pass.
 
 use super::reduce::reduce;
-use super::shape::{Item, each, expect};
+use super::shape::{ITEMS, Item, LANES, each, expect};
 use crate::Result;
 use crate::gpu::{Access, Build, Cost, Kernel, Kind, Recorder, View};
 
-static SMOOTH_L1: Kernel = Kernel {
+pub(super) static SMOOTH_L1: Kernel = Kernel {
     name: "smooth_l1",
     source: include_str!("../../wgsl/smooth_l1.wgsl"),
     bindings: &[Access::Read, Access::Read, Access::Write, Access::Write],
+    shared: &[ITEMS],
+    constants: &[LANES],
 };
 
 #[repr(C)]

@@ -3,19 +3,23 @@
 use super::column_sum::column_sum;
 use super::matmul::{Epilogue, Form, product};
 use super::reduce::reduce;
-use super::shape::{Item, each, expect};
+use super::shape::{ITEMS, Item, LANES, each, expect};
 use crate::Result;
 use crate::gpu::{Access, Build, Cost, Kernel, Kind, Recorder, View};
 
-static CENTER: Kernel = Kernel {
+pub(super) static CENTER: Kernel = Kernel {
     name: "variance_covariance_center",
     source: include_str!("../../wgsl/variance_covariance_center.wgsl"),
     bindings: &[Access::Read, Access::Write],
+    shared: &[ITEMS],
+    constants: &[LANES],
 };
-static TERMS: Kernel = Kernel {
+pub(super) static TERMS: Kernel = Kernel {
     name: "variance_covariance",
     source: include_str!("../../wgsl/variance_covariance.wgsl"),
     bindings: &[Access::Read, Access::Write, Access::Write],
+    shared: &[],
+    constants: &[LANES],
 };
 
 #[repr(C)]

@@ -30,6 +30,8 @@ fn verdict(
         name,
         source: source.replace(from, to).leak(),
         bindings: READ_READ_WRITE,
+        shared: &[&[ITEM]],
+        constants: &[("LANES", &[8])],
     };
     let mut bench = Bench::of(Kind::Software, name);
     let x = bench.put(ROWS, COLS, &random(1, ROWS * COLS));

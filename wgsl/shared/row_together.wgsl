@@ -1,4 +1,5 @@
 // 64 lanes share a row, a workgroup has one: a tree in workgroup memory, always in the same order. For GPUs.
+const LANES: u32 = 64u;
 const ROW_LANES: u32 = 64u;
 const ROWS: u32 = 1u;
 var<workgroup> row_tree: array<f32, 64>;
