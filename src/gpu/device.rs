@@ -108,9 +108,11 @@ pub async fn adapters(backends: wgpu::Backends) -> Vec<wgpu::Adapter> {
     instance(backends).enumerate_adapters(backends).await
 }
 
+#[cfg(not(target_arch = "wasm32"))]
 const HOW_TO_GET_ONE: &str = "install the graphics driver of your GPU, or a software one (on Debian: \
     `make setup`, which installs mesa-vulkan-drivers and libvulkan1), and see `ijepa doctor`";
 
+#[cfg(not(target_arch = "wasm32"))]
 fn choose(mut found: Vec<wgpu::Adapter>, choice: &AdapterChoice) -> Result<wgpu::Adapter> {
     if found.is_empty() {
         return Err(Error::usage(format!("no GPU adapter found: {HOW_TO_GET_ONE}")));
