@@ -1,5 +1,8 @@
 //! `ijepa bench`: how fast the kernels of a training step are.
 
+mod matmul;
+mod timing;
+
 use super::adapter::AdapterArgs;
 use ijepa::{Error, Result};
 
@@ -8,31 +11,17 @@ use ijepa::{Error, Result};
 #[command(after_help = "example: ijepa bench --matmul 4096x1152x384")]
 pub struct Args {
     /// Product C[M,N] = A[M,K] B[K,N] in f32
-    #[arg(long, value_name = "MxKxN", value_parser = sizes)]
-    matmul: Option<Sizes>,
+    #[arg(long, value_name = "MxKxN", value_parser = matmul::sizes)]
+    matmul: Option<matmul::Sizes>,
     #[command(flatten)]
     adapter: AdapterArgs,
 }
 
-/// Rows of A, columns of A, columns of B.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Sizes {
-    m: usize,
-    k: usize,
-    n: usize,
-}
-
-fn sizes(text: &str) -> Result<Sizes, String> {
-    let numbers: Option<Vec<usize>> = text
-        .split('x')
-        .map(|part| part.parse().ok().filter(|&n| n > 0))
-        .collect();
-    match numbers.as_deref() {
-        Some(&[m, k, n]) => Ok(Sizes { m, k, n }),
-        _ => Err("write three sizes of 1 or more, such as 4096x1152x384".to_string()),
+pub fn run(args: Args) -> Result<()> {
+    match args.matmul {
+        Some(sizes) => matmul::run(&args.adapter.open()?, sizes),
+        None => Err(Error::usage(
+            "nothing to time: give --matmul MxKxN, such as --matmul 4096x1152x384",
+        )),
     }
-}
-
-pub fn run(_args: Args) -> Result<()> {
-    Err(Error::run("benchmarking is not built yet"))
 }

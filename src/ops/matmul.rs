@@ -43,6 +43,17 @@ pub enum Variant {
     Broadcast,
 }
 
+impl Variant {
+    /// The word that `--variant` takes.
+    pub fn name(self) -> &'static str {
+        match self {
+            Variant::Any => "any",
+            Variant::Tile => "tile",
+            Variant::Broadcast => "broadcast",
+        }
+    }
+}
+
 /// Where the matrices of a batch lie in a view, in values: number z starts at
 /// `offset + (z / inner) * outer + (z % inner) * inner_stride`, its rows are `row` apart.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -141,22 +152,38 @@ pub fn product(rec: &mut Recorder, form: Form, a: &View, b: &View, c: &View, epi
         Form::Nt => expect("matmul nt", "a", a, m, k).and(expect("matmul nt", "b", b, n, k))?,
         Form::Tn => expect("matmul tn", "a", a, k, m).and(expect("matmul tn", "b", b, k, n))?,
     }
-    let row = |view: &View| Place {
-        row: view.cols,
-        ..Place::default()
+    let batch = packed(form, m, n, k);
+    let variant = choose(rec.gpu(), form, &batch);
+    record(rec, variant, form, &batch, [a, b, c], epilogue, true)
+}
+
+/// One product of packed matrices as a batch.
+fn packed(form: Form, m: usize, n: usize, k: usize) -> Batch {
+    let [a, b] = match form {
+        Form::Nn => [k, n],
+        Form::Nt => [k, k],
+        Form::Tn => [m, n],
     };
-    let batch = Batch {
-        count: 1,
-        inner: 1,
+    let [a, b, c] = [a, b, n].map(|row| Place {
+        row,
+        ..Place::default()
+    });
+    let (count, inner) = (1, 1);
+    Batch {
+        count,
+        inner,
         m,
         n,
         k,
-        a: row(a),
-        b: row(b),
-        c: row(c),
-    };
-    let variant = choose(rec.gpu(), form, &batch);
-    record(rec, variant, form, &batch, [a, b, c], epilogue, true)
+        a,
+        b,
+        c,
+    }
+}
+
+/// The variant that [`product`] takes for these sizes.
+pub fn variant(gpu: &Gpu, form: Form, m: usize, n: usize, k: usize) -> Variant {
+    choose(gpu, form, &packed(form, m, n, k))
 }
 
 /// A batch of products with strides, plain. Where N or (in form NN) K is no multiple of four, but C's or A's rows are

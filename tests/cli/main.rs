@@ -1,5 +1,7 @@
-//! The binary from outside: help, text, messages, exit codes. Nothing here needs a GPU.
+//! The binary from outside: help, text, messages, exit codes.
 
+mod bench;
+mod doctor;
 mod info;
 mod masks;
 mod usage;
@@ -39,4 +41,14 @@ fn refused(arguments: &[&str]) -> String {
     let message = String::from_utf8(output).unwrap();
     assert!(!message.contains("panicked"), "{message}");
     message.trim_end().to_string()
+}
+
+/// What a command that computes and succeeds prints, on the adapter that `IJEPA_TEST_ADAPTER` chooses.
+fn computes(arguments: &[&str]) -> String {
+    let adapter = std::env::var("IJEPA_TEST_ADAPTER").unwrap_or("auto".into());
+    let (mut command, _folder) = ijepa(arguments);
+    let output = command.args(["--adapter", &adapter]).output().unwrap();
+    let message = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{arguments:?}: {message}");
+    String::from_utf8(output.stdout).unwrap()
 }
