@@ -138,9 +138,8 @@ impl Block {
         rec: &mut Recorder,
         gradients: &Block,
         heads: Heads,
-        x: &View,
+        [x, dx]: [&View; 2],
         s: &Saves,
-        dx: &View,
         memory: &Memory,
     ) -> Result<()> {
         let (rows, width, hidden) = (x.rows, x.cols, s.hidden.cols);

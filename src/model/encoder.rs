@@ -125,7 +125,7 @@ impl Encoder {
         for (i, block) in self.blocks.iter().enumerate().rev() {
             let saves = memory.context.saves[i].shaped(rows, config.num_heads)?;
             let heads = heads(config, sequences, kept);
-            block.backward(rec, &gradients.blocks[i], heads, &stream(i)?, &saves, &dx, memory)?;
+            block.backward(rec, &gradients.blocks[i], heads, [&stream(i)?, &dx], &saves, memory)?;
         }
         // Positions are fixed, pixels have no gradient: the patch embedding's parameters are the end.
         let patches = memory.context_patches.shaped(rows, config.patch_values())?;

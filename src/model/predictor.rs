@@ -156,9 +156,8 @@ impl Predictor {
                 rec,
                 &gradients.blocks[i],
                 lengths.heads(config),
-                &x,
+                [&x, &dx],
                 &saves,
-                &dx,
                 memory,
             )?;
         }

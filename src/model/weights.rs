@@ -35,8 +35,11 @@ pub fn read(bytes: &[u8], origin: &str) -> Result<Tensors> {
     Ok(tensors)
 }
 
-/// The I32 tensors of a file: shapes and values (recorded masks).
-pub fn read_integers(bytes: &[u8], origin: &str) -> Result<HashMap<String, (Vec<usize>, Vec<i32>)>> {
+/// Shapes and values by name.
+pub type Integers = HashMap<String, (Vec<usize>, Vec<i32>)>;
+
+/// The I32 tensors of a file (recorded masks).
+pub fn read_integers(bytes: &[u8], origin: &str) -> Result<Integers> {
     let file = parse(bytes, origin)?;
     let integers = file
         .tensors()

@@ -7,11 +7,8 @@ use crate::gpu::Gpu;
 use crate::model::ijepa::{Ijepa, Images, Terms};
 use crate::model::memory::Dims;
 use crate::model::tensors::{Tensor, Tensors};
-use crate::model::weights;
+use crate::model::weights::{self, Integers};
 use crate::{Error, Result};
-use std::collections::HashMap;
-
-type Integers = HashMap<String, (Vec<usize>, Vec<i32>)>;
 
 /// Runs the steps of a recording (weights `encoder.*` and `predictor.*`; for steps s = 0, 1, ... `step.s.images`
 /// `[B, 3, H, W]`, normalised, and masks `step.s.masks_enc.k`, `step.s.masks_pred.k` `[B, K]`) and returns, for step 0,

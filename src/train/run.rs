@@ -233,11 +233,11 @@ impl Run<'_> {
             self.untrained = Some(now);
             self.monitor(now, tell)?;
         }
-        let mut loader = Loader::start(self.job.data.clone(), loader_config)?;
+        let loader = Loader::start(self.job.data.clone(), loader_config)?;
         let mut ahead: VecDeque<Ahead> = VecDeque::new();
         let mut done = first;
         let mut since = Instant::now();
-        while let Some(batch) = loader.next() {
+        for batch in loader {
             ahead.push_back(self.start(&batch?, tell)?);
             let step = ahead.back().map_or(done, |last| last.step);
             let monitor = self.due(step, config.logging.monitor_every);
