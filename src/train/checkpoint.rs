@@ -33,8 +33,9 @@ pub struct Progress {
 pub const LATEST: &str = "latest.safetensors";
 const KEY: &str = "ijepa.progress";
 
-/// Writes `step-N.safetensors` and `latest.safetensors` (one file under two names), and `.json` beside each.
-pub fn save(folder: &Folder, tensors: &Tensors, progress: &Progress) -> Result<PathBuf> {
+/// Writes `step-N.safetensors` and `latest.safetensors` (one file under two names), and `.json` beside each; then takes
+/// away the oldest, so that `keep` stay (0: all).
+pub fn save(folder: &Folder, tensors: &Tensors, progress: &Progress, keep: usize) -> Result<PathBuf> {
     let name = format!("step-{}", progress.step);
     let json = serde_json::to_string_pretty(progress).map_err(|e| Error::run(format!("{name}.json: {e}")))?;
     let bytes = weights::write(tensors, &[(KEY, json.clone())])?;
@@ -42,7 +43,49 @@ pub fn save(folder: &Folder, tensors: &Tensors, progress: &Progress) -> Result<P
     folder.replace(&format!("{name}.json"), json.as_bytes())?;
     folder.link(&format!("{name}.safetensors"), LATEST)?;
     folder.replace("latest.json", json.as_bytes())?;
+    if keep > 0 {
+        prune(folder, progress.step, keep)?;
+    }
     Ok(path)
+}
+
+/// Removes all checkpoints but that of step `latest`, which must be in place, and the newest others, `keep` together; and
+/// what a killed run had begun to write.
+fn prune(folder: &Folder, latest: u64, keep: usize) -> Result<()> {
+    let mut others: Vec<u64> = steps(folder.path())?
+        .into_iter()
+        .filter(|&step| step != latest)
+        .collect();
+    others.sort_unstable_by(|a, b| b.cmp(a));
+    for step in others.into_iter().skip(keep - 1) {
+        // The weights last: a kill in between leaves a checkpoint that the next one still finds.
+        folder.remove(&format!("step-{step}.json"))?;
+        folder.remove(&format!("step-{step}.safetensors"))?;
+    }
+    for name in names(folder.path())?
+        .iter()
+        .filter(|name| name.ends_with(".safetensors.tmp"))
+    {
+        folder.remove(name)?;
+    }
+    Ok(())
+}
+
+/// The steps of which there are checkpoints in a folder; none where there is no folder.
+pub fn steps(folder: &Path) -> Result<Vec<u64>> {
+    let step = |name: &String| name.strip_prefix("step-")?.strip_suffix(".safetensors")?.parse().ok();
+    Ok(names(folder)?.iter().filter_map(step).collect())
+}
+
+fn names(folder: &Path) -> Result<Vec<String>> {
+    if !folder.exists() {
+        return Ok(vec![]);
+    }
+    let mut names = vec![];
+    for entry in std::fs::read_dir(folder).map_err(at(folder))? {
+        names.extend(entry.map_err(at(folder))?.file_name().into_string());
+    }
+    Ok(names)
 }
 
 /// Reads a checkpoint; `None` where the run was stopped before its first.
@@ -77,4 +120,68 @@ pub fn weights(path: &Path) -> Result<(Tensors, String)> {
     let bytes = std::fs::read(&file).map_err(|e| Error::usage(format!("no weights at {}: {e}", file.display())))?;
     let origin = file.display().to_string();
     Ok((weights::read(&bytes, &origin)?, origin))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::tensors::Tensor;
+
+    fn save_step(folder: &Folder, step: u64, keep: usize) -> PathBuf {
+        let tensor = Tensor {
+            shape: vec![2],
+            values: vec![step as f32, 0.5],
+        };
+        let progress = Progress {
+            step,
+            ..Progress::default()
+        };
+        save(folder, &Tensors::from([("w".to_string(), tensor)]), &progress, keep).unwrap()
+    }
+
+    fn kept(folder: &Folder) -> Vec<u64> {
+        let mut steps = steps(folder.path()).unwrap();
+        steps.sort_unstable();
+        steps
+    }
+
+    #[test]
+    fn the_newest_checkpoints_stay_and_latest_among_them() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = Folder::create(&place.path().join("run"), "").unwrap();
+        for step in [5, 10, 100] {
+            save_step(&folder, step, 0);
+        }
+        assert_eq!(kept(&folder), [5, 10, 100]);
+        // What others put there, and what a killed run began.
+        for name in ["step-best.safetensors", "step-7.txt", "step-60.safetensors.tmp"] {
+            std::fs::write(folder.path().join(name), "mine").unwrap();
+        }
+        save_step(&folder, 110, 2);
+        assert_eq!(kept(&folder), [100, 110]);
+        assert!(!folder.path().join("step-10.json").exists());
+        assert!(!folder.path().join("step-60.safetensors.tmp").exists());
+        assert!(folder.path().join("step-best.safetensors").exists() && folder.path().join("step-7.txt").exists());
+
+        // A run that went on from an older step: what was saved last stays, whatever its number.
+        save_step(&folder, 20, 1);
+        assert_eq!(kept(&folder), [20]);
+        let (tensors, progress) = load(folder.path()).unwrap().unwrap();
+        assert_eq!((tensors["w"].values[0], progress.step), (20.0, 20));
+    }
+
+    #[test]
+    fn a_loss_survives_its_file_to_the_last_bit() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = Folder::create(place.path(), "").unwrap();
+        let mut draw = crate::data::draw::Draw::keyed("test", 0, 0, 0);
+        for _ in 0..200 {
+            let progress = Progress {
+                loss: Some(draw.unit()),
+                ..Progress::default()
+            };
+            save(&folder, &Tensors::new(), &progress, 1).unwrap();
+            assert_eq!(load(folder.path()).unwrap().unwrap().1, progress);
+        }
+    }
 }

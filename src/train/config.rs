@@ -40,6 +40,7 @@ pub struct Data {
 pub struct Logging {
     pub checkpoint_every: usize,
     pub folder: Option<String>,
+    pub keep_checkpoints: usize,
     pub monitor_every: usize,
     pub monitor_images: usize,
     pub write_tag: String,

@@ -73,9 +73,11 @@ impl Folder {
     pub fn replace(&self, name: &str, bytes: &[u8]) -> Result<PathBuf> {
         let (path, temporary) = (self.path.join(name), self.path.join(format!("{name}.tmp")));
         let mut file = File::create(&temporary).map_err(at(&temporary))?;
-        file.write_all(bytes)
-            .and_then(|()| file.sync_all())
-            .map_err(at(&temporary))?;
+        if let Err(error) = file.write_all(bytes).and_then(|()| file.sync_all()) {
+            // On a full disk half a file helps nobody.
+            let _ = std::fs::remove_file(&temporary);
+            return Err(at(&temporary)(error));
+        }
         std::fs::rename(&temporary, &path).map_err(at(&path))?;
         self.sync()?;
         Ok(path)
@@ -150,19 +152,30 @@ impl Folder {
         Ok(())
     }
 
-    /// Refuses a disk that has no room for `bytes` more.
-    pub fn room(&self, bytes: u64, what: &str) -> Result<()> {
-        let free = fs4::available_space(&self.path).map_err(at(&self.path))?;
-        if free < bytes {
-            return Err(Error::usage(format!(
-                "{} has {} MiB free, but {what} takes {} MiB: make room, or choose another --out",
-                self.path.display(),
-                free >> 20,
-                bytes >> 20
-            )));
+    /// Removes a file; one that is not there is no error.
+    pub fn remove(&self, name: &str) -> Result<()> {
+        let path = self.path.join(name);
+        match std::fs::remove_file(&path) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(at(&path)(e)),
+            _ => Ok(()),
         }
-        Ok(())
     }
+}
+
+/// Refuses a disk that has no room for `bytes` more in a folder, which need not be there yet; `what` takes them.
+pub fn room(folder: &Path, bytes: u64, what: &str) -> Result<()> {
+    let there = std::path::absolute(folder).map_err(at(folder))?;
+    let there = there.ancestors().find(|path| path.exists()).unwrap_or(folder);
+    let free = fs4::available_space(there).map_err(at(there))?;
+    if free < bytes {
+        return Err(Error::usage(format!(
+            "{} has {} MiB free, but {what} {} MiB: make room, or choose another --out",
+            folder.display(),
+            free >> 20,
+            bytes >> 20
+        )));
+    }
+    Ok(())
 }
 
 /// The configuration's text of the run in `path`.
@@ -177,4 +190,24 @@ pub fn config(path: &Path) -> Result<String> {
             file.display()
         ))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_disk_without_room_is_refused_and_nothing_is_made() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = place.path().join("runs/first");
+        room(&folder, 1, "one checkpoint takes").unwrap();
+        let error = room(&folder, u64::MAX, "one checkpoint takes").unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+        let text = error.to_string();
+        assert!(
+            text.contains("MiB free, but one checkpoint takes 17592186044415 MiB: make room"),
+            "{text}"
+        );
+        assert!(!folder.exists());
+    }
 }

@@ -121,6 +121,11 @@ pub const KEYS: &[Key] = &[
         MaybeText(&mut c.logging.folder)
     }),
     own(
+        "logging.keep_checkpoints",
+        "how many step-N checkpoints stay, the newest; 0: all",
+        |c| Count(&mut c.logging.keep_checkpoints),
+    ),
+    own(
         "logging.monitor_every",
         "steps between two looks of the collapse monitor; 0: never",
         |c| Count(&mut c.logging.monitor_every),

@@ -53,6 +53,7 @@ impl Default for Config {
             logging: Logging {
                 checkpoint_every: 1000,
                 folder: None,
+                keep_checkpoints: 2,
                 monitor_every: 500,
                 monitor_images: 256,
                 write_tag: "jepa".to_string(),

@@ -3,7 +3,7 @@
 
 use super::checkpoint::{self, Progress};
 use super::config::Config;
-use super::folder::{Folder, at};
+use super::folder::{self, Folder, at};
 use super::log::{EVERY, GradStats};
 use super::records::{Records, Step};
 use super::schedule::{Rates, Schedule};
@@ -121,12 +121,11 @@ pub async fn train(job: &Job<'_>, tell: &mut dyn FnMut(Event)) -> Result<Finishe
     let net = Ijepa::new(gpu, &model, &tensors, &origin, terms, dims)?;
     drop(tensors);
 
+    room(job, of.saturating_sub(progress.step))?;
     let folder = match job.resume {
         true => Folder::open(job.folder)?,
         false => Folder::create(job.folder, &config.to_yaml())?,
     };
-    let [weights, _, moments, target] = parameters::sizes(&model).map(|bytes| bytes as u64);
-    folder.room(weights + moments + target, "one checkpoint")?;
     let parts = memory::report(gpu.kind(), &model, &dims);
     tell(Event::Memory(&parts));
     let mib = parts.iter().map(|(_, bytes)| bytes).sum::<u64>() as f64 / (1 << 20) as f64;
@@ -156,6 +155,29 @@ pub async fn train(job: &Job<'_>, tell: &mut dyn FnMut(Event)) -> Result<Finishe
         replans: dims,
     };
     run.go(progress.step, tell).await
+}
+
+/// Refuses a disk that can't hold the checkpoints of `left` more steps: those that stay and, until the oldest is taken
+/// away, one more.
+fn room(job: &Job<'_>, left: u64) -> Result<()> {
+    let [weights, _, moments, target] = parameters::sizes(&job.config.model()?).map(|bytes| bytes as u64);
+    let logging = &job.config.logging;
+    let written = match logging.checkpoint_every as u64 {
+        0 => 1,
+        every => left.div_ceil(every).max(1),
+    };
+    let most = match logging.keep_checkpoints as u64 {
+        0 => u64::MAX,
+        keep => (keep + 1)
+            .saturating_sub(checkpoint::steps(job.folder)?.len() as u64)
+            .max(1),
+    };
+    let count = written.min(most);
+    let what = match count {
+        1 => "one checkpoint takes".to_string(),
+        _ => format!("{count} checkpoints (logging.keep_checkpoints, and the one being written) take"),
+    };
+    folder::room(job.folder, count.saturating_mul(weights + moments + target), &what)
 }
 
 /// Lengths for which memory is planned: the longest of the run's first batches, and a tenth more.
@@ -373,7 +395,8 @@ impl Run<'_> {
         };
         self.records.fill(&mut progress)?;
         let tensors: Tensors = self.net.tensors(true).await?;
-        let path = checkpoint::save(self.records.folder(), &tensors, &progress)?;
+        let keep = self.job.config.logging.keep_checkpoints;
+        let path = checkpoint::save(self.records.folder(), &tensors, &progress, keep)?;
         tell(Event::Saved(&path));
         self.checkpoint = Some(path);
         Ok(())
