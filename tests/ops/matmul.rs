@@ -18,8 +18,9 @@ fn sizes(form: Form, m: usize, k: usize, n: usize) -> [usize; 4] {
     }
 }
 
-/// Edges of the 16 x 32 and 64 x 64 tiles, of vec4, of K steps; one with sizes as constants (weight of 100,000).
-const SHAPES: [[usize; 3]; 7] = [
+/// Edges of the 16 x 32 and 64 x 64 tiles, of vec4, of K steps; two with sizes as constants (weights of 100,000: the
+/// first in forms NN and NT, the second in TN).
+const SHAPES: [[usize; 3]; 8] = [
     [1, 1, 1],
     [5, 147, 12],
     [17, 8, 36],
@@ -27,6 +28,7 @@ const SHAPES: [[usize; 3]; 7] = [
     [65, 12, 68],
     [130, 33, 20],
     [33, 400, 252],
+    [400, 33, 252],
 ];
 
 #[test]
