@@ -5,9 +5,11 @@ mod kernel;
 mod memory;
 mod readback;
 mod recorder;
+mod timing;
 
 pub use device::{AdapterChoice, Gpu, Kind, Options, adapters};
 pub use kernel::{Access, Build, Kernel, Shared};
 pub use memory::View;
 pub use readback::Readback;
 pub use recorder::{Cost, Grid, Recorder};
+pub use timing::{Label, Timed};

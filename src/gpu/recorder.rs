@@ -1,6 +1,7 @@
 //! A step is data first: dispatches are recorded, then sent in as few submissions as the adapter bears.
 
 use super::kernel::{Build, Kernel, Pipeline};
+use super::timing::{Label, Timer};
 use super::{Gpu, Kind, View};
 use crate::{Error, Result};
 use std::collections::HashMap;
@@ -55,6 +56,8 @@ struct Dispatch {
     bindings: wgpu::BindGroup,
     params: u32,
     grid: Grid,
+    /// Where dispatches are timed.
+    label: Option<Label>,
 }
 
 enum Command {
@@ -87,6 +90,7 @@ pub struct Recorder {
     /// Dispatches recorded so far.
     pub dispatches: usize,
     last: Option<wgpu::SubmissionIndex>,
+    timer: Option<Timer>,
 }
 
 impl Recorder {
@@ -107,6 +111,7 @@ impl Recorder {
             total: Cost::default(),
             dispatches: 0,
             last: None,
+            timer: None,
         }
     }
 
@@ -151,6 +156,10 @@ impl Recorder {
             bindings,
             params: offset as u32,
             grid,
+            label: self
+                .timer
+                .as_ref()
+                .map(|_| Label::new(kernel, build.constants, views, cost)),
         }));
         self.pending += cost;
         self.total += cost;
@@ -234,9 +243,17 @@ impl Recorder {
                 Command::CopyView { from, to, bytes } => {
                     encoder.copy_buffer_to_buffer(&from.buffer, from.offset, &to.buffer, to.offset, bytes)
                 }
-                Command::Dispatch(first) => {
-                    let mut pass = encoder.begin_compute_pass(&Default::default());
+                Command::Dispatch(mut first) => {
+                    let stamps = self.timer.as_mut().zip(first.label.take());
+                    let timed = stamps.is_some();
+                    let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
+                        label: None,
+                        timestamp_writes: stamps.map(|(timer, label)| timer.stamps(label)),
+                    });
                     run(&mut pass, &first);
+                    if timed {
+                        continue;
+                    }
                     while let Some(Command::Dispatch(_)) = commands.peek() {
                         if let Some(Command::Dispatch(next)) = commands.next() {
                             run(&mut pass, &next);
@@ -245,10 +262,26 @@ impl Recorder {
                 }
             }
         }
+        if let Some(timer) = &mut self.timer {
+            timer.keep(&self.gpu, &mut encoder);
+        }
         self.last = Some(self.gpu.queue().submit([encoder.finish()]));
         self.staged.clear();
         self.pending = Cost::default();
         Ok(())
+    }
+
+    /// Times every dispatch from now on; see [`Recorder::times`].
+    ///
+    /// Errors: usage, where the adapter has no timestamps.
+    pub fn start_timing(&mut self) -> Result<()> {
+        self.submit()?;
+        self.timer = Some(Timer::new(&self.gpu, SLOTS)?);
+        Ok(())
+    }
+
+    pub(super) fn take_stamps(&mut self) -> Vec<(Vec<Label>, View)> {
+        self.timer.as_mut().map(Timer::take).unwrap_or_default()
     }
 
     pub(super) fn last_submission(&self) -> Option<wgpu::SubmissionIndex> {

@@ -9,7 +9,7 @@ use super::positions::sine_cosine;
 use super::predictor::{Lengths, Predictor};
 use super::tensors::{self, Tensor, Tensors};
 use crate::data::masks::Masks;
-use crate::gpu::{Gpu, Readback, Recorder, View};
+use crate::gpu::{Gpu, Readback, Recorder, Timed, View};
 use crate::ops::patchify::Pixels;
 use crate::ops::variance_covariance::{Scratch, variance_covariance};
 use crate::ops::{adamw, gather, gradient_norm, layer_norm, smooth_l1};
@@ -331,6 +331,18 @@ impl Ijepa {
     /// Dispatches and cost recorded so far.
     pub fn recorded(&self) -> (usize, crate::gpu::Cost) {
         (self.rec.dispatches, self.rec.total)
+    }
+
+    /// Times every dispatch of the following steps by the GPU's clock, for benchmarks: [`Ijepa::times`] reads them.
+    ///
+    /// Errors: usage, where the adapter has no timestamps.
+    pub fn start_timing(&mut self) -> Result<()> {
+        self.rec.start_timing()
+    }
+
+    /// What was timed since the last call, in the order of the dispatches.
+    pub async fn times(&mut self) -> Result<Vec<Timed>> {
+        self.rec.times().await
     }
 
     /// One new, larger plan, for masks that the old one can't hold.

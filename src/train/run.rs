@@ -181,7 +181,7 @@ fn room(job: &Job<'_>, left: u64) -> Result<()> {
 }
 
 /// Lengths for which memory is planned: the longest of the run's first batches, and a tenth more.
-fn dims(config: &Config, steps: u64) -> Result<Dims> {
+pub fn dims(config: &Config, steps: u64) -> Result<Dims> {
     let masks = config.masks();
     let (k_context, k_target) = masks::longest(
         &masks,

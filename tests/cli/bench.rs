@@ -24,6 +24,49 @@ fn a_product_is_timed_by_the_variant_that_a_step_would_take() {
 }
 
 #[test]
+fn steps_are_timed_with_what_they_cost() {
+    let value = json(&computes(&["bench", "--preset", "demo", "--batch", "2"]));
+    assert_eq!((&value["preset"], &value["batch"]), (&"demo".into(), &2.into()));
+    for key in [
+        "images_per_s",
+        "ms",
+        "gflop",
+        "gflops",
+        "dispatches",
+        "pipelines",
+        "first_s",
+        "mib",
+    ] {
+        assert!(value[key].as_f64().unwrap() > 0.0, "{key} of {value}");
+    }
+}
+
+#[test]
+fn kernels_are_timed_at_the_shapes_of_a_step() {
+    let value = json(&computes(&["bench", "--preset", "demo", "--batch", "2", "--kernels"]));
+    let kernels = value["kernels"].as_array().unwrap();
+    for (name, shapes) in [
+        ("matmul_", "128x48 64x48 -> 128x64"), // the target encoder's patch embedding: 2 x 64 patches of 4 x 4 pixels
+        ("adamw", ""),
+        ("smooth_l1", ""),
+    ] {
+        let found = kernels.iter().find(|kernel| {
+            let text = |key: &str| kernel[key].as_str().unwrap().to_string();
+            text("kernel").starts_with(name) && text("shapes").contains(shapes)
+        });
+        assert!(
+            found.is_some_and(|kernel| kernel["times"].as_u64().unwrap() >= 1),
+            "{name} in {value}"
+        );
+    }
+    let sum: f64 = kernels.iter().map(|kernel| kernel["ms"].as_f64().unwrap()).sum();
+    assert!(
+        sum > 0.0 && (sum - value["ms"].as_f64().unwrap()).abs() < 0.1 * sum,
+        "{value}"
+    );
+}
+
+#[test]
 fn what_cannot_be_timed_is_refused() {
     assert!(refused(&["bench"]).contains("nothing to time: give --matmul MxKxN"));
     assert!(refused(&["bench", "--matmul", "4x3"]).contains("write three sizes of 1 or more"));

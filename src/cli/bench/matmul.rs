@@ -1,7 +1,7 @@
 //! One product, by the pipeline that a training step would take for its shape.
 
 use super::super::print;
-use super::timing::time;
+use super::timing::{ROUNDS, recorded, rounded};
 use ijepa::data::draw::Draw;
 use ijepa::gpu::{Gpu, Recorder};
 use ijepa::ops::matmul::{self, Epilogue, Form};
@@ -61,14 +61,14 @@ pub fn run(gpu: &Gpu, sizes: Sizes) -> Result<()> {
         }
     }
 
-    let timing = time(&mut rec, work)?;
+    let timing = recorded(&mut rec, work)?;
     let cost = matmul::cost(m, n, k);
     let variant = matmul::variant(gpu, Form::Nn, m, n, k).name();
     let (gflops, slowest) = (cost.flops / timing.best / 1e9, cost.flops / timing.worst / 1e9);
     print(&format!(
         "C[{m}, {n}] = A[{m}, {k}] B[{k}, {n}] in f32, form NN, variant {variant}, on {}\n\
          {COMPARED} values agree with f64\n\
-         {gflops:.1} GFLOP/s, {:.3} ms: the best of 5 rounds of {} (slowest round {slowest:.1})\n",
+         {gflops:.1} GFLOP/s, {:.3} ms: the best of {ROUNDS} rounds of {} (slowest round {slowest:.1})\n",
         gpu.info().name,
         timing.best * 1e3,
         timing.repeats,
@@ -78,8 +78,4 @@ pub fn run(gpu: &Gpu, sizes: Sizes) -> Result<()> {
         "ms": timing.best * 1e3, "repeats": timing.repeats, "adapter": gpu.info().name,
     });
     print(&format!("{line}\n"))
-}
-
-fn rounded(value: f64) -> f64 {
-    (value * 100.0).round() / 100.0
 }

@@ -1,0 +1,121 @@
+//! Training steps, as a run takes them: one after the other, the results read when they are there.
+
+use super::super::number::{grouped, mebibytes, prefixed};
+use super::super::print;
+use super::timing::{ROUNDS, rounded, rounds};
+use ijepa::data::draw::Draw;
+use ijepa::data::masks::{self, Masks};
+use ijepa::gpu::{Cost, Gpu};
+use ijepa::model::ijepa::{Ijepa, Images, Terms};
+use ijepa::model::{init, memory};
+use ijepa::ops::adamw::Step;
+use ijepa::train::config::Config;
+use ijepa::train::run::dims;
+use ijepa::{Error, Result};
+use std::time::Instant;
+
+/// Batches whose masks take turns: their lengths differ.
+const BATCHES: u64 = 8;
+/// Seconds of a round.
+const ROUND: f64 = 1.0;
+
+/// A model, and what its steps are fed: random images, drawn masks.
+pub struct Bench {
+    pub net: Ijepa,
+    images: Vec<u8>,
+    masks: Vec<Masks>,
+    taken: u64,
+    memory: u64,
+}
+
+impl Bench {
+    pub fn new(gpu: &Gpu, config: &Config) -> Result<Bench> {
+        let (model, dims) = (config.model()?, dims(config, BATCHES)?);
+        let weights = init::draw(&model, config.meta.init, config.meta.seed);
+        let terms = Terms {
+            variance: config.meta.variance_weight,
+            covariance: config.meta.covariance_weight,
+            clip: config.optimization.clip_grad,
+        };
+        let net = Ijepa::new(gpu, &model, &weights, "the drawn weights", terms, dims)?;
+        let mut draw = Draw::keyed("bench", config.meta.seed, 0, 0);
+        let pixels = dims.batch * model.crop * model.crop * 3;
+        let sample = |batch| masks::sample(&config.masks(), config.meta.seed, batch, dims.batch);
+        Ok(Bench {
+            net,
+            images: (0..pixels).map(|_| draw.below(256) as u8).collect(),
+            masks: (0..BATCHES).map(sample).collect(),
+            taken: 0,
+            memory: memory::report(gpu.kind(), &model, &dims)
+                .iter()
+                .map(|part| part.1)
+                .sum(),
+        })
+    }
+
+    pub fn batch(&self) -> usize {
+        self.masks[0].batch
+    }
+
+    /// Takes steps and waits for the last.
+    pub fn steps(&mut self, count: usize) -> Result<()> {
+        let mut last = None;
+        for _ in 0..count {
+            let masks = &self.masks[(self.taken % BATCHES) as usize];
+            self.taken += 1;
+            let rates = Step {
+                lr: 1e-4,
+                wd: 0.04,
+                momentum: 0.996,
+                t: self.taken,
+            };
+            last = Some(self.net.step(Images::Bytes(&self.images), masks, rates)?);
+        }
+        match last.map(|pending| pollster::block_on(pending.outcome())).transpose()? {
+            Some(outcome) if !outcome.finite => Err(Error::run(format!(
+                "a step was not finite (loss {}): nothing was timed; see `ijepa doctor`",
+                outcome.loss
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    /// Times and prints.
+    pub fn run(&mut self, name: &str) -> Result<()> {
+        let began = Instant::now();
+        self.steps(1)?;
+        let first = began.elapsed().as_secs_f64();
+        let timing = rounds(ROUND, |repeats| self.steps(repeats))?;
+        let (before, cost) = self.net.recorded();
+        self.steps(BATCHES as usize)?;
+        let (after, total) = self.net.recorded();
+        let dispatches = (after - before) / BATCHES as usize;
+        let cost = Cost {
+            flops: (total.flops - cost.flops) / BATCHES as f64,
+            bytes: (total.bytes - cost.bytes) / BATCHES as f64,
+        };
+        let (batch, gpu) = (self.batch(), self.net.gpu());
+        let (pipelines, adapter) = (gpu.pipeline_count(), gpu.info().name.clone());
+        let rate = batch as f64 / timing.best;
+        let gflops = cost.flops / timing.best / 1e9;
+        print(&format!(
+            "{name}: training steps of {batch} images, on {adapter}\n\
+             {rate:.1} images/s, {:.1} ms a step: the best of {ROUNDS} rounds of {} (slowest round {:.1} ms)\n\
+             {}FLOP a step, {gflops:.1} GFLOP/s; {} dispatches; {pipelines} pipelines; {} of memory\n\
+             {first:.2} s for the first step, in which pipelines are made and compiled\n",
+            timing.best * 1e3,
+            timing.repeats,
+            timing.worst * 1e3,
+            prefixed(cost.flops),
+            grouped(dispatches as u64),
+            mebibytes(self.memory),
+        ))?;
+        let line = serde_json::json!({
+            "preset": name, "batch": batch, "images_per_s": rounded(rate), "ms": rounded(timing.best * 1e3),
+            "ms_slowest": rounded(timing.worst * 1e3), "gflop": rounded(cost.flops / 1e9), "gflops": rounded(gflops),
+            "dispatches": dispatches, "pipelines": pipelines, "first_s": rounded(first),
+            "mib": self.memory >> 20, "adapter": adapter,
+        });
+        print(&format!("{line}\n"))
+    }
+}
