@@ -1,54 +1,152 @@
 //! `ijepa trace`: one iteration, with each tensor's shape on its way.
 
 use super::adapter::AdapterArgs;
+use super::print;
 use super::settings::Settings;
-use ijepa::data::masks;
-use ijepa::model::memory::Dims;
+use ijepa::data::Split;
+use ijepa::data::loader::{Loader, LoaderConfig};
+use ijepa::data::masks::{self, Masks};
+use ijepa::data::source::Dataset;
+use ijepa::model::ijepa::{Ijepa, Images, Terms};
+use ijepa::model::memory::{self, Dims};
 use ijepa::model::shapes::shapes;
+use ijepa::model::{config::ModelConfig, init};
 use ijepa::train::config::Config;
+use ijepa::train::log::EpochMeans;
+use ijepa::train::run::{grad_stats, measured};
+use ijepa::train::schedule::Schedule;
 use ijepa::{Error, Result};
+use std::sync::Arc;
+use std::time::Instant;
 
-/// Run one iteration and print each tensor's shape on its way, line by line.
+/// Run one iteration and print each tensor's shape on its way, line by line, then what the log says of it.
 #[derive(clap::Args)]
-#[command(after_help = "example: ijepa trace --preset base --patch 14 --batch 128 --dry-run")]
+#[command(after_help = AFTER)]
 pub struct Args {
     #[command(flatten)]
     settings: Settings,
+    /// Images: a folder or a tar [default: generated ones]
+    #[arg(long, value_name = "PATH")]
+    data: Option<String>,
     /// Print the shapes without computing; needs no GPU
     #[arg(long)]
     dry_run: bool,
-    /// Length of an epoch in batches, for the schedules
-    #[arg(long, value_name = "N", default_value_t = 8)]
-    iterations_per_epoch: usize,
+    /// Length of an epoch in batches, for the schedules [default: the data's, or 8 without --data]
+    #[arg(long, value_name = "N")]
+    iterations_per_epoch: Option<usize>,
     #[command(flatten)]
     adapter: AdapterArgs,
 }
 
+const AFTER: &str = "\
+example: ijepa trace --preset base --patch 14 --batch 128 --dry-run
+         ijepa trace --preset nano";
+
+/// Length of an epoch where there is no data.
+const ITERATIONS: usize = 8;
+
 pub fn run(args: Args) -> Result<()> {
     let config = args.settings.config("base")?;
     config.validate()?;
-    if !args.dry_run {
-        args.adapter.open()?;
-        return Err(Error::run(
-            "computing is not built yet: add --dry-run for the shapes alone",
-        ));
+    let model = config.model()?;
+    let source = args.data.as_deref().unwrap_or("generated:glyphs");
+    let data = match &args.data {
+        None if args.dry_run => None,
+        _ => Some(Dataset::open(
+            source,
+            Split::Train,
+            config.meta.seed,
+            config.data.max_pixels,
+        )?),
+    };
+    if let Some(data) = &data {
+        data.require(config.data.batch_size)?;
     }
-    super::print(&head(&config, args.iterations_per_epoch)?)
+    let of_data = args
+        .data
+        .as_ref()
+        .and(data.as_ref())
+        .map(|data| data.len() / config.data.batch_size);
+    let per_epoch = args.iterations_per_epoch.or(of_data).unwrap_or(ITERATIONS);
+    let drawn = masks::sample(&config.masks(), config.meta.seed, 0, config.data.batch_size);
+    let dims = dims(&drawn);
+    let head = format!(
+        "INFO:root:Epoch 1\nitr: 0\nunsupervised_loader length {per_epoch}\n{}",
+        shapes(&model, &dims)
+    );
+    let Some(data) = data.filter(|_| !args.dry_run) else {
+        return print(&head);
+    };
+
+    // Memory first: what does not fit is refused before anything is printed.
+    let gpu = args.adapter.open()?;
+    let weights = init::draw(&model, config.meta.init, config.meta.seed);
+    let terms = Terms {
+        variance: config.meta.variance_weight,
+        covariance: config.meta.covariance_weight,
+        clip: config.optimization.clip_grad,
+    };
+    let mut net = Ijepa::new(&gpu, &model, &weights, "the drawn weights", terms, dims)?;
+    drop(weights);
+    print(&head)?;
+    let images = images(&config, &model, data)?;
+    let lines = step(&mut net, &config, &images, &drawn, per_epoch)?;
+    print(&lines)
 }
 
-/// Everything up to the log lines: what is known before anything is computed.
-fn head(config: &Config, iterations_per_epoch: usize) -> Result<String> {
-    let settings = config.masks();
-    let drawn = masks::sample(&settings, config.meta.seed, 0, config.data.batch_size);
-    let dims = Dims {
+/// The lengths drawn, and nothing to spare.
+fn dims(drawn: &Masks) -> Dims {
+    Dims {
         num_enc: drawn.num_enc,
         num_pred: drawn.num_pred,
         k_context: drawn.k_context,
         k_target: drawn.k_target,
         ..Dims::encode(drawn.batch)
+    }
+}
+
+/// The first batch of a run over the data.
+fn images(config: &Config, model: &ModelConfig, data: Dataset) -> Result<Vec<u8>> {
+    let loader = LoaderConfig {
+        batch: config.data.batch_size,
+        crop: model.crop,
+        transform: config.train_transform(),
+        masks: config.masks(),
+        seed: config.meta.seed,
+        first_step: 0,
+        last_step: 1,
+        threads: config.data.num_workers,
     };
-    let shapes = shapes(&config.model()?, &dims);
-    Ok(format!(
-        "INFO:root:Epoch 1\nitr: 0\nunsupervised_loader length {iterations_per_epoch}\n{shapes}"
-    ))
+    match Loader::start(Arc::new(data), loader)?.next() {
+        Some(batch) => Ok(batch?.images),
+        None => Err(Error::run("the data gave no batch")),
+    }
+}
+
+/// Takes the step; the log's two lines, as the reference's logger writes them.
+fn step(net: &mut Ijepa, config: &Config, images: &[u8], drawn: &Masks, per_epoch: usize) -> Result<String> {
+    let names = measured(&net.config);
+    net.measure(&names)?;
+    let rates = Schedule::new(&config.optimization, per_epoch).at(1);
+    let began = Instant::now();
+    let pending = net.step(Images::Bytes(images), drawn, rates.step(1))?;
+    let outcome = pollster::block_on(pending.outcome())?;
+    let milliseconds = began.elapsed().as_secs_f64() * 1e3;
+    let mut means = EpochMeans::default();
+    means.add(outcome.loss.into(), drawn.k_context, drawn.k_target, milliseconds);
+    let parts = memory::report(net.gpu().kind(), &net.config, &net.dims());
+    let mib = parts.iter().map(|(_, bytes)| bytes).sum::<u64>() as f64 / (1 << 20) as f64;
+    let stats = grad_stats(&names, &outcome.measured);
+    let lines = format!(
+        "INFO:root:{}\nINFO:root:{}\n",
+        means.line(1, 0, rates, mib),
+        stats.line(1, 0)
+    );
+    match outcome.finite {
+        true => Ok(lines),
+        false => Err(Error::run(format!(
+            "the step is not finite (loss {}); `ijepa doctor` checks this adapter",
+            outcome.loss
+        ))),
+    }
 }

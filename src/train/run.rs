@@ -13,6 +13,7 @@ use crate::data::masks;
 use crate::data::source::Dataset;
 use crate::eval::monitor::{Judgement, Measurement, judge};
 use crate::gpu::Gpu;
+use crate::model::config::ModelConfig;
 use crate::model::ijepa::{Ijepa, Images, Pending, Terms};
 use crate::model::memory::{self, Dims};
 use crate::model::tensors::{self, Tensors};
@@ -202,7 +203,7 @@ pub fn dims(config: &Config, steps: u64) -> Result<Dims> {
 }
 
 /// The gradients behind the log's grad_stats: the encoder's weights of two axes or more.
-fn measured(model: &crate::model::config::ModelConfig) -> Vec<String> {
+pub fn measured(model: &ModelConfig) -> Vec<String> {
     tensors::encoder(model)
         .into_iter()
         .filter(|spec| spec.decays())
@@ -403,7 +404,8 @@ impl Run<'_> {
     }
 }
 
-fn grad_stats(names: &[String], norms: &[f32]) -> GradStats {
+/// The log's gradient statistics from the norms of what [`measured`] names.
+pub fn grad_stats(names: &[String], norms: &[f32]) -> GradStats {
     let all = || norms.iter().map(|&norm| f64::from(norm));
     let qkv: Vec<f64> = names
         .iter()

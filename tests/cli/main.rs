@@ -4,6 +4,7 @@ mod bench;
 mod doctor;
 mod info;
 mod masks;
+mod trace;
 mod usage;
 
 use assert_cmd::Command;
