@@ -1,0 +1,110 @@
+#!/bin/sh
+# Everything worth doing on a GPU that is at hand for ten minutes, the most valuable first.
+#
+#   benches/gpu-session.sh [FOLDER]     results go to FOLDER, else to $OUT, else to runs/gpu-session
+#
+# IJEPA=path            the program; else ./target/release/ijepa, else it is built
+# IJEPA_TESTS=folder    test programs built elsewhere (target/debug/deps/ops-..., replay-...), where there is no cargo
+# IJEPA_ADAPTER=which   as --adapter; default auto
+# LIMIT=seconds         no step begins or goes on after that; default 570
+#
+# Leaves: session.log (all output), doctor.txt, bench.jsonl (the last line of each measurement), the demo's pictures.
+set -u
+cd "$(dirname "$0")/.." || exit 1
+out=${1:-${OUT:-runs/gpu-session}}
+adapter=${IJEPA_ADAPTER:-auto}
+limit=${LIMIT:-570}
+mkdir -p "$out" || exit 1
+log=$out/session.log
+began=$(date +%s)
+failed=
+
+say() {
+    echo "$*" | tee -a "$log"
+}
+
+# step NAME SECONDS COMMAND...: runs it within its seconds and what is left of the session; its output goes to the log,
+# its last line to the screen. A step that fails ends nothing.
+step() {
+    name=$1 most=$2
+    shift 2
+    left=$((limit - ($(date +%s) - began)))
+    if [ "$left" -le 5 ]; then
+        say "-- $name: no time left"
+        return 1
+    fi
+    [ "$most" -lt "$left" ] || most=$left
+    start=$(date +%s)
+    echo "== $name: $*" >>"$log"
+    timeout "$most" "$@" >"$out/step.tmp" 2>&1
+    code=$?
+    cat "$out/step.tmp" >>"$log"
+    say "-- $name: exit code $code, $(($(date +%s) - start)) s: $(tail -n 1 "$out/step.tmp" | cut -c 1-160)"
+    [ $code -eq 0 ] || failed="$failed $name"
+    return $code
+}
+
+# bench NAME SECONDS ARGUMENTS...: a step whose last line is kept as a record.
+bench() {
+    name=$1 most=$2
+    shift 2
+    step "$name" "$most" "$ijepa" bench "$@" --adapter "$adapter" && tail -n 1 "$out/step.tmp" >>"$out/bench.jsonl"
+}
+
+# tests NAME SECONDS: one test file, built elsewhere or by cargo.
+tests() {
+    if [ -n "${IJEPA_TESTS:-}" ]; then
+        for program in "$IJEPA_TESTS/$1"-*; do
+            step "tests/$1" "$2" env IJEPA_TEST_ADAPTER="$adapter" "$program"
+        done
+    elif tools/cargo --found >/dev/null; then
+        step "tests/$1" "$2" env IJEPA_TEST_ADAPTER="$adapter" tools/cargo test --test "$1"
+    else
+        say "-- tests/$1: no cargo here, and no IJEPA_TESTS"
+    fi
+}
+
+ijepa=${IJEPA:-target/release/ijepa}
+if [ ! -x "$ijepa" ]; then
+    step build 400 tools/cargo build --release || exit 1
+    ijepa=target/release/ijepa
+fi
+
+: >"$log"
+rm -f "$out/bench.jsonl"
+say "machine: $(uname -sm), $(nproc) cores; $(date -u +%F)"
+command -v nvidia-smi >/dev/null && step driver 20 nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader
+
+# Does it compute right?
+step doctor 120 "$ijepa" doctor --adapter "$adapter"
+cp "$out/step.tmp" "$out/doctor.txt"
+tests ops 180
+tests replay 60
+
+# How fast? The reference shape, then linear layers of base/14 with 128 images and of its predictor, then a large square.
+for variant in tile any; do
+    for shape in 4096x1152x384 32768x768x3072 50688x384x1152 4096x4096x4096; do
+        bench "matmul-$variant-$shape" 30 --matmul $shape --variant $variant
+    done
+done
+bench base 90 --preset base --patch 14 --batch 128
+bench base-kernels 60 --preset base --patch 14 --batch 128 --kernels
+bench nano 40 --preset nano
+bench nano-kernels 30 --preset nano --kernels
+bench demo 40 --preset demo
+bench small 60 --preset small --batch 128
+bench small-kernels 60 --preset small --batch 128 --kernels
+bench huge 60 --preset huge --batch 16
+
+# Does it learn there, and do the whole model's iteration and the other tests pass?
+step learns 150 "$ijepa" demo --out "$out/demo.tmp" --adapter "$adapter"
+for picture in features.png masks.png loss.svg; do
+    [ ! -f "$out/demo.tmp/$picture" ] || cp "$out/demo.tmp/$picture" "$out/"
+done
+rm -rf "$out/demo.tmp"
+step trace 60 "$ijepa" trace --preset base --patch 14 --batch 128 --adapter "$adapter"
+tests cli 90
+
+rm -f "$out/step.tmp"
+say "results in $out; failed:${failed:- nothing}"
+[ -z "$failed" ]
