@@ -1,0 +1,130 @@
+//! What must be equal to the bit: the same input twice, a plan that grew, bytes and floats.
+
+use crate::case::{Case, bits, gpu, masks};
+use ijepa::data::masks::Masks;
+use ijepa::model::ijepa::{Images, Terms};
+use ijepa::model::memory::Dims;
+
+const TERMS: Terms = Terms {
+    variance: 0.2,
+    covariance: 0.05,
+    clip: Some(0.5),
+};
+
+#[test]
+fn the_same_input_gives_the_same_bits() {
+    let case = Case::small(TERMS);
+    let steps = [&case.masks; 3];
+    let first = case.train(&mut case.net(&gpu("", None), case.dims()), &steps);
+    let second = case.train(&mut case.net(&gpu("", None), case.dims()), &steps);
+    assert!(bits(&first) == bits(&second));
+    let two = case.train(&mut case.net(&gpu("", None), case.dims()), &steps[1..]);
+    assert!(bits(&first) != bits(&two), "a third step changed nothing");
+}
+
+#[test]
+fn a_plan_that_grew_gives_the_bits_of_one_that_was_large_enough() {
+    let case = Case::small(TERMS);
+    let patches = case.config.num_patches();
+    let (longer, longest) = (masks(5, patches, [3, 1, 2, 7, 3]), masks(6, patches, [3, 1, 2, 6, 9]));
+    let steps: [&Masks; 4] = [&case.masks, &longer, &longest, &case.masks];
+    let enough = Dims {
+        k_context: 11,
+        k_target: 9,
+        ..case.dims()
+    };
+    let mut large = case.net(&gpu("", None), enough);
+    let mut grows = case.net(&gpu("", None), case.dims());
+    assert!(large.holds(&longest) && grows.holds(&case.masks) && !grows.holds(&longer));
+    let (large_bits, grown_bits) = (case.train(&mut large, &steps), case.train(&mut grows, &steps));
+    assert_eq!(large.dims(), enough, "one plan was enough");
+    let grown = grows.dims();
+    assert_eq!(
+        (grown.k_context, grown.k_target),
+        (7, 9),
+        "what was needed, and no less than before"
+    );
+    assert!(bits(&large_bits) == bits(&grown_bits));
+}
+
+#[test]
+fn a_plan_grows_with_the_batch_and_the_number_of_masks() {
+    let mut case = Case::small(TERMS);
+    let dims = case.dims();
+    let mut small = case.net(
+        &gpu("", None),
+        Dims {
+            batch: 1,
+            num_pred: 1,
+            ..dims
+        },
+    );
+    let grown = case.train(&mut small, &[&case.masks]);
+    let fresh = case.train(&mut case.net(&gpu("", None), dims), &[&case.masks]);
+    assert!(bits(&grown) == bits(&fresh));
+    // And a smaller batch than planned needs no plan of its own.
+    case.masks = masks(9, case.config.num_patches(), [2, 1, 2, 5, 3]);
+    case.bytes.truncate(2 * 3 * case.config.crop * case.config.crop);
+    let mut roomy = case.net(&gpu("", None), dims);
+    let roomy_bits = case.train(&mut roomy, &[&case.masks]);
+    assert_eq!(roomy.dims(), dims);
+    let exact = case.train(&mut case.net(&gpu("", None), case.dims()), &[&case.masks]);
+    assert!(bits(&roomy_bits) == bits(&exact));
+}
+
+/// Bytes are normalised on the GPU by one rounding more or less than the reference's floats: 1e-6 on the pixels.
+#[test]
+fn bytes_give_what_floats_give() {
+    let case = Case::small(Terms::default());
+    let floats = case.floats();
+    let mut nets = [true, false].map(|float_images| {
+        let dims = Dims {
+            float_images,
+            ..case.dims()
+        };
+        case.net(&gpu("", None), dims)
+    });
+    let images = [Images::Floats(&floats), Images::Bytes(&case.bytes)];
+    let mut results = vec![];
+    for (net, images) in nets.iter_mut().zip(images) {
+        net.forward_and_backward(images, &case.masks).unwrap();
+        let mut tensors = pollster::block_on(net.activations(&case.masks)).unwrap();
+        tensors.extend(pollster::block_on(net.gradients()).unwrap());
+        results.push(tensors);
+    }
+    for (name, floats) in &results[0] {
+        let bytes = &results[1][name];
+        let size = floats.values.iter().fold(0f32, |size, v| size.max(v.abs()));
+        let limit = if name.ends_with("attn.qkv.bias") { 1e-5 } else { 2e-6 } * size.max(1e-3);
+        for (i, (f, b)) in floats.values.iter().zip(&bytes.values).enumerate() {
+            assert!((f - b).abs() <= limit, "{name}[{i}]: {b} from bytes, {f} from floats");
+        }
+    }
+}
+
+#[test]
+fn encoding_is_the_target_encoders_pass() {
+    let case = Case::small(Terms::default());
+    let mut net = case.net(
+        &gpu("", None),
+        Dims {
+            float_images: false,
+            ..case.dims()
+        },
+    );
+    net.forward_and_backward(Images::Bytes(&case.bytes), &case.masks)
+        .unwrap();
+    let seen = pollster::block_on(net.activations(&case.masks)).unwrap();
+    let alone = pollster::block_on(net.encode(Images::Bytes(&case.bytes), 3)).unwrap();
+    assert_eq!(seen["target_encoder_out"].values, alone);
+    let mut encoder = case.net(&gpu("", None), Dims::encode(2));
+    let image = 3 * case.config.crop * case.config.crop;
+    let two = pollster::block_on(encoder.encode(Images::Bytes(&case.bytes[image..]), 2)).unwrap();
+    assert_eq!(
+        two,
+        alone[alone.len() / 3..],
+        "an image's features hang on no other image"
+    );
+    let three = pollster::block_on(encoder.encode(Images::Bytes(&case.bytes), 3));
+    assert!(three.unwrap_err().to_string().contains("planned for 2"));
+}

@@ -1,0 +1,9 @@
+//! The whole model on the GPU: its gradient against the f64 model's at odd shapes, equal bits where bits must be equal,
+//! first weights, and steps that are not finite.
+
+mod bits;
+mod case;
+mod flag;
+mod gradients;
+mod init;
+mod misfits;
