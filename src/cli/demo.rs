@@ -10,8 +10,8 @@ use ijepa::gpu::Gpu;
 use ijepa::model::init;
 use ijepa::train::checkpoint;
 use ijepa::train::config::Config;
-use ijepa::train::folder::CONFIG;
-use ijepa::train::run::loss_picture;
+use ijepa::train::curve::loss_picture;
+use ijepa::train::folder::{self, CONFIG, Folder};
 use ijepa::{Error, Result};
 use std::path::{Path, PathBuf};
 
@@ -41,7 +41,7 @@ pub fn run(args: Args) -> Result<()> {
     let mut progress = Progress::new(Loudness::Normal);
     // The demo's folder is its own: each demo starts afresh.
     if args.out.join(CONFIG).exists() {
-        clear(&args.out)?;
+        clear(&args.out, &config)?;
     }
     let finished = super::train::start(&config, &args.out, false, &args.adapter, &mut progress)?;
     if !finished.complete {
@@ -69,29 +69,29 @@ pub fn run(args: Args) -> Result<()> {
     Ok(())
 }
 
-/// Removes the files of the last demo, and nothing else.
-fn clear(folder: &Path) -> Result<()> {
+/// Removes the files of the last demo, the configuration last of all, so that a clearing that is stopped can go on.
+///
+/// Errors: usage, where the folder holds a run that is not the demo's, or one that is under way.
+fn clear(folder: &Path, demo: &Config) -> Result<()> {
+    let source = folder.join(CONFIG).display().to_string();
+    let mut old = Config::from_yaml(&folder::config(folder)?, &source)?;
+    old.meta.seed = demo.meta.seed;
+    old.logging.folder.clone_from(&demo.logging.folder);
+    if old != *demo {
+        return Err(Error::usage(format!(
+            "{} holds a run with other settings than the demo's: choose another --out, or remove it",
+            folder.display()
+        )));
+    }
+    let _lock = Folder::open(folder)?;
     let failed = |e: std::io::Error| Error::run(format!("{}: {e}", folder.display()));
     for entry in std::fs::read_dir(folder).map_err(failed)? {
-        let path = entry.map_err(failed)?.path();
-        let name = path
-            .file_name()
-            .map(|name| name.to_string_lossy().into_owned())
-            .unwrap_or_default();
-        let ours = [
-            "step-",
-            "latest.",
-            "events.out.",
-            "jepa_r0.csv",
-            "monitor.csv",
-            "train.log",
-            CONFIG,
-        ];
-        if ours.iter().any(|start| name.starts_with(start)) {
-            std::fs::remove_file(&path).map_err(failed)?;
+        let name = entry.map_err(failed)?.file_name().to_string_lossy().into_owned();
+        if folder::is_output(&name) && name != CONFIG {
+            std::fs::remove_file(folder.join(&name)).map_err(failed)?;
         }
     }
-    Ok(())
+    std::fs::remove_file(folder.join(CONFIG)).map_err(failed)
 }
 
 /// Loss curve, masks over images, and patch features before and after training.

@@ -15,13 +15,13 @@ use ijepa::train::config::Config;
 use ijepa::train::folder::{self, CONFIG};
 use ijepa::{Error, Result};
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Measure a run's features on labelled images, beside raw pixels and the untrained encoder.
 #[derive(clap::Args)]
 #[command(after_help = "example: ijepa probe --weights runs/first --data generated:glyphs")]
 pub struct Args {
-    /// Folder of the run
+    /// Folder of the run, or one of the checkpoints in it
     #[arg(long, value_name = "RUN")]
     weights: PathBuf,
     /// Labelled images to fit on: a folder, a tar, or generated:glyphs; its test/ is scored where it has one
@@ -38,8 +38,12 @@ pub struct Args {
 }
 
 pub fn run(args: Args) -> Result<()> {
-    let source = args.weights.join(CONFIG).display().to_string();
-    let config = Config::from_yaml(&folder::config(&args.weights)?, &source)?;
+    let run = match args.weights.is_file() {
+        true => args.weights.parent().unwrap_or(Path::new("")),
+        false => &args.weights,
+    };
+    let config = Config::from_yaml(&folder::config(run)?, &run.join(CONFIG).display().to_string())?;
+    config.validate()?;
     let learned = checkpoint::weights(&args.weights)?;
     let open = |path: &str, split| Dataset::open(path, split, config.meta.seed, config.data.max_pixels);
     let train = open(&args.data, Split::Train)?;

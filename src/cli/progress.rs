@@ -19,7 +19,9 @@ pub struct Progress {
     terminal: bool,
     started: Option<(Instant, u64)>,
     spoken: Instant,
+    /// What the monitor said last, in short and in full, and whether that was shown.
     verdict: String,
+    judgement: Option<(String, bool)>,
 }
 
 /// Between two plain lines.
@@ -34,6 +36,7 @@ impl Progress {
             started: None,
             spoken: Instant::now(),
             verdict: String::new(),
+            judgement: None,
         }
     }
 
@@ -53,9 +56,9 @@ impl Progress {
         match event {
             Event::Memory(parts) => {
                 let total: u64 = parts.iter().map(|(_, bytes)| bytes).sum();
-                self.say(&format!("memory of a step: {}", mib(total)));
+                self.say(&format!("memory of a step: {}", size(total)));
                 for (part, bytes) in parts {
-                    self.say(&format!("  {:>10}  {part}", mib(*bytes)));
+                    self.say(&format!("  {:>10}  {part}", size(*bytes)));
                 }
             }
             Event::Note(text) => self.say(text),
@@ -63,22 +66,29 @@ impl Progress {
             Event::Log(_) => {}
             Event::Monitor { judgement, .. } => {
                 self.verdict = judgement.words.split(';').next().unwrap_or_default().to_string();
-                if self.loudness == Loudness::Verbose || !self.terminal {
-                    self.say(&format!("monitor: {}", judgement.words));
+                let line = format!("monitor: {}", judgement.words);
+                let shown = self.loudness == Loudness::Verbose || !self.terminal;
+                if shown {
+                    self.say(&line);
                 }
+                self.judgement = Some((line, shown));
             }
             Event::Saved(path) if self.loudness == Loudness::Verbose => self.say(&format!("saved {}", path.display())),
             Event::Saved(_) => {}
             Event::Step { step, of, batch } => {
                 let (began, first) = *self.started.get_or_insert((Instant::now(), step.step));
                 let done = step.step - first;
-                let rate = (done * batch as u64) as f64 / began.elapsed().as_secs_f64().max(1e-9);
+                // The first step, with its pipelines to make, says nothing about the pace.
+                let rate = match (done * batch as u64) as f64 / began.elapsed().as_secs_f64().max(1e-9) {
+                    0.0 => String::new(),
+                    rate => format!(" {rate:.0} images/s"),
+                };
                 let regularizer = match step.regularizer {
                     0.0 => String::new(),
                     value => format!(" + {value:.4}"),
                 };
                 let text = format!(
-                    "epoch {} loss {:.4}{regularizer} {rate:.0} images/s {}",
+                    "epoch {} loss {:.4}{regularizer}{rate} {}",
                     step.epoch + 1,
                     step.loss,
                     self.verdict
@@ -114,6 +124,13 @@ impl Progress {
         }
     }
 
+    /// What the monitor said last, unless that stands there already.
+    pub fn verdict(&self) {
+        if let Some((line, false)) = &self.judgement {
+            self.say(line);
+        }
+    }
+
     /// Takes the bar away, leaving its last state.
     pub fn end(&mut self) {
         if let Some(bar) = self.bar.take() {
@@ -122,6 +139,10 @@ impl Progress {
     }
 }
 
-fn mib(bytes: u64) -> String {
-    format!("{:.1} MiB", bytes as f64 / (1 << 20) as f64)
+/// Small models have small parts.
+fn size(bytes: u64) -> String {
+    match bytes {
+        0..1_048_576 => format!("{:.1} KiB", bytes as f64 / 1024.0),
+        _ => format!("{:.1} MiB", bytes as f64 / 1_048_576.0),
+    }
 }

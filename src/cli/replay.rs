@@ -31,6 +31,9 @@ pub struct Args {
 }
 
 pub fn run(args: Args) -> Result<()> {
+    if args.out == args.input {
+        return Err(Error::usage("--out would overwrite --input: choose another name"));
+    }
     let read = |path: &Path| std::fs::read(path).map_err(|e| Error::usage(format!("{}: {e}", path.display())));
     let recording = read(&args.input)?;
     let yaml = String::from_utf8_lossy(&read(&args.config)?).into_owned();

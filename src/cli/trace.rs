@@ -115,7 +115,7 @@ fn images(config: &Config, model: &ModelConfig, data: Dataset) -> Result<Vec<u8>
         seed: config.meta.seed,
         first_step: 0,
         last_step: 1,
-        threads: config.data.num_workers,
+        threads: 0,
     };
     match Loader::start(Arc::new(data), loader)?.next() {
         Some(batch) => Ok(batch?.images),

@@ -3,12 +3,13 @@
 use super::adapter::AdapterArgs;
 use super::progress::{Loudness, Progress};
 use super::settings::Settings;
-use ijepa::Result;
 use ijepa::data::Split;
 use ijepa::data::source::Dataset;
 use ijepa::train::config::Config;
-use ijepa::train::folder::{self, CONFIG, Folder};
-use ijepa::train::run::{Finished, Job, loss_picture, train};
+use ijepa::train::curve::loss_picture;
+use ijepa::train::folder::{self, CONFIG};
+use ijepa::train::run::{Finished, Job, train};
+use ijepa::{Error, Result};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -35,7 +36,11 @@ pub struct Args {
     #[arg(long, value_name = "N")]
     max_pixels: Option<u64>,
     /// Go on with the run in this folder from its last checkpoint; with --steps or --epochs, to a new end
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["config", "preset", "patch", "batch", "seed", "set", "data", "out"])]
+    #[arg(
+        long,
+        value_name = "DIR",
+        conflicts_with_all = ["config", "preset", "patch", "batch", "seed", "set", "data", "out", "max_pixels"]
+    )]
     resume: Option<PathBuf>,
     /// No progress, only errors
     #[arg(long, conflicts_with = "verbose")]
@@ -74,6 +79,14 @@ impl Args {
         config.validate()?;
         config.data_path()?;
         config.out_path()?;
+        // So that the run can go on from any folder.
+        if let Some(path) = &config.data.root_path
+            && !path.starts_with("generated:")
+            && let Ok(whole) = std::path::absolute(path)
+            && let Some(whole) = whole.to_str()
+        {
+            config.data.root_path = Some(whole.to_string());
+        }
         Ok(config)
     }
 
@@ -121,9 +134,7 @@ pub fn run(args: Args) -> Result<()> {
         ));
         return Ok(());
     }
-    if let Some(judgement) = &finished.judgement {
-        progress.say(&format!("monitor: {}", judgement.words));
-    }
+    progress.verdict();
     progress.say(&format!(
         "weights: {}  loss: {}",
         finished.checkpoint.display(),
@@ -140,16 +151,19 @@ pub fn start(
     adapter: &AdapterArgs,
     progress: &mut Progress,
 ) -> Result<Finished> {
-    let data = Dataset::open(
-        &config.data_path()?,
-        Split::Train,
-        config.meta.seed,
-        config.data.max_pixels,
-    )?;
-    data.require(config.data.batch_size)?;
-    if !resume && folder.join(CONFIG).exists() {
-        Folder::create(folder, "")?; // says why not, before a GPU is opened
+    if !resume {
+        folder::vacant(folder)?; // checked again later; here before data and GPU are opened
     }
+    let seed = config.meta.seed;
+    let data =
+        Dataset::open(&config.data_path()?, Split::Train, seed, config.data.max_pixels).map_err(|e| match e {
+            Error::Usage(text) if resume => Error::usage(format!(
+                "{text}; where the images are stands in {}, as data.root_path",
+                folder.join(CONFIG).display()
+            )),
+            other => other,
+        })?;
+    data.require(config.data.batch_size)?;
     let gpu = adapter.open()?;
     progress.say(&format!(
         "{} images of {}, on {}",
@@ -159,7 +173,12 @@ pub fn start(
     ));
     static STOP: AtomicBool = AtomicBool::new(false);
     // A second handler can't be set (the demo trains once, so there is none); without one, Ctrl-C ends the process.
-    let _ = ctrlc::set_handler(|| STOP.store(true, Ordering::Relaxed));
+    // The second Ctrl-C does not wait for the step to end.
+    let _ = ctrlc::set_handler(|| {
+        if STOP.swap(true, Ordering::Relaxed) {
+            std::process::exit(130);
+        }
+    });
     let data = Arc::new(data);
     let job = Job {
         gpu: &gpu,

@@ -158,3 +158,14 @@ pub fn csv_row(now: &Measurement, judgement: &Judgement) -> String {
         judgement.verdict.word()
     )
 }
+
+/// The part of a `monitor.csv` up to the looks after `step` steps, with its line ends: what stays when a run goes on from
+/// there. A row that was cut in the middle does not count.
+pub fn rows_until(text: &str, step: usize) -> &str {
+    let number = |line: &str| line.split(',').next().and_then(|first| first.parse().ok());
+    let whole = text
+        .split_inclusive('\n')
+        .enumerate()
+        .take_while(|(i, line)| line.ends_with('\n') && (*i == 0 || number(line).is_some_and(|at: usize| at <= step)));
+    &text[..whole.map(|(_, line)| line.len()).sum()]
+}

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// Where a run stands; kept in the weights' file itself (so that both change in one move) and beside it as JSON.
+/// Where a run stands: no clock and no path has a say in it, so that weight files of two runs of a seed are equal.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Progress {
     /// Steps taken.
@@ -19,30 +19,65 @@ pub struct Progress {
     pub epoch: u64,
     pub iteration: u64,
     pub iterations_per_epoch: u64,
+    /// Images of the data set.
+    pub images: u64,
+    /// The step at which the run ends.
+    pub of: u64,
     /// Loss of the last step; null before the first.
     pub loss: Option<f64>,
     /// What the monitor saw in the untrained encoder.
     pub untrained: Option<Measurement>,
+}
+
+/// How far the records have come at a checkpoint.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Books {
     /// Means since the epoch began, for the log.
     pub means: EpochMeans,
-    /// Lengths of the files that grow, at this step.
+    /// Lengths in bytes of the files that grow.
     pub lengths: BTreeMap<String, u64>,
+}
+
+/// The JSON beside a checkpoint.
+#[derive(Serialize, Deserialize)]
+struct Beside {
+    #[serde(flatten)]
+    progress: Progress,
+    #[serde(flatten)]
+    books: Books,
+}
+
+/// A checkpoint as it was read.
+pub struct Checkpoint {
+    pub path: PathBuf,
+    pub tensors: Tensors,
+    pub progress: Progress,
+    /// `None` where the JSON beside it is lost.
+    pub books: Option<Books>,
 }
 
 /// The file that a run goes on from.
 pub const LATEST: &str = "latest.safetensors";
+const LATEST_BESIDE: &str = "latest.json";
 const KEY: &str = "ijepa.progress";
 
 /// Writes `step-N.safetensors` and `latest.safetensors` (one file under two names), and `.json` beside each; then takes
 /// away the oldest, so that `keep` stay (0: all).
-pub fn save(folder: &Folder, tensors: &Tensors, progress: &Progress, keep: usize) -> Result<PathBuf> {
+///
+/// Progress stands in the weights' file itself, so that both change in one move; the JSON of step N is there before it.
+pub fn save(folder: &Folder, tensors: &Tensors, progress: &Progress, books: &Books, keep: usize) -> Result<PathBuf> {
     let name = format!("step-{}", progress.step);
-    let json = serde_json::to_string_pretty(progress).map_err(|e| Error::run(format!("{name}.json: {e}")))?;
-    let bytes = weights::write(tensors, &[(KEY, json.clone())])?;
+    let wrong = |e: serde_json::Error| Error::run(format!("{name}.json: {e}"));
+    let beside = Beside {
+        progress: progress.clone(),
+        books: books.clone(),
+    };
+    let beside = serde_json::to_string_pretty(&beside).map_err(wrong)?;
+    let bytes = weights::write(tensors, &[(KEY, serde_json::to_string(progress).map_err(wrong)?)])?;
+    folder.replace(&format!("{name}.json"), beside.as_bytes())?;
     let path = folder.replace(&format!("{name}.safetensors"), &bytes)?;
-    folder.replace(&format!("{name}.json"), json.as_bytes())?;
     folder.link(&format!("{name}.safetensors"), LATEST)?;
-    folder.replace("latest.json", json.as_bytes())?;
+    folder.replace(LATEST_BESIDE, beside.as_bytes())?;
     if keep > 0 {
         prune(folder, progress.step, keep)?;
     }
@@ -52,12 +87,8 @@ pub fn save(folder: &Folder, tensors: &Tensors, progress: &Progress, keep: usize
 /// Removes all checkpoints but that of step `latest`, which must be in place, and the newest others, `keep` together; and
 /// what a killed run had begun to write.
 fn prune(folder: &Folder, latest: u64, keep: usize) -> Result<()> {
-    let mut others: Vec<u64> = steps(folder.path())?
-        .into_iter()
-        .filter(|&step| step != latest)
-        .collect();
-    others.sort_unstable_by(|a, b| b.cmp(a));
-    for step in others.into_iter().skip(keep - 1) {
+    let others = steps(folder.path())?.into_iter().rev().filter(|&step| step != latest);
+    for step in others.skip(keep - 1) {
         // The weights last: a kill in between leaves a checkpoint that the next one still finds.
         folder.remove(&format!("step-{step}.json"))?;
         folder.remove(&format!("step-{step}.safetensors"))?;
@@ -71,10 +102,12 @@ fn prune(folder: &Folder, latest: u64, keep: usize) -> Result<()> {
     Ok(())
 }
 
-/// The steps of which there are checkpoints in a folder; none where there is no folder.
+/// The steps of which there are checkpoints in a folder, ascending; none where there is no folder.
 pub fn steps(folder: &Path) -> Result<Vec<u64>> {
     let step = |name: &String| name.strip_prefix("step-")?.strip_suffix(".safetensors")?.parse().ok();
-    Ok(names(folder)?.iter().filter_map(step).collect())
+    let mut steps: Vec<u64> = names(folder)?.iter().filter_map(step).collect();
+    steps.sort_unstable();
+    Ok(steps)
 }
 
 fn names(folder: &Path) -> Result<Vec<String>> {
@@ -88,14 +121,40 @@ fn names(folder: &Path) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// Reads a checkpoint; `None` where the run was stopped before its first.
-pub fn load(folder: &Path) -> Result<Option<(Tensors, Progress)>> {
-    let path = folder.join(LATEST);
-    if !path.exists() {
+/// Reads a run's last checkpoint; `None` where the run was stopped before its first.
+///
+/// Errors: usage, where it can't be read or is none, with what to do.
+pub fn load(folder: &Path) -> Result<Option<Checkpoint>> {
+    let Some(path) = last(folder)? else {
         return Ok(None);
-    }
-    let bytes = std::fs::read(&path).map_err(at(&path))?;
+    };
     let origin = path.display().to_string();
+    let advice = || {
+        let steps = steps(folder).unwrap_or_default();
+        let mut files = steps.into_iter().rev().map(|step| step_file(folder, step));
+        match files.find(|file| read(file).is_ok()) {
+            Some(file) => format!("; to go on from {}, remove {origin}", file.display()),
+            None => "; start again in another --out".to_string(),
+        }
+    };
+    let (tensors, progress) = read(&path).map_err(|e| Error::usage(format!("{e}{}", advice())))?;
+    let beside = [LATEST_BESIDE.to_string(), format!("step-{}.json", progress.step)]
+        .into_iter()
+        .find_map(|name| {
+            let beside: Beside = serde_json::from_slice(&std::fs::read(folder.join(name)).ok()?).ok()?;
+            (beside.progress == progress).then_some(beside.books)
+        });
+    Ok(Some(Checkpoint {
+        path,
+        tensors,
+        progress,
+        books: beside,
+    }))
+}
+
+fn read(path: &Path) -> Result<(Tensors, Progress)> {
+    let origin = path.display().to_string();
+    let bytes = std::fs::read(path).map_err(|e| Error::usage(format!("{origin}: {e}")))?;
     let tensors = weights::read(&bytes, &origin)?;
     let missing = || {
         Error::usage(format!(
@@ -105,17 +164,29 @@ pub fn load(folder: &Path) -> Result<Option<(Tensors, Progress)>> {
     let text = weights::metadata(&bytes, &origin)?.remove(KEY).ok_or_else(missing)?;
     let progress = serde_json::from_str(&text)
         .map_err(|e| Error::usage(format!("{origin}: where its run stands can't be read: {e}")))?;
-    Ok(Some((tensors, progress)))
+    Ok((tensors, progress))
+}
+
+/// The newest checkpoint in a folder: `latest`, or, where that is missing, the one of the highest step.
+fn last(folder: &Path) -> Result<Option<PathBuf>> {
+    let latest = folder.join(LATEST);
+    if latest.exists() {
+        return Ok(Some(latest));
+    }
+    Ok(steps(folder)?.pop().map(|step| step_file(folder, step)))
+}
+
+fn step_file(folder: &Path, step: u64) -> PathBuf {
+    folder.join(format!("step-{step}.safetensors"))
 }
 
 /// The weights of a run (its folder) or of a file, and the name to use in messages.
 ///
 /// Errors: usage, where there are none that can be read.
 pub fn weights(path: &Path) -> Result<(Tensors, String)> {
-    let file = if path.is_dir() {
-        path.join(LATEST)
-    } else {
-        path.to_path_buf()
+    let file = match path.is_dir() {
+        true => last(path)?.unwrap_or(path.join(LATEST)),
+        false => path.to_path_buf(),
     };
     let bytes = std::fs::read(&file).map_err(|e| Error::usage(format!("no weights at {}: {e}", file.display())))?;
     let origin = file.display().to_string();
@@ -136,13 +207,12 @@ mod tests {
             step,
             ..Progress::default()
         };
-        save(folder, &Tensors::from([("w".to_string(), tensor)]), &progress, keep).unwrap()
+        let tensors = Tensors::from([("w".to_string(), tensor)]);
+        save(folder, &tensors, &progress, &Books::default(), keep).unwrap()
     }
 
     fn kept(folder: &Folder) -> Vec<u64> {
-        let mut steps = steps(folder.path()).unwrap();
-        steps.sort_unstable();
-        steps
+        steps(folder.path()).unwrap()
     }
 
     #[test]
@@ -166,8 +236,8 @@ mod tests {
         // A run that went on from an older step: what was saved last stays, whatever its number.
         save_step(&folder, 20, 1);
         assert_eq!(kept(&folder), [20]);
-        let (tensors, progress) = load(folder.path()).unwrap().unwrap();
-        assert_eq!((tensors["w"].values[0], progress.step), (20.0, 20));
+        let last = load(folder.path()).unwrap().unwrap();
+        assert_eq!((last.tensors["w"].values[0], last.progress.step), (20.0, 20));
     }
 
     #[test]
@@ -180,8 +250,9 @@ mod tests {
                 loss: Some(draw.unit()),
                 ..Progress::default()
             };
-            save(&folder, &Tensors::new(), &progress, 1).unwrap();
-            assert_eq!(load(folder.path()).unwrap().unwrap().1, progress);
+            save(&folder, &Tensors::new(), &progress, &Books::default(), 1).unwrap();
+            let last = load(folder.path()).unwrap().unwrap();
+            assert_eq!((last.progress, last.books), (progress, Some(Books::default())));
         }
     }
 }

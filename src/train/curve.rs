@@ -1,7 +1,9 @@
 //! A picture of the loss over the steps, as SVG.
 
+use super::folder::at;
 use crate::{Error, Result};
 use plotters::prelude::*;
+use std::path::{Path, PathBuf};
 
 /// One line of the picture: its name and its value after each step (step, value).
 pub struct Series<'a> {
@@ -85,4 +87,30 @@ fn thinned(points: &[(u64, f64)]) -> Vec<(f64, f64)> {
         )
     };
     finite.chunks(share).map(mean).collect()
+}
+
+/// The loss after each step as an SVG, from the run's CSV.
+pub fn loss_picture(folder: &Path, tag: &str) -> Result<PathBuf> {
+    let path = folder.join(format!("{tag}_r0.csv"));
+    let text = std::fs::read_to_string(&path).map_err(at(&path))?;
+    let column = |index: usize| -> Vec<(u64, f64)> {
+        let rows = text.lines().skip(1).enumerate();
+        rows.filter_map(|(i, row)| Some((i as u64 + 1, row.split(',').nth(index)?.parse().ok()?)))
+            .collect()
+    };
+    let (loss, regularizer) = (column(2), column(6));
+    let mut series = vec![Series {
+        name: "smooth-L1 loss",
+        points: &loss,
+    }];
+    if !regularizer.is_empty() {
+        series.push(Series {
+            name: "regularizer",
+            points: &regularizer,
+        });
+    }
+    let picture = svg("Loss", &series)?;
+    let path = folder.join("loss.svg");
+    std::fs::write(&path, picture).map_err(at(&path))?;
+    Ok(path)
 }

@@ -2,7 +2,7 @@
 
 use crate::{Error, Result};
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -26,17 +26,13 @@ pub struct Folder {
 impl Folder {
     /// Starts a run: makes the folder, locks it, writes and syncs the configuration before any other file.
     ///
-    /// Errors: usage, where the folder holds a run or is no folder.
+    /// Errors: usage, where the folder is not [`vacant`], or can't be made or written to.
     pub fn create(path: &Path, config: &str) -> Result<Folder> {
-        if path.join(CONFIG).exists() {
-            return Err(Error::usage(format!(
-                "{0} holds a run already: go on with it by --resume {0}, or choose another --out",
-                path.display()
-            )));
-        }
+        vacant(path)?;
         std::fs::create_dir_all(path)
             .map_err(|e| Error::usage(format!("the output folder {} can't be made: {e}", path.display())))?;
         let folder = Folder::lock(path)?;
+        vacant(path)?; // another process may have been quicker
         folder.replace(CONFIG, config.as_bytes())?;
         Ok(folder)
     }
@@ -52,12 +48,13 @@ impl Folder {
         let open = OpenOptions::new().create(true).append(true).open(&name);
         let lock =
             open.map_err(|e| Error::usage(format!("the output folder is not writable: {}: {e}", name.display())))?;
-        lock.try_lock().map_err(|_| {
-            Error::usage(format!(
+        // A file system that knows no locks must not keep anyone from training.
+        if let Err(TryLockError::WouldBlock) = lock.try_lock() {
+            return Err(Error::usage(format!(
                 "{} is in use by another ijepa; wait for it, or choose another --out",
                 path.display()
-            ))
-        })?;
+            )));
+        }
         Ok(Folder {
             path: path.to_path_buf(),
             _lock: lock,
@@ -130,26 +127,18 @@ impl Folder {
         self.growing.iter().map(length).collect()
     }
 
-    /// Cuts the growing files back to these lengths; what a checkpoint did not know yet is removed.
-    pub fn cut(&mut self, names: &[&str], lengths: &BTreeMap<String, u64>) -> Result<()> {
-        for name in names {
-            let path = self.path.join(name);
-            match lengths.get(*name) {
-                Some(&length) => {
-                    let file = OpenOptions::new()
-                        .create(true)
-                        .append(true)
-                        .open(&path)
-                        .map_err(at(&path))?;
-                    let now = file.metadata().map_err(at(&path))?.len();
-                    file.set_len(length.min(now)).map_err(at(&path))?;
-                    self.growing.insert(name.to_string(), file);
-                }
-                None if path.exists() => std::fs::remove_file(&path).map_err(at(&path))?,
-                None => {}
+    /// Cuts a growing file back to this length, and removes it where that is 0.
+    pub fn cut(&mut self, name: &str, length: u64) -> Result<()> {
+        let path = self.path.join(name);
+        let now = std::fs::metadata(&path).map_or(0, |file| file.len());
+        match length {
+            0 => self.remove(name),
+            _ if length < now => {
+                let file = OpenOptions::new().append(true).open(&path).map_err(at(&path))?;
+                file.set_len(length).map_err(at(&path))
             }
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     /// Removes a file; one that is not there is no error.
@@ -160,6 +149,39 @@ impl Folder {
             _ => Ok(()),
         }
     }
+}
+
+/// Refuses a folder in which a run would overwrite something: one that holds a run, or files of a run's names.
+pub fn vacant(path: &Path) -> Result<()> {
+    if path.join(CONFIG).exists() {
+        return Err(Error::usage(format!(
+            "{0} holds a run already: go on with it by --resume {0}, or choose another --out",
+            path.display()
+        )));
+    }
+    let names = match std::fs::read_dir(path) {
+        Ok(entries) => entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(e) => return Err(Error::usage(format!("the output folder {}: {e}", path.display()))),
+    };
+    match { names }.find(|name| is_output(name)) {
+        None => Ok(()),
+        Some(name) => Err(Error::usage(format!(
+            "{} holds a file {name} already, which a run would overwrite: choose another --out",
+            path.display()
+        ))),
+    }
+}
+
+/// Whether a run makes files of this name.
+pub fn is_output(name: &str) -> bool {
+    let starts = ["latest.", "events.out.tfevents."];
+    let step = name.strip_prefix("step-").and_then(|rest| rest.chars().next());
+    let names = [CONFIG, "train.log", "monitor.csv", "loss.svg"];
+    starts.iter().any(|start| name.starts_with(start))
+        || names.contains(&name)
+        || name.ends_with("_r0.csv")
+        || step.is_some_and(|digit| digit.is_ascii_digit())
 }
 
 /// Refuses a disk that has no room for `bytes` more in a folder, which need not be there yet; `what` takes them.
@@ -183,13 +205,8 @@ pub fn room(folder: &Path, bytes: u64, what: &str) -> Result<()> {
 /// Errors: usage, where there is no run.
 pub fn config(path: &Path) -> Result<String> {
     let file = path.join(CONFIG);
-    std::fs::read_to_string(&file).map_err(|e| {
-        Error::usage(format!(
-            "{} holds no run that can go on: {}: {e}",
-            path.display(),
-            file.display()
-        ))
-    })
+    std::fs::read_to_string(&file)
+        .map_err(|e| Error::usage(format!("{} holds no run: {}: {e}", path.display(), file.display())))
 }
 
 #[cfg(test)]

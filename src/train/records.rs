@@ -1,7 +1,7 @@
 //! What a run writes while it goes: CSV, log, TensorBoard events, the monitor's table. All of it grows in the run's
 //! folder and is cut back to a checkpoint when the run goes on.
 
-use super::checkpoint::Progress;
+use super::checkpoint::Books;
 use super::csv::{self, Row};
 use super::folder::{Folder, at};
 use super::log::{EVERY, EpochMeans, GradStats};
@@ -44,38 +44,65 @@ pub struct Step {
 const LOG: &str = "train.log";
 const MONITOR: &str = "monitor.csv";
 
+/// The part of a table that stays when a run goes on from a step.
+type Cut = fn(&str, usize) -> &str;
+
 impl Records {
-    /// Cuts what is there back to `progress`, or begins each file where there is none.
-    pub fn open(mut folder: Folder, tag: &str, regularized: bool, memory: f64, progress: &Progress) -> Result<Records> {
+    /// Cuts what is there back to what it was after `step` steps, or begins each file where there is none. `books`: as
+    /// the checkpoint of that step has them; where they are lost, the log and the events keep all they have.
+    pub fn open(
+        mut folder: Folder,
+        tag: &str,
+        regularized: bool,
+        memory: f64,
+        (step, books): (u64, Option<&Books>),
+    ) -> Result<Records> {
         let csv = format!("{tag}_r0.csv");
         let old = events_file(&folder)?;
-        let mut names = vec![csv.as_str(), LOG, MONITOR];
-        names.extend(old.as_deref());
-        folder.cut(&names, &progress.lengths)?;
-        let events = match old {
-            Some(name) if progress.lengths.contains_key(&name) => name,
-            _ => tensorboard::file_name(unix() as u64),
+        let tables = [
+            (csv.as_str(), csv::header(regularized), csv::first_rows as Cut),
+            (MONITOR, monitor::CSV_HEADER, monitor::rows_until as Cut),
+        ];
+        for name in [LOG].into_iter().chain(old.as_deref()) {
+            match books {
+                _ if step == 0 => folder.cut(name, 0)?,
+                Some(books) => folder.cut(name, books.lengths.get(name).copied().unwrap_or(0))?,
+                None => {}
+            }
+        }
+        for (name, header, cut) in tables {
+            let path = folder.path().join(name);
+            let text = match path.exists() && step > 0 {
+                true => std::fs::read_to_string(&path).map_err(at(&path))?,
+                false => String::new(),
+            };
+            let kept = cut(&text, step as usize).len();
+            folder.cut(name, kept as u64)?;
+            let head = if kept == 0 {
+                format!("{header}\n")
+            } else {
+                String::new()
+            };
+            folder.append(name, head.as_bytes())?;
+        }
+        folder.append(LOG, b"")?;
+        let events = match old.filter(|name| folder.path().join(name).exists()) {
+            Some(name) => {
+                folder.append(&name, b"")?;
+                name
+            }
+            None => {
+                let (name, mut bytes) = (tensorboard::file_name(unix() as u64), vec![]);
+                Events::new(&mut bytes, unix()).map_err(at(folder.path()))?;
+                folder.append(&name, &bytes)?;
+                name
+            }
         };
-        let fresh = |name: &str| !progress.lengths.contains_key(name);
-        if fresh(&csv) {
-            folder.append(&csv, format!("{}\n", csv::header(regularized)).as_bytes())?;
-        }
-        if fresh(MONITOR) {
-            folder.append(MONITOR, format!("{}\n", monitor::CSV_HEADER).as_bytes())?;
-        }
-        if fresh(LOG) {
-            folder.append(LOG, b"")?;
-        }
-        if fresh(&events) {
-            let mut bytes = vec![];
-            Events::new(&mut bytes, unix()).map_err(at(folder.path()))?;
-            folder.append(&events, &bytes)?;
-        }
         Ok(Records {
             folder,
             csv,
             events,
-            means: progress.means,
+            means: books.map(|books| books.means).unwrap_or_default(),
             memory,
             regularized,
         })
@@ -149,10 +176,11 @@ impl Records {
     }
 
     /// What a checkpoint has to know of these files.
-    pub fn fill(&self, progress: &mut Progress) -> Result<()> {
-        progress.means = self.means;
-        progress.lengths = self.folder.lengths()?;
-        Ok(())
+    pub fn books(&self) -> Result<Books> {
+        Ok(Books {
+            means: self.means,
+            lengths: self.folder.lengths()?,
+        })
     }
 
     fn scalars(&mut self, step: u64, values: &[(&str, f64)]) -> Result<()> {

@@ -5,8 +5,9 @@ use super::schedule::Schedule;
 use crate::data::masks::Masks;
 use crate::gpu::Gpu;
 use crate::model::ijepa::{Ijepa, Images, Terms};
+use crate::model::lists::Lists;
 use crate::model::memory::Dims;
-use crate::model::tensors::{Tensor, Tensors};
+use crate::model::tensors::{self, Tensor, Tensors};
 use crate::model::weights::{self, Integers};
 use crate::{Error, Result};
 
@@ -21,6 +22,7 @@ pub async fn replay(
     origin: &str,
     iterations_per_epoch: usize,
 ) -> Result<Tensors> {
+    config.check_model()?;
     let input = weights::read(recording, origin)?;
     let integers = weights::read_integers(recording, origin)?;
     let steps = (0..)
@@ -32,7 +34,14 @@ pub async fn replay(
         )));
     }
     let schedule = Schedule::new(&config.optimization, iterations_per_epoch);
+    let model = config.model()?;
     let masks: Vec<Masks> = (0..steps).map(|s| masks(&integers, s, origin)).collect::<Result<_>>()?;
+    for (s, masks) in masks.iter().enumerate() {
+        let of_step = |e: Error| Error::usage(format!("{origin}: step {s}: {e}"));
+        Lists::new(masks, model.num_patches()).map_err(of_step)?;
+        let shape = [masks.batch, 3, model.crop, model.crop];
+        tensors::find(&input, &format!("step.{s}.images"), &shape, origin)?;
+    }
     let longest = |length: fn(&Masks) -> usize| masks.iter().map(length).max().unwrap_or(0);
     let dims = Dims {
         batch: longest(|m| m.batch),
@@ -47,7 +56,7 @@ pub async fn replay(
         covariance: config.meta.covariance_weight,
         clip: config.optimization.clip_grad,
     };
-    let mut net = Ijepa::new(gpu, &config.model()?, &input, origin, terms, dims)?;
+    let mut net = Ijepa::new(gpu, &model, &input, origin, terms, dims)?;
     let mut result = Tensors::new();
     let mut one = |name: String, value: f64| {
         let tensor = Tensor {

@@ -1,9 +1,9 @@
 //! The training loop: images and masks in, steps on the GPU, records and checkpoints out. Prints nothing: whoever
 //! started it is told by events.
 
-use super::checkpoint::{self, Progress};
+use super::checkpoint::{self, Checkpoint, Progress};
 use super::config::Config;
-use super::folder::{self, Folder, at};
+use super::folder::{self, CONFIG, Folder};
 use super::log::{EVERY, GradStats};
 use super::records::{Records, Step};
 use super::schedule::{Rates, Schedule};
@@ -89,30 +89,57 @@ pub async fn train(job: &Job<'_>, tell: &mut dyn FnMut(Event)) -> Result<Finishe
     let schedule = Schedule::new(&config.optimization, per_epoch as usize);
     let of = schedule.run_steps() as u64;
 
-    let saved = if job.resume {
-        checkpoint::load(job.folder)?
-    } else {
-        None
+    let saved = match job.resume {
+        true => checkpoint::load(job.folder)?,
+        false => {
+            folder::vacant(job.folder)?;
+            None
+        }
     };
-    let (tensors, progress, origin) = match saved {
-        Some((tensors, progress)) => (
-            tensors,
-            progress,
-            job.folder.join(checkpoint::LATEST).display().to_string(),
-        ),
-        None => (
-            init::draw(&model, config.meta.init, config.meta.seed),
-            Progress::default(),
-            "the drawn weights".into(),
-        ),
-    };
-    if progress.step > 0 && progress.iterations_per_epoch != per_epoch {
+    let Checkpoint {
+        path,
+        tensors,
+        progress,
+        books,
+    } = saved.unwrap_or_else(|| Checkpoint {
+        path: PathBuf::new(),
+        tensors: init::draw(&model, config.meta.init, config.meta.seed),
+        progress: Progress::default(),
+        books: None,
+    });
+    let images = data.len() as u64;
+    if progress.step > 0 && (progress.iterations_per_epoch, progress.images) != (per_epoch, images) {
         return Err(Error::usage(format!(
-            "the run had {} steps an epoch, but its data now gives {per_epoch}: {} has changed",
+            "the run was made of {} images in {} steps an epoch, but {} now gives {images} images in {per_epoch}: put the \
+             images and data.batch_size back as they were, or start a new run",
+            progress.images,
             progress.iterations_per_epoch,
             data.source()
         )));
     }
+    if progress.step > of {
+        return Err(Error::usage(format!(
+            "{} is at step {} already: its new end must lie beyond that, not at step {of}",
+            job.folder.display(),
+            progress.step
+        )));
+    }
+    if progress.step == of {
+        tell(Event::Note(&format!(
+            "the run ended at step {of} already; --steps N with more steps extends it"
+        )));
+        return Ok(Finished {
+            step: of,
+            of,
+            complete: true,
+            checkpoint: path,
+            judgement: None,
+        });
+    }
+    let origin = match progress.step {
+        0 => "the drawn weights".into(),
+        _ => path.display().to_string(),
+    };
     let dims = dims(config, of)?;
     let terms = Terms {
         variance: config.meta.variance_weight,
@@ -122,24 +149,40 @@ pub async fn train(job: &Job<'_>, tell: &mut dyn FnMut(Event)) -> Result<Finishe
     let net = Ijepa::new(gpu, &model, &tensors, &origin, terms, dims)?;
     drop(tensors);
 
+    gpu.check()?;
     room(job, of.saturating_sub(progress.step))?;
+    let text = config.to_yaml();
     let folder = match job.resume {
         true => Folder::open(job.folder)?,
-        false => Folder::create(job.folder, &config.to_yaml())?,
+        false => Folder::create(job.folder, &text)?,
     };
+    if Config::from_yaml(&folder::config(job.folder)?, CONFIG)? != **config {
+        folder.replace(CONFIG, text.as_bytes())?; // a new end, to which the next --resume goes as well
+    }
     let parts = memory::report(gpu.kind(), &model, &dims);
     tell(Event::Memory(&parts));
     let mib = parts.iter().map(|(_, bytes)| bytes).sum::<u64>() as f64 / (1 << 20) as f64;
-    let mut records = Records::open(folder, &config.logging.write_tag, terms.regularized(), mib, &progress)?;
+    let known = (progress.step, books.as_ref());
+    let mut records = Records::open(folder, &config.logging.write_tag, terms.regularized(), mib, known)?;
     if job.resume {
         let note = match progress.step {
             0 => format!("no checkpoint yet: starting again from step 0, to step {of}"),
-            step => format!("going on from step {step}, to step {of}; schedules are those of a run of {of} steps"),
+            step if progress.of != of => format!(
+                "going on from step {step}, to step {of} instead of {}: from here on schedules are those of a run of {of} \
+                 steps",
+                progress.of
+            ),
+            step => format!("going on from step {step}, to step {of}"),
         };
         records.note(&note)?;
         tell(Event::Note(&note));
     }
-    let watch = Watch::new(data, config.logging.monitor_images, model.crop, config.eval_transform())?;
+    let watched = if config.logging.monitor_every > 0 {
+        config.logging.monitor_images
+    } else {
+        0
+    };
+    let watch = Watch::new(data, watched, model.crop, config.eval_transform())?;
     let mut run = Run {
         job,
         schedule,
@@ -151,7 +194,7 @@ pub async fn train(job: &Job<'_>, tell: &mut dyn FnMut(Event)) -> Result<Finishe
         untrained: progress.untrained,
         judgement: None,
         measured: measured(&model),
-        checkpoint: None,
+        checkpoint: (progress.step > 0).then_some(path),
         last_loss: progress.loss,
         replans: dims,
     };
@@ -249,12 +292,10 @@ impl Run<'_> {
             seed: config.meta.seed,
             first_step: first,
             last_step: self.of,
-            threads: config.data.num_workers,
+            threads: 0,
         };
         if self.untrained.is_none() && config.logging.monitor_every > 0 {
-            let now = self.watch.look(&mut self.net, 0).await?;
-            self.untrained = Some(now);
-            self.monitor(now, tell)?;
+            self.look(first, tell).await?;
         }
         let loader = Loader::start(self.job.data.clone(), loader_config)?;
         let mut ahead: VecDeque<Ahead> = VecDeque::new();
@@ -275,8 +316,7 @@ impl Run<'_> {
                 }
             }
             if monitor {
-                let now = self.watch.look(&mut self.net, step).await?;
-                self.monitor(now, tell)?;
+                self.look(step, tell).await?;
             }
             if save || stop {
                 self.save(done, tell).await?;
@@ -284,9 +324,6 @@ impl Run<'_> {
             if stop {
                 break;
             }
-        }
-        if self.checkpoint.is_none() {
-            self.save(done, tell).await?;
         }
         let checkpoint = self.checkpoint.clone().unwrap_or_default();
         Ok(Finished {
@@ -359,22 +396,33 @@ impl Run<'_> {
         self.last_loss = Some(step.loss);
         match outcome.finite {
             true => Ok(()),
-            false => Err(Error::run(format!(
-                "step {} is not finite (loss {}, gradient norm {}); no weight was changed by it. {}. Try a lower \
-                 optimization.lr, a longer warm-up, or --set optimization.clip_grad=1",
-                ahead.step,
-                outcome.loss,
-                outcome.gradient_norm,
-                match &self.checkpoint {
-                    Some(path) => format!("The last good checkpoint is {}", path.display()),
-                    None => "There is no checkpoint of this session".to_string(),
-                }
+            false => Err(self.not_finite(&format!(
+                "step {} is not finite (loss {}, gradient norm {}), and no weight was changed by it",
+                ahead.step, outcome.loss, outcome.gradient_norm
             ))),
         }
     }
 
-    fn monitor(&mut self, now: Measurement, tell: &mut dyn FnMut(Event<'_>)) -> Result<()> {
-        let judgement = judge(self.untrained.as_ref().unwrap_or(&now), &now, self.of);
+    /// What happened, the last good checkpoint, and what to try.
+    fn not_finite(&self, what: &str) -> Error {
+        let folder = self.job.folder.display();
+        let (last, on) = match &self.checkpoint {
+            Some(path) => (format!("the last good checkpoint is {}", path.display()), "go on"),
+            None => ("there is no checkpoint yet".to_string(), "begin again"),
+        };
+        Error::run(format!(
+            "{what}; {last}. Try a lower optimization.lr, a longer warm-up or optimization.clip_grad: 1: in \
+             {folder}/{CONFIG}, to {on} by --resume {folder}, or by --set in a new --out"
+        ))
+    }
+
+    async fn look(&mut self, step: u64, tell: &mut dyn FnMut(Event<'_>)) -> Result<()> {
+        let Some(now) = self.watch.look(&mut self.net, step).await? else {
+            return Err(self.not_finite(&format!(
+                "after step {step} the target encoder's features are not finite"
+            )));
+        };
+        let judgement = judge(self.untrained.get_or_insert(now), &now, self.of);
         self.records.monitor(&now, &judgement)?;
         tell(Event::Monitor {
             now: &now,
@@ -385,19 +433,24 @@ impl Run<'_> {
     }
 
     async fn save(&mut self, step: u64, tell: &mut dyn FnMut(Event<'_>)) -> Result<()> {
-        let mut progress = Progress {
+        let progress = Progress {
             step,
             epoch: step / self.per_epoch,
             iteration: step % self.per_epoch,
             iterations_per_epoch: self.per_epoch,
+            images: self.job.data.len() as u64,
+            of: self.of,
             loss: self.last_loss,
             untrained: self.untrained,
-            ..Progress::default()
         };
-        self.records.fill(&mut progress)?;
         let tensors: Tensors = self.net.tensors(true).await?;
+        // AdamW itself may leave what f32 holds, after a step that was finite.
+        let broken = |tensor: &tensors::Tensor| tensor.values.iter().any(|value| !value.is_finite());
+        if let Some((name, _)) = tensors.iter().find(|(_, tensor)| broken(tensor)) {
+            return Err(self.not_finite(&format!("after step {step} \"{name}\" is not finite and was not saved")));
+        }
         let keep = self.job.config.logging.keep_checkpoints;
-        let path = checkpoint::save(self.records.folder(), &tensors, &progress, keep)?;
+        let path = checkpoint::save(self.records.folder(), &tensors, &progress, &self.records.books()?, keep)?;
         tell(Event::Saved(&path));
         self.checkpoint = Some(path);
         Ok(())
@@ -419,30 +472,4 @@ pub fn grad_stats(names: &[String], norms: &[f32]) -> GradStats {
         min: all().fold(f64::INFINITY, f64::min),
         max: all().fold(0.0, f64::max),
     }
-}
-
-/// The loss after each step as an SVG, from the run's CSV.
-pub fn loss_picture(folder: &Path, tag: &str) -> Result<PathBuf> {
-    let path = folder.join(format!("{tag}_r0.csv"));
-    let text = std::fs::read_to_string(&path).map_err(at(&path))?;
-    let column = |index: usize| -> Vec<(u64, f64)> {
-        let rows = text.lines().skip(1).enumerate();
-        rows.filter_map(|(i, row)| Some((i as u64 + 1, row.split(',').nth(index)?.parse().ok()?)))
-            .collect()
-    };
-    let (loss, regularizer) = (column(2), column(6));
-    let mut series = vec![super::curve::Series {
-        name: "smooth-L1 loss",
-        points: &loss,
-    }];
-    if !regularizer.is_empty() {
-        series.push(super::curve::Series {
-            name: "regularizer",
-            points: &regularizer,
-        });
-    }
-    let picture = super::curve::svg("Loss", &series)?;
-    let path = folder.join("loss.svg");
-    std::fs::write(&path, picture).map_err(at(&path))?;
-    Ok(path)
 }

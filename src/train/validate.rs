@@ -99,6 +99,12 @@ impl Config {
         if data.max_pixels == 0 {
             return Err(Error::usage("data.max_pixels 0 would skip every image: use 1 or more"));
         }
+        if logging.monitor_every > 0 && !(2..=MOST).contains(&logging.monitor_images) {
+            let images = logging.monitor_images;
+            return Err(Error::usage(format!(
+                "logging.monitor_images {images} must be from 2 to {MOST}; logging.monitor_every 0 turns the monitor off"
+            )));
+        }
         let tag = &logging.write_tag;
         if tag.is_empty() || !tag.chars().all(|c| c.is_alphanumeric() || "._-".contains(c)) || tag.starts_with('.') {
             return Err(Error::usage(format!(

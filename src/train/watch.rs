@@ -37,9 +37,12 @@ impl Watch {
         Ok(watch)
     }
 
-    /// Looks at the target features after `step` steps.
-    pub async fn look(&self, net: &mut Ijepa, step: u64) -> Result<Measurement> {
+    /// Looks at the target features after `step` steps; `None` where one of them is not finite.
+    pub async fn look(&self, net: &mut Ijepa, step: u64) -> Result<Option<Measurement>> {
         let features = encode(net, &self.images, self.count).await?;
-        measure(step, &features, net.config.embed_dim, self.labels.as_deref())
+        if features.iter().any(|value| !value.is_finite()) {
+            return Ok(None);
+        }
+        measure(step, &features, net.config.embed_dim, self.labels.as_deref()).map(Some)
     }
 }
