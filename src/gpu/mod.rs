@@ -11,5 +11,5 @@ pub use device::{AdapterChoice, Gpu, Kind, Options, adapters};
 pub use kernel::{Access, Build, Kernel, Shared};
 pub use memory::View;
 pub use readback::Readback;
-pub use recorder::{Cost, Grid, Recorder};
+pub use recorder::{Cost, Grid, MOST_WORKGROUPS, Recorder};
 pub use timing::{Label, Timed};

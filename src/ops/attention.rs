@@ -89,14 +89,13 @@ pub fn panel(kind: Kind, shape: &Heads) -> usize {
     head * (wanted / head).clamp(1, all.max(1))
 }
 
-/// Runs of heads that fit a panel: (first image, images, first head, heads). A run is whole images, or part of one.
-fn groups(shape: &Heads, panel: &View) -> Result<Vec<[usize; 4]>> {
-    let fit = (panel.bytes() / 4) as usize / (shape.tokens * shape.pitch()).max(1);
+/// Runs of heads that fit a panel of `bytes`: (first image, images, first head, heads). A run is whole images, or part
+/// of one.
+fn groups(shape: &Heads, bytes: u64) -> Result<Vec<[usize; 4]>> {
+    let fit = (bytes / 4) as usize / (shape.tokens * shape.pitch()).max(1);
     if fit == 0 {
         return Err(Error::run(format!(
-            "attention: the scratch panel of {} bytes can't hold the {} x {} scores of one head",
-            panel.bytes(),
-            shape.tokens,
+            "attention: the scratch panel of {bytes} bytes can't hold the {0} x {0} scores of one head",
             shape.tokens
         )));
     }
@@ -192,7 +191,7 @@ fn check(shape: &Heads, qkv: &View, out: &View, stats: &View) -> Result<()> {
 pub fn forward(rec: &mut Recorder, shape: Heads, qkv: &View, out: &View, stats: &View, panel: &View) -> Result<()> {
     check(&shape, qkv, out, stats)?;
     let Heads { tokens, dim, .. } = shape;
-    for [image, images, head, heads] in groups(&shape, panel)? {
+    for [image, images, head, heads] in groups(&shape, panel.bytes())? {
         let group = Group {
             count: images * heads,
             heads,
@@ -225,7 +224,8 @@ pub fn backward(
     check(&shape, dqkv, dout, stats)?;
     let Heads { tokens, dim, .. } = shape;
     let [panel, dpanel] = panels;
-    for [image, images, head, heads] in groups(&shape, panel)? {
+    // The first panel serves the target's pass, too, and may be the larger one.
+    for [image, images, head, heads] in groups(&shape, panel.bytes().min(dpanel.bytes()))? {
         let group = Group {
             count: images * heads,
             heads,

@@ -1,7 +1,7 @@
 //! matmul: C = A·B, A·Bᵀ or Aᵀ·B, one matrix or a batch, with what follows a linear layer fused at the store.
 
 use super::shape::{Item, LANES, SCALAR, VEC4, YES_OR_NO, expect};
-use crate::gpu::{Access, Build, Cost, Gpu, Grid, Kernel, Kind, Recorder, Shared, View};
+use crate::gpu::{Access, Build, Cost, Gpu, Grid, Kernel, Kind, MOST_WORKGROUPS, Recorder, Shared, View};
 use crate::{Error, Result};
 
 /// How A and B lie.
@@ -193,7 +193,8 @@ pub fn batched(rec: &mut Recorder, form: Form, batch: &Batch, a: &View, b: &View
     record(rec, variant, form, batch, [a, b, c], Epilogue::Plain, false)
 }
 
-/// The variant for this adapter and these shapes; `--variant` overrides the adapter's say.
+/// The variant for this adapter and these shapes; `--variant` overrides the adapter's say, and what can't do a shape gives
+/// way to what can.
 pub fn choose(gpu: &Gpu, form: Form, batch: &Batch) -> Variant {
     let wanted = match (gpu.variant(), gpu.kind()) {
         (Some("any"), _) => Variant::Any,
@@ -202,14 +203,15 @@ pub fn choose(gpu: &Gpu, form: Form, batch: &Batch) -> Variant {
         (_, Kind::Hardware) => Variant::Tile,
         (_, Kind::Software) => Variant::Broadcast,
     };
-    if wanted == Variant::Broadcast && !(gpu.subgroup_width() == Some(8) && suits_broadcast(form, batch)) {
-        return if gpu.kind() == Kind::Hardware {
-            Variant::Tile
-        } else {
-            Variant::Any
-        };
+    // `any` alone folds its grid, so that no number of rows is too many for it.
+    let grid_holds = |rows: usize| batch.m.div_ceil(rows) <= MOST_WORKGROUPS;
+    let broadcast = gpu.subgroup_width() == Some(8) && suits_broadcast(form, batch) && grid_holds(16);
+    match wanted {
+        Variant::Broadcast if broadcast => Variant::Broadcast,
+        Variant::Broadcast if gpu.kind() == Kind::Software => Variant::Any,
+        Variant::Broadcast | Variant::Tile if grid_holds(64) => Variant::Tile,
+        _ => Variant::Any,
     }
-    wanted
 }
 
 /// Four values at a time: strides must be multiples of four, and ragged ends need padding.
@@ -222,6 +224,21 @@ fn suits_broadcast(form: Form, batch: &Batch) -> bool {
         Form::Tn => batch.n.is_multiple_of(4) && padded(batch.m, batch.a.row),
     };
     ends && by_four(&batch.a) && by_four(&batch.b) && by_four(&batch.c)
+}
+
+/// Shaders are compiled without bounds checks: no matrix of the batch, `[rows, cols]` each, may reach beyond its view.
+fn within(name: &str, view: &View, place: &Place, batch: &Batch, [rows, cols]: [usize; 2], item: Item) -> Result<()> {
+    let inner = batch.inner.max(1);
+    let outermost = (batch.count - 1) / inner * place.outer + (batch.count.min(inner) - 1) * place.inner;
+    let end = place.offset + outermost + (rows - 1) * place.row + cols.next_multiple_of(item.width());
+    if end as u64 * 4 > view.bytes() {
+        return Err(Error::run(format!(
+            "matmul: {} matrices [{rows}, {cols}] of {name} end at value {end}, but its view has {}",
+            batch.count,
+            view.bytes() / 4
+        )));
+    }
+    Ok(())
 }
 
 /// Operations, and values read and written once.
@@ -249,6 +266,14 @@ fn record(
     } else {
         Item::Scalar
     };
+    let (by_a, by_b) = match form {
+        Form::Nn => ([m, k], [k, n]),
+        Form::Nt => ([m, k], [n, k]),
+        Form::Tn => ([k, m], [k, n]),
+    };
+    within("a", a, &batch.a, batch, by_a, item)?;
+    within("b", b, &batch.b, batch, by_b, item)?;
+    within("c", c, &batch.c, batch, [m, n], item)?;
     let place = |p: &Place| [p.offset, p.row, p.outer, p.inner].map(|v| item.count(v));
     let mut params = Params {
         m: m as u32,
@@ -308,8 +333,8 @@ fn record(
         shared: &[item.shared(), GELU, SHARED],
         constants: &constants,
     };
-    // 65,535 workgroups a dimension: long batches go in parts.
-    let part = 65_535 / batch.inner.max(1) * batch.inner.max(1);
+    // The grid's third dimension counts matrices: long batches go in parts.
+    let part = MOST_WORKGROUPS / batch.inner.max(1) * batch.inner.max(1);
     for first in (0..count).step_by(part.max(1)) {
         let now = part.min(count - first);
         let steps = first / batch.inner.max(1);

@@ -41,8 +41,8 @@ impl Case {
         }
     }
 
-    /// Forward and backward with panels of this many values; what they made: out, stats, dqkv.
-    fn run(&self, bench: &mut Bench, panel: usize) -> [View; 3] {
+    /// Forward and backward with panels of so many values; what they made: out, stats, dqkv.
+    fn run(&self, bench: &mut Bench, panels: [usize; 2]) -> [View; 3] {
         let Heads {
             batch,
             tokens,
@@ -57,7 +57,7 @@ impl Case {
         let (out, stats) = (bench.poisoned(rows, width), bench.poisoned(rows * heads, 2));
         let dqkv = bench.poisoned(rows, 3 * width);
         // Not `bench.scratch`: a larger panel would hold more heads than the case wants.
-        let panels = [(); 2].map(|()| bench.poisoned(1, panel));
+        let panels = panels.map(|values| bench.poisoned(1, values));
         forward(&mut bench.rec, self.shape, &qkv, &out, &stats, &panels[0]).unwrap();
         panels.iter().for_each(|p| bench.poison(p));
         let [p, dp] = &panels;
@@ -65,8 +65,8 @@ impl Case {
         [out, stats, dqkv]
     }
 
-    fn check(&self, bench: &mut Bench, panel: usize) {
-        let [out, stats, dqkv] = self.run(bench, panel);
+    fn check(&self, bench: &mut Bench, panels: [usize; 2]) {
+        let [out, stats, dqkv] = self.run(bench, panels);
         let tolerance = tolerance(&self.shape);
         bench.check("out", &out, &self.out, tolerance);
         let lse: Vec<f32> = bench.get(&stats).chunks(2).map(|s| s[0] - s[1].ln()).collect();
@@ -96,7 +96,7 @@ fn attention_and_its_gradient_agree_with_f64() {
         for variant in VARIANTS {
             let mut bench = Bench::new(variant, format!("attention [images, tokens, heads, dim] {shape:?}"));
             let values = panel(bench.kind(), &case.shape);
-            case.check(&mut bench, values);
+            case.check(&mut bench, [values; 2]);
         }
     }
 }
@@ -108,7 +108,7 @@ fn lanes_that_share_a_row_agree_with_f64() {
         for kind in KINDS {
             let mut bench = Bench::of(kind, format!("attention [images, tokens, heads, dim] {shape:?}"));
             let values = panel(kind, &case.shape);
-            case.check(&mut bench, values);
+            case.check(&mut bench, [values; 2]);
         }
     }
 }
@@ -120,7 +120,20 @@ fn panels_of_any_size_give_the_same() {
         let case = Case::of([3, tokens, 4, 8]);
         for heads in [1, 3, 4, 5, 8, 11] {
             let mut bench = Bench::new("", format!("attention, {tokens} tokens, panels of {heads} heads"));
-            case.check(&mut bench, values_of_heads(&case.shape, heads) + 4 * tokens);
+            case.check(&mut bench, [values_of_heads(&case.shape, heads) + 4 * tokens; 2]);
+        }
+    }
+}
+
+/// A plan's panels serve several shapes, so that either may be the larger one.
+#[test]
+fn panels_of_different_sizes_are_filled_no_further_than_the_smaller() {
+    let case = Case::of([3, 18, 4, 8]);
+    let [few, many] = [2, 9].map(|heads| values_of_heads(&case.shape, heads));
+    for variant in VARIANTS {
+        for panels in [[many, few], [few, many]] {
+            let mut bench = Bench::new(variant, format!("attention with panels of {panels:?} values"));
+            case.check(&mut bench, panels);
         }
     }
 }
@@ -142,7 +155,7 @@ fn large_scores_do_not_overflow() {
     case.out = twin::forward(&qkv, batch, tokens, heads, dim).0;
     for kind in KINDS {
         let mut bench = Bench::of(kind, "attention with large scores");
-        let [out, ..] = case.run(&mut bench, values_of_heads(&case.shape, 2));
+        let [out, ..] = case.run(&mut bench, [values_of_heads(&case.shape, 2); 2]);
         // A score of 600 has an absolute rounding error of 3e-5, which exp makes relative.
         bench.check("out", &out, &case.out, 3e-4);
     }
@@ -198,7 +211,7 @@ fn the_same_input_gives_the_same_bits() {
     for kind in KINDS {
         let mut bench = Bench::of(kind, "attention twice");
         let bits = [(); 2].map(|()| {
-            case.run(&mut bench, values_of_heads(&case.shape, 5))
+            case.run(&mut bench, [values_of_heads(&case.shape, 5); 2])
                 .map(|view| bench.bits(&view))
         });
         assert_eq!(bits[0], bits[1], "{}", bench.label);

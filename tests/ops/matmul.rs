@@ -1,6 +1,6 @@
 use crate::harness::{Bench, KINDS, VARIANTS, f64s, random, sum_of};
 use ijepa::cpu::{gelu, matmul};
-use ijepa::ops::matmul::{Batch, Epilogue, Form, Place, batched, product};
+use ijepa::ops::matmul::{Batch, Epilogue, Form, Place, Variant, batched, product, variant};
 
 fn twin(form: Form, a: &[f32], b: &[f32], m: usize, k: usize, n: usize) -> Vec<f64> {
     match form {
@@ -348,6 +348,55 @@ fn empty_products_and_tensors_that_do_not_fit_are_refused() {
         .unwrap_err()
         .to_string();
     assert_eq!(error, "matmul nn: b is [4, 12], but the other tensors ask for [8, 12]");
+}
+
+/// A batch of two heads in each of two images, whose last matrix would end one row behind its view.
+#[test]
+fn batches_that_reach_beyond_a_view_are_refused() {
+    let [count, inner, m, n, k] = [4, 2, 5, 8, 8];
+    let place = |row, rows: usize| Place {
+        offset: 0,
+        row,
+        outer: 2 * rows * row,
+        inner: rows * row,
+    };
+    let batch = Batch {
+        count,
+        inner,
+        m,
+        n,
+        k,
+        a: place(k, m),
+        b: place(k, n),
+        c: place(n, m),
+    };
+    for variant in VARIANTS {
+        let mut bench = Bench::new(variant, "matmul");
+        let [a, b, c] = [m, n, m].map(|rows| bench.poisoned(count * rows, 8));
+        batched(&mut bench.rec, Form::Nt, &batch, &a, &b, &c).unwrap();
+        for (name, short) in [("a", m), ("b", n), ("c", m)] {
+            let small = bench.poisoned(count * short - 1, 8);
+            let pick = |own, view| if own == name { &small } else { view };
+            let [a, b, c] = [pick("a", &a), pick("b", &b), pick("c", &c)];
+            let error = batched(&mut bench.rec, Form::Nt, &batch, a, b, c)
+                .unwrap_err()
+                .to_string();
+            assert!(error.contains(&format!("of {name} end at value")), "{error}");
+        }
+    }
+}
+
+#[test]
+fn no_number_of_rows_is_too_many_for_a_grid() {
+    for (name, most) in [("broadcast", 16 * 65_535), ("tile", 64 * 65_535)] {
+        let bench = Bench::new(name, "");
+        let wanted = variant(bench.rec.gpu(), Form::Nn, most, 8, 8);
+        let next = variant(bench.rec.gpu(), Form::Nn, most + 1, 8, 8);
+        assert!(
+            next == Variant::Any || next == Variant::Tile && wanted != next,
+            "{name}: {next:?}"
+        );
+    }
 }
 
 fn tokens_pitch(tokens: usize) -> usize {
