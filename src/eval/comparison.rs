@@ -7,7 +7,7 @@ use crate::Result;
 use crate::gpu::Gpu;
 use crate::model::config::ModelConfig;
 use crate::model::ijepa::{Ijepa, Terms};
-use crate::model::memory::Dims;
+use crate::model::memory::{Dims, largest_batch};
 use crate::model::tensors::Tensors;
 
 /// Trained weights beside the untrained ones of the same run, and the images to score both with.
@@ -23,7 +23,11 @@ pub struct Comparison<'a> {
 
 impl Comparison<'_> {
     /// k-NN and linear accuracy of raw pixels, the untrained and the trained target encoder.
+    ///
+    /// Images are encoded `batch` at a time, or fewer where the adapter has no room for so many.
     pub async fn table(&self, gpu: &Gpu, batch: usize) -> Result<ProbeTable> {
+        let dims = Dims::encode(batch);
+        let batch = largest_batch(gpu.kind(), self.model, &dims, gpu.most_bytes()).max(1);
         let untrained = self.row(gpu, self.untrained, "the drawn weights", batch).await?;
         let learned = self.row(gpu, self.learned, self.origin, batch).await?;
         let raw = score(&self.train.raw()?, &self.test.raw()?)?;

@@ -108,6 +108,9 @@ pub async fn adapters(backends: wgpu::Backends) -> Vec<wgpu::Adapter> {
     instance(backends).enumerate_adapters(backends).await
 }
 
+/// Bytes that kernels can index: they count in u32, patchify even single bytes.
+const INDEXED: u64 = u32::MAX as u64 & !255;
+
 #[cfg(not(target_arch = "wasm32"))]
 const HOW_TO_GET_ONE: &str = "install the graphics driver of your GPU, or a software one (on Debian: \
     `make setup`, which installs mesa-vulkan-drivers and libvulkan1), and see `ijepa doctor`";
@@ -187,7 +190,7 @@ impl Gpu {
         if !options.plain {
             let has = adapter.limits();
             limits.max_buffer_size = has.max_buffer_size;
-            limits.max_storage_buffer_binding_size = has.max_storage_buffer_binding_size;
+            limits.max_storage_buffer_binding_size = has.max_storage_buffer_binding_size.min(INDEXED);
             features = adapter.features() & (wgpu::Features::SUBGROUP | wgpu::Features::TIMESTAMP_QUERY);
         }
         let descriptor = wgpu::DeviceDescriptor {
@@ -238,6 +241,12 @@ impl Gpu {
 
     pub fn limits(&self) -> &wgpu::Limits {
         &self.inner.limits
+    }
+
+    /// Bytes that one tensor may have.
+    pub fn most_bytes(&self) -> u64 {
+        let limits = self.limits();
+        limits.max_storage_buffer_binding_size.min(limits.max_buffer_size)
     }
 
     pub fn device(&self) -> &wgpu::Device {

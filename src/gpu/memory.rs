@@ -24,10 +24,7 @@ impl Gpu {
     /// A buffer of its own for `[rows, cols]`, filled with zeros.
     pub fn alloc(&self, label: &str, rows: usize, cols: usize) -> Result<View> {
         let bytes = (rows as u64 * cols as u64 * 4).max(16).next_multiple_of(16);
-        let limit = self
-            .limits()
-            .max_storage_buffer_binding_size
-            .min(self.limits().max_buffer_size);
+        let limit = self.most_bytes();
         if bytes > limit {
             return Err(Error::usage(format!(
                 "{label} [{rows}, {cols}] needs {} MiB, but this adapter binds at most {} MiB",

@@ -129,9 +129,8 @@ pub struct Memory {
     pub patches: View,
     pub turns: [View; 2],
     pub turn_saves: Saves,
-    /// `[B*N, D]`: the target encoder's output, and the same normalised without weights.
+    /// `[B*N, D]`: the target encoder's output; normalised without weights, it takes the first stream's place.
     pub target_out: View,
-    pub target_norm: View,
     pub target_stats: View,
     /// Backward scratch; shared with the target's pass, which is over by then.
     pub norm: View,
@@ -140,13 +139,13 @@ pub struct Memory {
     pub hidden: View,
     pub panels: [View; 2],
     pub partial: View,
-    /// Loss, regularizer, norms; see `ijepa::Slot`.
+    /// Loss, regularizer, norms, flag: where which is, `ijepa.rs` says.
     pub results: View,
     /// The flag and the clipping factor; see `gradient_norm`.
     pub control: View,
 }
 
-/// Values of `Memory::results`: 64 are copied out at each step.
+/// Values of `Memory::results`; all are copied out at each step.
 pub const RESULTS: usize = 1024;
 
 /// One tensor of the plan.
@@ -260,7 +259,6 @@ pub fn needs(kind: Kind, config: &ModelConfig, dims: &Dims) -> Vec<Need> {
     ask(Working, "turn stats", all, 2);
     ask(Working, "turn softmax", all * heads, 2);
     ask(Working, "target out", all, d);
-    ask(Working, "target norm", all, d);
     ask(Working, "target stats", all, 2);
     let widest = (all * d).max(context * d).max(tokens * p);
     ask(Working, "norm", 1, widest);
@@ -291,6 +289,9 @@ pub fn needs(kind: Kind, config: &ModelConfig, dims: &Dims) -> Vec<Need> {
     });
     ask(Working, "panel", 1, panels.into_iter().max().unwrap_or(0));
     ask(Working, "panel of gradients", 1, panels[1].max(panels[2]));
+    let [_, gradients, ..] = parameters::sizes(config);
+    // An arena and the next are together larger than a binding, of which WebGPU promises 128 MiB.
+    let arenas = gradients / (64 << 20) + 4;
     let partial = [
         column_sum::scratch(kind, context, (3 * d).max(hidden)),
         column_sum::scratch(kind, tokens, (3 * p).max(pred_hidden)),
@@ -299,7 +300,7 @@ pub fn needs(kind: Kind, config: &ModelConfig, dims: &Dims) -> Vec<Need> {
         layer_norm::scratch(kind, tokens, p),
         smooth_l1::scratch(kind, targets, d),
         variance_covariance::scratch(kind, context, d),
-        gradient_norm::scratch(kind, parameters::sizes(config).map(|bytes| bytes / 4)) + 4096,
+        gradient_norm::scratch(kind, arenas, gradients / 4),
     ];
     ask(Working, "partial sums", 1, partial.into_iter().max().unwrap_or(0));
     ask(Working, "results", 1, RESULTS);
@@ -341,11 +342,9 @@ pub fn largest_batch(kind: Kind, config: &ModelConfig, dims: &Dims, limit: u64) 
 impl Memory {
     /// Allocates the plan, or says which tensor is too large and which batch size fits.
     pub fn new(gpu: &Gpu, config: &ModelConfig, dims: Dims) -> Result<Memory> {
-        let limit = gpu
-            .limits()
-            .max_storage_buffer_binding_size
-            .min(gpu.limits().max_buffer_size);
+        let limit = gpu.most_bytes();
         let needs = needs(gpu.kind(), config, &dims);
+        let total: u64 = needs.iter().map(Need::bytes).sum();
         if let Some(need) = needs.iter().find(|need| need.bytes() > limit) {
             let fits = match largest_batch(gpu.kind(), config, &dims, limit) {
                 0 => "not even one image fits: use a larger patch, a smaller crop or a smaller model".to_string(),
@@ -367,6 +366,13 @@ impl Memory {
             let view = gpu.alloc(&need.name, need.rows, need.cols)?;
             views.insert(need.name, view);
         }
+        gpu.check().map_err(|e| {
+            Error::usage(format!(
+                "{e}: a batch of {} takes {} MiB beside the parameters; use a smaller --batch",
+                dims.batch,
+                total >> 20
+            ))
+        })?;
         let get = |name: &str| -> Result<View> {
             views
                 .get(name)
@@ -456,7 +462,6 @@ impl Memory {
             turns: [get("turn 0")?, get("turn 1")?],
             turn_saves,
             target_out: get("target out")?,
-            target_norm: get("target norm")?,
             target_stats: get("target stats")?,
             norm,
             qkv,

@@ -49,11 +49,7 @@ impl Parameters {
     /// Uploads weights from `tensors` (`encoder.*`, `predictor.*`, `target_encoder.*` or else the encoder's own, and
     /// AdamW's `mean.*` and `square.*` where they are). `origin` names the tensors in messages.
     pub fn new(gpu: &Gpu, config: &ModelConfig, tensors: &Tensors, origin: &str) -> Result<Parameters> {
-        let limit = (gpu
-            .limits()
-            .max_storage_buffer_binding_size
-            .min(gpu.limits().max_buffer_size)
-            / 4) as usize;
+        let limit = (gpu.most_bytes() / 4) as usize;
         let (mut arenas, mut places) = (vec![], HashMap::new());
         // The reference's four groups: encoder decayed, predictor decayed, encoder rest, predictor rest.
         for (decayed, specs) in [

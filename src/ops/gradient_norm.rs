@@ -1,7 +1,7 @@
 //! gradient_norm: the norm of all gradients, whether a step may change weights, and by how much gradients are clipped.
 
 use super::reduce::reduce;
-use super::shape::{ITEMS, Item, LANES, each, expect};
+use super::shape::{ITEMS, Item, LANES, each_sum, expect, most_partials};
 use crate::gpu::{Access, Build, Cost, Grid, Kernel, Kind, Recorder, View};
 use crate::{Error, Result};
 
@@ -45,9 +45,10 @@ pub fn sum_of_squares(
     slot: usize,
 ) -> Result<()> {
     let mut first = 0;
+    let all = gradients.iter().map(|g| items(g.len())).sum();
     for g in gradients {
         let item = Item::of(&[g.len()]);
-        let each = each(rec.gpu().kind(), item.count(g.len()));
+        let each = each_sum(rec.gpu().kind(), items(g.len()), all);
         let params = Params {
             count: each.count,
             per_lane: each.per_lane,
@@ -71,12 +72,13 @@ pub fn sum_of_squares(
     reduce(rec, partial, first as usize, 1.0, results, slot)
 }
 
-/// Values of scratch memory that gradients of these lengths need together.
-pub fn scratch(kind: Kind, lengths: impl IntoIterator<Item = usize>) -> usize {
-    lengths
-        .into_iter()
-        .map(|length| each(kind, Item::of(&[length]).count(length)).partials())
-        .sum()
+fn items(length: usize) -> u32 {
+    Item::of(&[length]).count(length)
+}
+
+/// Values of scratch memory that so many gradients, of `values` values together, need.
+pub fn scratch(kind: Kind, gradients: usize, values: usize) -> usize {
+    most_partials(kind, values) + gradients * kind.lanes() as usize
 }
 
 /// control `[1, 2 or more]`: [0] becomes 1 (and stays so) where the loss, the regularizer after it or the sum of squares in

@@ -109,7 +109,13 @@ pub fn backward(
         expect("layer_norm backward", name, view, x.rows, x.cols)?;
     }
     expect("layer_norm backward", "stats", stats, x.rows, 2)?;
-    expect("layer_norm backward", "weight", weight, 1, x.cols)?;
+    for (name, view) in [
+        ("weight", weight),
+        ("dweight", &gradients.weight),
+        ("dbias", &gradients.bias),
+    ] {
+        expect("layer_norm backward", name, view, 1, x.cols)?;
+    }
     let (item, rows, lanes) = (Item::of(&[x.cols]), row_lanes(rec.gpu()), rec.gpu().lanes());
     let build = Build {
         shared: &[item.shared(), rows.shared],

@@ -95,11 +95,36 @@ pub(crate) struct Each {
 }
 
 pub(crate) fn each(kind: Kind, count: u32) -> Each {
-    let lanes = kind.lanes();
-    let per_lane = match kind {
+    spread(kind, count, per_lane(kind))
+}
+
+/// Workgroups of a kernel that leaves a partial sum in each lane: `reduce` adds them all in a single one.
+const MOST_GROUPS: u32 = 1024;
+
+/// As [`each`] for such a kernel, with `all` Items in its one or more dispatches: where there are many, a lane does more.
+pub(crate) fn each_sum(kind: Kind, count: u32, all: u32) -> Each {
+    spread(
+        kind,
+        count,
+        per_lane(kind).max(all.div_ceil(kind.lanes() * MOST_GROUPS)),
+    )
+}
+
+/// Partial sums of [`each_sum`] for `all` Items or fewer, in one dispatch; each dispatch more may add a workgroup's lanes.
+pub(crate) fn most_partials(kind: Kind, all: usize) -> usize {
+    let lanes = kind.lanes() as usize;
+    all.div_ceil(lanes * per_lane(kind) as usize).min(MOST_GROUPS as usize) * lanes
+}
+
+fn per_lane(kind: Kind) -> u32 {
+    match kind {
         Kind::Software => 64,
         Kind::Hardware => 4,
-    };
+    }
+}
+
+fn spread(kind: Kind, count: u32, per_lane: u32) -> Each {
+    let lanes = kind.lanes();
     Each {
         grid: Grid::linear(count.div_ceil(lanes * per_lane) as usize),
         count,

@@ -1,7 +1,7 @@
 //! smooth_l1: the loss between predictions and targets, and its gradient, in one pass.
 
 use super::reduce::reduce;
-use super::shape::{ITEMS, Item, LANES, each, expect};
+use super::shape::{ITEMS, Item, LANES, each_sum, expect, most_partials};
 use crate::Result;
 use crate::gpu::{Access, Build, Cost, Kernel, Kind, Recorder, View};
 
@@ -35,7 +35,8 @@ pub fn smooth_l1(
     expect("smooth_l1", "target", target, prediction.rows, prediction.cols)?;
     expect("smooth_l1", "gradient", gradient, prediction.rows, prediction.cols)?;
     let item = Item::of(&[prediction.cols]);
-    let each = each(rec.gpu().kind(), item.count(prediction.len()));
+    let items = item.count(prediction.len());
+    let each = each_sum(rec.gpu().kind(), items, items);
     let inverse = 1.0 / prediction.len() as f64;
     let params = Params {
         count: each.count,
@@ -60,7 +61,7 @@ pub fn smooth_l1(
     reduce(rec, &partial, count, inverse, results, slot)
 }
 
-/// Values of scratch memory that `[rows, cols]` needs.
+/// Values of scratch memory that `[rows, cols]` needs, and fewer rows.
 pub fn scratch(kind: Kind, rows: usize, cols: usize) -> usize {
-    each(kind, Item::of(&[cols]).count(rows * cols)).partials()
+    most_partials(kind, rows * cols / Item::of(&[cols]).width())
 }

@@ -3,7 +3,7 @@
 use super::column_sum::column_sum;
 use super::matmul::{Epilogue, Form, product};
 use super::reduce::reduce;
-use super::shape::{ITEMS, Item, LANES, each, expect};
+use super::shape::{ITEMS, Item, LANES, each, each_sum, expect, most_partials};
 use crate::Result;
 use crate::gpu::{Access, Build, Cost, Kernel, Kind, Recorder, View};
 
@@ -100,7 +100,8 @@ pub fn variance_covariance(
         Epilogue::Plain,
     )?;
 
-    let lanes = each(rec.gpu().kind(), (width * width) as u32);
+    let values = (width * width) as u32;
+    let lanes = each_sum(rec.gpu().kind(), values, values);
     let count = lanes.partials();
     let partial = scratch.partial.shaped(1, count)?;
     let params = TermParams {
@@ -131,5 +132,5 @@ pub fn variance_covariance(
 
 /// Values of `Scratch::partial` that z `[n, D]` needs.
 pub fn scratch(kind: Kind, n: usize, width: usize) -> usize {
-    super::column_sum::scratch(kind, n, width).max(each(kind, (width * width) as u32).partials())
+    super::column_sum::scratch(kind, n, width).max(most_partials(kind, width * width))
 }

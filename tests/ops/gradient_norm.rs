@@ -6,12 +6,13 @@ use ijepa::ops::gradient_norm::{check, scratch, sum_of_squares};
 #[test]
 fn the_norm_of_several_tensors_agrees_with_f64() {
     // One value, no multiple of four, several workgroups of both kinds (512 and 1,024 values), all together.
-    for lengths in [vec![1], vec![5, 96], vec![40_003, 12, 2052, 1]] {
+    // The last: more than 1,024 workgroups' worth, so that lanes do more.
+    for lengths in [vec![1], vec![5, 96], vec![40_003, 12, 2052, 1], vec![2_200_000, 64]] {
         for kind in KINDS {
             let mut bench = Bench::of(kind, format!("gradient_norm of {lengths:?}"));
             let tensors: Vec<Vec<f32>> = lengths.iter().map(|&l| random(l as u64, l)).collect();
             let views: Vec<View> = tensors.iter().map(|t| bench.put(1, t.len(), t)).collect();
-            let partial = bench.scratch(scratch(kind, lengths.iter().copied()));
+            let partial = bench.scratch(scratch(kind, lengths.len(), lengths.iter().sum()));
             let results = bench.poisoned(1, 4);
             let views: Vec<&View> = views.iter().collect();
             sum_of_squares(&mut bench.rec, &views, &partial, &results, 2).unwrap();
@@ -81,7 +82,7 @@ fn a_bad_gradient_is_seen_wherever_it_is() {
                 let mut g = random(1, 2052);
                 g[place] = bad;
                 let (view, fine) = (bench.put(1, 2052, &g), bench.put(1, 5, &random(2, 5)));
-                let partial = bench.scratch(scratch(kind, [2052, 5]));
+                let partial = bench.scratch(scratch(kind, 2, 2057));
                 let results = bench.put(1, 3, &[0f32; 3]);
                 let control = bench.put(1, 4, &[0u32; 4]);
                 sum_of_squares(&mut bench.rec, &[&view, &fine], &partial, &results, 2).unwrap();
@@ -120,7 +121,7 @@ fn slots_and_scratch_that_do_not_fit_are_refused() {
     let (one, small, partial) = (
         bench.poisoned(1, 1),
         bench.poisoned(1, 4),
-        bench.scratch(scratch(Kind::Software, [5000])),
+        bench.scratch(scratch(Kind::Software, 1, 5000)),
     );
     assert!(sum_of_squares(&mut bench.rec, &[&g], &small, &results, 0).is_err());
     assert!(sum_of_squares(&mut bench.rec, &[&g], &partial, &results, 4).is_err());
@@ -128,4 +129,19 @@ fn slots_and_scratch_that_do_not_fit_are_refused() {
     assert!(check(&mut bench.rec, &results, 3, 0, None, &control).is_err());
     assert!(check(&mut bench.rec, &results, 0, 4, None, &control).is_err());
     assert!(check(&mut bench.rec, &results, 0, 2, None, &one).is_err());
+}
+
+#[test]
+fn partial_sums_take_little_memory_whatever_the_number_of_gradients() {
+    for kind in KINDS {
+        // ViT-H's 660 million, and fewer, of which a plan's memory must hold the partial sums, too.
+        let most = scratch(kind, 24, 660_000_000);
+        assert!(most <= 1100 * 64, "{most} partial sums");
+        for fewer in [1, 600_000, 2_100_000, 2_097_152, 300_000_000] {
+            assert!(
+                scratch(kind, 24, fewer) <= most,
+                "{fewer} values need more partial sums than ViT-H"
+            );
+        }
+    }
 }

@@ -337,7 +337,7 @@ fn norm_of_gradients(exam: &mut Exam, cols: usize) -> Result<()> {
     let lengths = [ROWS * cols, cols];
     let [a, b] = lengths.map(|length| random(length as u64, length));
     let (va, vb) = (exam.put(1, a.len(), &a)?, exam.put(1, b.len(), &b)?);
-    let partial = exam.blank(1, gradient_norm::scratch(exam.gpu().kind(), lengths))?;
+    let partial = exam.blank(1, gradient_norm::scratch(exam.gpu().kind(), 2, lengths.iter().sum()))?;
     let (results, control) = (exam.put(1, 4, &[0f32; 4])?, exam.put(1, 4, &[0u32; 4])?);
     gradient_norm::sum_of_squares(&mut exam.rec, &[&va, &vb], &partial, &results, 3)?;
     gradient_norm::check(&mut exam.rec, &results, 0, 3, Some(1.0), &control)?;
