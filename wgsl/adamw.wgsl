@@ -3,7 +3,7 @@
 //   t = momentum * t + rest * p (as just updated)
 //   decay = 1 - lr * wd, rate = lr / (1 - 0.9^step), root = 1 / sqrt(1 - 0.999^step): the host's, in f64
 //   reads  g [count]   control: [0] not 0: nothing changes; [1] the factor on g (gradient_norm_check)
-//   writes p, m, v, t [count] =
+//   writes p, m, v [count] =   t [count] = where EMA is 1
 //   grid   count / (LANES * per_lane)      twin  src/cpu/adamw.rs
 struct Params { count: u32, per_lane: u32, decay: f32, rate: f32, root: f32, momentum: f32, rest: f32 }
 @group(0) @binding(0) var<uniform> params: Params;

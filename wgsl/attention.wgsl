@@ -1,6 +1,6 @@
 // attention: softmax of a panel of scores, in place; the two products around it are matmul's (src/ops/attention.rs).
 //   p = exp(scale * s - max) / sum      stats = (max, 1 / sum), with which the backward pass makes the same p again
-//   writes panel [rows, PITCH] (scores in, probabilities out; columns from `tokens` to PITCH become 0)
+//   writes panel [rows, pitch] (scores in, probabilities out; columns from the number of tokens, `items`, on become 0)
 //          stats [all rows, 2] = from row `first` on
 //   grid   rows / ROWS; ROW_LANES lanes share a row      order  a lane's Items ascending, then a tree
 //   twin   src/cpu/attention.rs

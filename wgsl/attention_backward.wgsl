@@ -2,7 +2,7 @@
 // both in place; the products around it are matmul's (src/ops/attention.rs).
 //   p = exp(scale * s - max) / sum      ds = scale * p * (dp - sum_j p dp)
 //   reads  stats [all rows, 2] from row `first` on (saved by attention.wgsl)
-//   writes panel [rows, PITCH] (s in, p out)   dpanel [rows, PITCH] (dp in, ds out); padding becomes 0 in both
+//   writes panel [rows, pitch] (s in, p out)   dpanel [rows, pitch] (dp in, ds out); padding becomes 0 in both
 //   grid   rows / ROWS; ROW_LANES lanes share a row      order  a lane's Items ascending, then a tree
 //   twin   src/cpu/attention.rs
 struct Params { rows: u32, items: u32, pitch: u32, first: u32, scale: f32 }

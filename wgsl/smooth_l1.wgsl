@@ -1,6 +1,7 @@
 // smooth_l1: the loss (beta 1, mean over all values) and its gradient in one pass.
-//   d = prediction - target      loss = mean(|d| < 1 ? d^2 / 2 : |d| - 1/2)      gradient = clamp(d, -1, 1) / count
-//   reads  prediction, target [rows, C]      writes  gradient [rows, C] =   partial [lanes of the grid] = (reduce adds)
+//   d = prediction - desired     loss = mean(|d| < 1 ? d^2 / 2 : |d| - 1/2)      gradient = clamp(d, -1, 1) / count
+//   reads  prediction, desired [rows, C] (the target, a reserved word)
+//   writes gradient [rows, C] =   partial [lanes of the grid] = (reduce adds)
 //   grid   count / (LANES * per_lane)      order  a lane's Items ascending      twin  src/cpu/smooth_l1.rs
 struct Params { count: u32, per_lane: u32, inverse: f32 }
 @group(0) @binding(0) var<uniform> params: Params;

@@ -1,7 +1,7 @@
 //! attention in f64, with the full softmax matrix of every head, as the paper writes it. Slow on purpose.
 
-/// softmax(q k^T / sqrt(dim)) v for each image and head. `qkv` [batch, tokens, 3, heads, dim] (q, then k, then v).
-/// Returns out [batch, tokens, heads * dim] and lse [batch, heads, tokens] = log of the sum of exp of the scaled scores.
+/// softmax(q k^T / sqrt(dim)) v for each image and head. `qkv` `[batch, tokens, 3, heads, dim]` (q, then k, then v).
+/// Returns out `[batch, tokens, heads * dim]` and lse `[batch, heads, tokens]` = log of the sum of exp of the scaled scores.
 pub fn forward(qkv: &[f64], batch: usize, tokens: usize, heads: usize, dim: usize) -> (Vec<f64>, Vec<f64>) {
     let scale = 1.0 / (dim as f64).sqrt();
     let at =
@@ -37,7 +37,7 @@ pub fn forward(qkv: &[f64], batch: usize, tokens: usize, heads: usize, dim: usiz
     (out, lse)
 }
 
-/// Gradient of `forward`: `dout` [batch, tokens, heads * dim] to dqkv [batch, tokens, 3, heads, dim].
+/// Gradient of `forward`: `dout` `[batch, tokens, heads * dim]` to dqkv `[batch, tokens, 3, heads, dim]`.
 /// dv = P^T dout, dP = dout v^T, dS = P * (dP - rowsum(P * dP)), dq = dS k * scale, dk = dS^T q * scale.
 pub fn backward(dout: &[f64], qkv: &[f64], batch: usize, tokens: usize, heads: usize, dim: usize) -> Vec<f64> {
     let scale = 1.0 / (dim as f64).sqrt();

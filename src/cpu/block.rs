@@ -5,7 +5,7 @@ use super::{Tensors, attention, column_sum, gelu, layer_norm, matmul};
 /// Eps of every layer norm that has weights.
 pub const EPS: f64 = 1e-6;
 
-/// A batch of token sequences: x is [sequences, tokens, width].
+/// A batch of token sequences: x is `[sequences, tokens, width]`.
 #[derive(Clone, Copy, Debug)]
 pub struct Shape {
     pub sequences: usize,
@@ -37,7 +37,7 @@ pub struct Block {
     activated: Vec<f64>,
 }
 
-/// `y = x * weight^T + bias`, x [rows, in], weight [out, in] and bias [out] named `{name}.weight`, `{name}.bias`.
+/// `y = x * weight^T + bias`, x `[rows, in]`, weight `[out, in]` and bias `[out]` named `{name}.weight`, `{name}.bias`.
 pub fn linear(parameters: &Tensors, name: &str, x: &[f64], rows: usize) -> Vec<f64> {
     let (weight, bias) = (
         &parameters[&format!("{name}.weight")],
@@ -50,7 +50,7 @@ pub fn linear(parameters: &Tensors, name: &str, x: &[f64], rows: usize) -> Vec<f
     y
 }
 
-/// Gradient of `linear`: adds the weight's and bias's to `gradients`, returns dx [rows, in].
+/// Gradient of `linear`: adds the weight's and bias's to `gradients`, returns dx `[rows, in]`.
 pub fn linear_backward(
     parameters: &Tensors,
     name: &str,
@@ -74,7 +74,7 @@ pub fn linear_backward(
     matmul::nn(dy, weight, rows, outputs, inputs)
 }
 
-/// Layer norm with the weights `{name}.weight` and `{name}.bias` over x [rows, width].
+/// Layer norm with the weights `{name}.weight` and `{name}.bias` over x `[rows, width]`.
 pub fn norm(parameters: &Tensors, name: &str, x: Vec<f64>, rows: usize) -> Norm {
     let (weight, bias) = (
         &parameters[&format!("{name}.weight")],

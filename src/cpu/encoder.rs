@@ -6,9 +6,9 @@ use crate::model::config::ModelConfig;
 
 /// Output and what the backward needs.
 pub struct Encoder {
-    /// [sequences, tokens, D], after the final norm.
+    /// `[sequences, tokens, D]`, after the final norm.
     pub out: Vec<f64>,
-    /// The output of each block, [sequences, tokens, D].
+    /// The output of each block, `[sequences, tokens, D]`.
     pub blocks_out: Vec<Vec<f64>>,
     patches: Vec<f64>,
     blocks: Vec<Block>,
@@ -16,7 +16,7 @@ pub struct Encoder {
     shape: Shape,
 }
 
-/// Embeds the patches of `images` [B, 3, crop, crop] (normalised) that `rows` lists as image * N + patch, adds their
+/// Embeds the patches of `images` `[B, 3, crop, crop]` (normalised) that `rows` lists as image * N + patch, adds their
 /// positions, and runs blocks and final norm. `rows` is [sequences, tokens]: tokens that attend to each other.
 /// `name` is `encoder` or `target_encoder`. (Embedding all patches and then keeping some, as the reference does,
 /// gives the same: the embedding looks at one patch at a time.)

@@ -16,13 +16,13 @@ pub struct Terms {
 
 /// One batch, forward and backward.
 pub struct Outcome {
-    /// [B, N, D]
+    /// `[B, N, D]`
     pub target_encoder_out: Vec<f64>,
     /// [M * E * B, K_p, D]: normalised, gathered, repeated for each context mask.
     pub targets: Vec<f64>,
-    /// [E * B, K_e, D]
+    /// `[E * B, K_e, D]`
     pub context_out: Vec<f64>,
-    /// [M * E * B, K_p, D]
+    /// `[M * E * B, K_p, D]`
     pub predictions: Vec<f64>,
     /// Smooth-L1 alone.
     pub loss: f64,
@@ -32,7 +32,7 @@ pub struct Outcome {
     pub gradients: Tensors,
 }
 
-/// Loss and gradients for `images` [B, 3, crop, crop], normalised. `parameters` holds `encoder.*`, `predictor.*` and
+/// Loss and gradients for `images` `[B, 3, crop, crop]`, normalised. `parameters` holds `encoder.*`, `predictor.*` and
 /// `target_encoder.*` under the reference's names; a name that is missing panics.
 pub fn gradients(config: &ModelConfig, parameters: &Tensors, images: &[f64], masks: &Masks, terms: Terms) -> Outcome {
     let (b, n, d) = (masks.batch, config.num_patches(), config.embed_dim);

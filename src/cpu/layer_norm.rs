@@ -1,7 +1,7 @@
 //! layer_norm in f64, over the last axis, with the biased variance. Slow on purpose.
 
-/// `y = (x - mean) / sqrt(variance + eps) * weight + bias`; x, y [rows, cols], weight, bias [cols] (1 and 0 where
-/// absent). Returns y and, for `backward`, mean and rstd = 1 / sqrt(variance + eps), both [rows].
+/// `y = (x - mean) / sqrt(variance + eps) * weight + bias`; x, y `[rows, cols]`, weight, bias `[cols]` (1 and 0 where
+/// absent). Returns y and, for `backward`, mean and rstd = 1 / sqrt(variance + eps), both `[rows]`.
 pub fn forward(
     x: &[f64],
     weight: Option<&[f64]>,
@@ -28,7 +28,7 @@ pub fn forward(
 }
 
 /// With `g = dy * weight` and `xhat = (x - mean) * rstd`: `dx = rstd * (g - mean_c(g) - xhat * mean_c(g * xhat))`
-/// [rows, cols], `dweight` = column sum of `dy * xhat` and `dbias` = column sum of `dy`, both [cols].
+/// `[rows, cols]`, `dweight` = column sum of `dy * xhat` and `dbias` = column sum of `dy`, both `[cols]`.
 pub fn backward(
     dy: &[f64],
     x: &[f64],

@@ -1,6 +1,6 @@
-//! matmul in f64, C[m, n] = the sum over k, in the three layouts that a linear layer needs. Slow on purpose.
+//! matmul in f64, `C[m, n]` = the sum over k, in the three layouts that a linear layer needs. Slow on purpose.
 
-/// `a` [m, k] times `b` [k, n]: the gradient of a linear layer's input.
+/// `a` `[m, k]` times `b` `[k, n]`: the gradient of a linear layer's input.
 pub fn nn(a: &[f64], b: &[f64], m: usize, k: usize, n: usize) -> Vec<f64> {
     let mut c = vec![0.0; m * n];
     for i in 0..m {
@@ -13,7 +13,7 @@ pub fn nn(a: &[f64], b: &[f64], m: usize, k: usize, n: usize) -> Vec<f64> {
     c
 }
 
-/// `a` [m, k] times the transpose of `b` [n, k]: a linear layer, whose weight is [out, in].
+/// `a` `[m, k]` times the transpose of `b` [n, k]: a linear layer, whose weight is `[out, in]`.
 pub fn nt(a: &[f64], b: &[f64], m: usize, k: usize, n: usize) -> Vec<f64> {
     let mut c = vec![0.0; m * n];
     for i in 0..m {
@@ -26,7 +26,7 @@ pub fn nt(a: &[f64], b: &[f64], m: usize, k: usize, n: usize) -> Vec<f64> {
     c
 }
 
-/// The transpose of `a` [k, m] times `b` [k, n]: the gradient of a linear layer's weight (a = dy, b = x).
+/// The transpose of `a` `[k, m]` times `b` `[k, n]`: the gradient of a linear layer's weight (a = dy, b = x).
 pub fn tn(a: &[f64], b: &[f64], m: usize, k: usize, n: usize) -> Vec<f64> {
     let mut c = vec![0.0; m * n];
     for l in 0..k {

@@ -1,13 +1,13 @@
 //! patchify in f64: pixels of the listed patches to rows. Slow on purpose.
 
-/// ImageNet mean of the red, green and blue channel, for pixels in [0, 1].
+/// ImageNet mean of the red, green and blue channel, for pixels in `[0, 1]`.
 pub const MEAN: [f64; 3] = [0.485, 0.456, 0.406];
 /// ImageNet standard deviation of the three channels.
 pub const STD: [f64; 3] = [0.229, 0.224, 0.225];
 
-/// `images` [B, crop, crop, 3] bytes, `rows` [R] = image * N + patch (N = (crop / patch)², numbered row by row).
-/// Returns [R, 3 * patch * patch], normalised: `(byte / 255 - mean) / std`; a row is ordered channel, y, x, as the
-/// weight [D, 3, patch, patch] of the patch convolution.
+/// `images` `[B, crop, crop, 3]` bytes, `rows` `[R]` = image * N + patch (N = (crop / patch)², numbered row by row).
+/// Returns `[R, 3 * patch * patch]`, normalised: `(byte / 255 - mean) / std`; a row is ordered channel, y, x, as the
+/// weight `[D, 3, patch, patch]` of the patch convolution.
 pub fn from_u8(images: &[u8], rows: &[u32], crop: usize, patch: usize) -> Vec<f64> {
     let grid = crop / patch;
     let mut out = Vec::with_capacity(rows.len() * 3 * patch * patch);
@@ -26,7 +26,7 @@ pub fn from_u8(images: &[u8], rows: &[u32], crop: usize, patch: usize) -> Vec<f6
     out
 }
 
-/// The same for `images` [B, 3, crop, crop] that are normalised already: only moves values.
+/// The same for `images` `[B, 3, crop, crop]` that are normalised already: only moves values.
 pub fn from_f32(images: &[f64], rows: &[u32], crop: usize, patch: usize) -> Vec<f64> {
     let grid = crop / patch;
     let mut out = Vec::with_capacity(rows.len() * 3 * patch * patch);

@@ -1,6 +1,6 @@
 //! 2-D sine/cosine position embedding in f64 (fixed, not trained, no class token). Slow on purpose.
 
-/// [grid * grid, width], patches row by row; `width` is a multiple of 4. The first half of the channels encodes the
+/// `[grid * grid, width]`, patches row by row; `width` is a multiple of 4. The first half of the channels encodes the
 /// column, the second half the row (the reference lets w go first), each as `[sin(p * omega), cos(p * omega)]` with
 /// `omega_i = 10000^(-i / (width / 4))`. The networks store it rounded to f32.
 pub fn positions(width: usize, grid: usize) -> Vec<f64> {

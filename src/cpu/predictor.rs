@@ -19,7 +19,7 @@ pub struct Predictor {
     shape: Shape,
 }
 
-/// `context` [E * B, K_e, D] is the context encoder's output.
+/// `context` `[E * B, K_e, D]` is the context encoder's output.
 pub fn forward(config: &ModelConfig, parameters: &Tensors, context: &[f64], masks: &Masks) -> Predictor {
     let (e, b, k_context, k_target) = (masks.num_enc, masks.batch, masks.k_context, masks.k_target);
     let shape = Shape {

@@ -4,7 +4,7 @@
 pub const MASK: u32 = u32::MAX;
 
 /// `x[r] = (context[source[r]] or, where source[r] is MASK, mask_token) + positions[place[r]]`.
-/// `context` [rows, P], `mask_token` [P], `positions` [N, P], `source` and `place` [R]. Returns [R, P].
+/// `context` `[rows, P]`, `mask_token` `[P]`, `positions` `[N, P]`, `source` and `place` `[R]`. Returns `[R, P]`.
 pub fn forward(context: &[f64], mask_token: &[f64], positions: &[f64], source: &[u32], place: &[u32]) -> Vec<f64> {
     let width = mask_token.len();
     let mut x = vec![0.0; source.len() * width];
@@ -21,7 +21,7 @@ pub fn forward(context: &[f64], mask_token: &[f64], positions: &[f64], source: &
     x
 }
 
-/// `dx` [R, P] to dcontext [context_rows, P], summed over the rows that repeat a context row, and dmask_token [P],
+/// `dx` `[R, P]` to dcontext `[context_rows, P]`, summed over the rows that repeat a context row, and dmask_token `[P]`,
 /// summed over all mask rows.
 pub fn backward(dx: &[f64], source: &[u32], context_rows: usize) -> (Vec<f64>, Vec<f64>) {
     let width = dx.len() / source.len();

@@ -3,7 +3,7 @@
 /// Added to each channel's variance under the root.
 pub const EPS: f64 = 1e-4;
 
-/// C [width, width], the covariance of `z` [n, width] with divisor n - 1; and z with its column means taken off.
+/// C `[width, width]`, the covariance of `z` `[n, width]` with divisor n - 1; and z with its column means taken off.
 fn covariance(z: &[f64], n: usize, width: usize) -> (Vec<f64>, Vec<f64>) {
     let mut centred = z.to_vec();
     for c in 0..width {
@@ -23,7 +23,7 @@ fn covariance(z: &[f64], n: usize, width: usize) -> (Vec<f64>, Vec<f64>) {
     (covariance, centred)
 }
 
-/// With C the covariance of `z` [n, width], n >= 2: variance = mean_d max(0, 1 - sqrt(C_dd + 1e-4)),
+/// With C the covariance of `z` `[n, width]`, n >= 2: variance = mean_d max(0, 1 - sqrt(C_dd + 1e-4)),
 /// covariance = (1 / width) * sum over i != j of C_ij². Returns (a * variance + b * covariance, variance, covariance).
 pub fn forward(z: &[f64], n: usize, width: usize, a: f64, b: f64) -> (f64, f64, f64) {
     let (c, _) = covariance(z, n, width);
@@ -40,7 +40,7 @@ pub fn forward(z: &[f64], n: usize, width: usize, a: f64, b: f64) -> (f64, f64, 
 }
 
 /// Gradient of the weighted sum with respect to `z`: dz = 2 / (n - 1) * centred z * G, G = the gradient with respect
-/// to C. (Centring has no part in it: the columns of centred z sum to 0.) [n, width]
+/// to C. (Centring has no part in it: the columns of centred z sum to 0.) `[n, width]`
 pub fn backward(z: &[f64], n: usize, width: usize, a: f64, b: f64) -> Vec<f64> {
     let (c, centred) = covariance(z, n, width);
     let mut g = vec![0.0; width * width];

@@ -3,7 +3,7 @@
 
 const PASSES: f32 = 3.0;
 
-/// Blurs [height, width, 3] bytes in place; `radius` is the Gaussian's deviation in pixels.
+/// Blurs `[height, width, 3]` bytes in place; `radius` is the Gaussian's deviation in pixels.
 pub fn gaussian(pixels: &mut [u8], width: usize, height: usize, radius: f64) {
     let reach = box_radius(radius as f32);
     if reach == 0.0 {

@@ -10,7 +10,7 @@ use crate::error::Result;
 /// Up to `batch` images of an evaluation.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EvalBatch {
-    /// [n, crop, crop, 3], RGB interleaved.
+    /// `[n, crop, crop, 3]`, RGB interleaved.
     pub images: Vec<u8>,
     /// Class of each image, where the data has labels.
     pub labels: Option<Vec<u32>>,

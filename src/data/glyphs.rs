@@ -46,7 +46,7 @@ pub fn label(index: usize) -> u32 {
     (index % CLASSES.len()) as u32
 }
 
-/// Image `index` of a split: [32, 32, 3] bytes, RGB interleaved.
+/// Image `index` of a split: `[32, 32, 3]` bytes, RGB interleaved.
 pub fn image(seed: u64, split: Split, index: usize) -> Vec<u8> {
     let stream = match split {
         Split::Train => 0,

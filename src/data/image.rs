@@ -4,7 +4,7 @@ use fast_image_resize as fir;
 use fir::images::{Image as Canvas, ImageRef, TypedCroppedImage};
 use fir::pixels::U8x3;
 
-/// Pixels [height, width, 3], RGB interleaved, one byte each.
+/// Pixels `[height, width, 3]`, RGB interleaved, one byte each.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Image {
     pub width: usize,

@@ -46,7 +46,7 @@ pub struct Batch {
     pub epoch: u64,
     /// Number of the step within its epoch, from 0.
     pub iteration: usize,
-    /// [B, crop, crop, 3], RGB interleaved.
+    /// `[B, crop, crop, 3]`, RGB interleaved.
     pub images: Vec<u8>,
     /// Class of each image, where the data has labels.
     pub labels: Option<Vec<u32>>,

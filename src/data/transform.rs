@@ -36,7 +36,7 @@ impl TrainTransform {
         }
     }
 
-    /// [crop, crop, 3] bytes, RGB interleaved. All chance comes from `draw`.
+    /// `[crop, crop, 3]` bytes, RGB interleaved. All chance comes from `draw`.
     pub fn apply(&self, image: &Image, crop: usize, draw: &mut Draw) -> Vec<u8> {
         let frame = match self.crop_scale {
             Some(scale) => random_frame(image, scale, draw),
@@ -92,7 +92,7 @@ fn random_frame(image: &Image, scale: [f64; 2], draw: &mut Draw) -> Frame {
     }
 }
 
-/// Mirrors [side, side, 3] bytes left to right.
+/// Mirrors `[side, side, 3]` bytes left to right.
 fn flip(pixels: &mut [u8], side: usize) {
     for row in pixels.chunks_exact_mut(side * 3) {
         for col in 0..side / 2 {
@@ -113,7 +113,7 @@ pub enum EvalTransform {
 }
 
 impl EvalTransform {
-    /// [crop, crop, 3] bytes, RGB interleaved.
+    /// `[crop, crop, 3]` bytes, RGB interleaved.
     pub fn apply(self, image: &Image, crop: usize) -> Vec<u8> {
         let short = match self {
             EvalTransform::Margin => crop * 256 / 224,

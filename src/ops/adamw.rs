@@ -53,7 +53,7 @@ pub struct Tensors<'a> {
     pub target: Option<&'a View>,
 }
 
-/// Updates weights, moments and target in place, unless control[0] is set; gradients are scaled by control[1].
+/// Updates weights, moments and target in place, unless `control[0]` is set; gradients are scaled by `control[1]`.
 /// Betas 0.9 and 0.999, eps 1e-8. Bias corrections are computed here in f64: drivers' `pow` is too coarse.
 pub fn adamw(rec: &mut Recorder, step: Step, tensors: Tensors, control: &View) -> Result<()> {
     let Tensors {

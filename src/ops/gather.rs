@@ -27,7 +27,7 @@ struct Params {
     items: u32,
 }
 
-/// y `[rows, C]` = x[list]; `list` `[rows, 1]` u32.
+/// y `[rows, C]` = `x[list]`; `list` `[rows, 1]` u32.
 pub fn forward(rec: &mut Recorder, x: &View, list: &View, y: &View) -> Result<()> {
     expect("gather", "list", list, y.rows, 1)?;
     expect("gather", "x", x, x.rows, y.cols)?;

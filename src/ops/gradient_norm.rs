@@ -36,7 +36,7 @@ struct CheckParams {
     clip: f32,
 }
 
-/// results[slot] = the sum of squares over all `gradients`. `partial` is scratch of [`scratch`] values for them.
+/// `results[slot]` = the sum of squares over all `gradients`. `partial` is scratch of [`scratch`] values for them.
 pub fn sum_of_squares(
     rec: &mut Recorder,
     gradients: &[&View],
@@ -81,8 +81,8 @@ pub fn scratch(kind: Kind, gradients: usize, values: usize) -> usize {
     most_partials(kind, values) + gradients * kind.lanes() as usize
 }
 
-/// control `[1, 2 or more]`: [0] becomes 1 (and stays so) where the loss, the regularizer after it or the sum of squares in
-/// results is not finite; [1] = the factor that brings the norm down to `clip`, or 1 where `clip` is `None`.
+/// control `[1, 2 or more]`: `[0]` becomes 1 (and stays so) where the loss, the regularizer after it or the sum of squares in
+/// results is not finite; `[1]` = the factor that brings the norm down to `clip`, or 1 where `clip` is `None`.
 pub fn check(
     rec: &mut Recorder,
     results: &View,

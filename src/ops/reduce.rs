@@ -19,7 +19,7 @@ struct Params {
     factor: f32,
 }
 
-/// results[slot] = factor * (sum of the first `count` values of `partial`).
+/// `results[slot]` = factor * (sum of the first `count` values of `partial`).
 pub fn reduce(
     rec: &mut Recorder,
     partial: &View,

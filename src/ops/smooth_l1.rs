@@ -21,7 +21,7 @@ struct Params {
     inverse: f32,
 }
 
-/// results[slot] = mean smooth-L1 (beta 1) of prediction - target; gradient `[rows, C]` = its gradient with respect
+/// `results[slot]` = mean smooth-L1 (beta 1) of prediction - target; gradient `[rows, C]` = its gradient with respect
 /// to the prediction. `partial` is scratch of [`scratch`] values.
 pub fn smooth_l1(
     rec: &mut Recorder,

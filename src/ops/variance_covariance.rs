@@ -56,7 +56,7 @@ pub struct Scratch<'a> {
     pub partial: &'a View,
 }
 
-/// results[slot] = a * mean_d max(0, 1 - sqrt(C_dd + 1e-4)) + b / D * sum_{i!=j} C_ij^2, with C the covariance of
+/// `results[slot]` = a * mean_d max(0, 1 - sqrt(C_dd + 1e-4)) + b / D * sum_{i!=j} C_ij^2, with C the covariance of
 /// z `[n, D]` (divisor n - 1); dz `[n, D]` += its gradient. `weights` = (a, b).
 pub fn variance_covariance(
     rec: &mut Recorder,
