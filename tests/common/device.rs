@@ -7,13 +7,12 @@ use std::sync::OnceLock;
 
 pub fn gpu() -> Gpu {
     static GPU: OnceLock<Gpu> = OnceLock::new();
-    let open = || {
-        let adapter = std::env::var("IJEPA_TEST_ADAPTER").unwrap_or("auto".into());
-        let options = Options {
-            adapter: adapter.parse().unwrap(),
-            ..Options::default()
-        };
-        pollster::block_on(Gpu::open(&options)).unwrap_or_else(|e| panic!("{e}"))
-    };
-    GPU.get_or_init(open).clone()
+    GPU.get_or_init(|| open(Options::default())).clone()
+}
+
+/// The same adapter, opened in another way.
+pub fn open(options: Options) -> Gpu {
+    let adapter = std::env::var("IJEPA_TEST_ADAPTER").unwrap_or("auto".into());
+    let adapter = adapter.parse().unwrap();
+    pollster::block_on(Gpu::open(&Options { adapter, ..options })).unwrap_or_else(|e| panic!("{e}"))
 }
