@@ -34,6 +34,9 @@ pub fn run(args: Args) -> Result<()> {
     if args.out == args.input {
         return Err(Error::usage("--out would overwrite --input: choose another name"));
     }
+    if args.iterations_per_epoch == 0 {
+        return Err(Error::usage("--iterations-per-epoch is 0: it must be 1 or more"));
+    }
     let read = |path: &Path| std::fs::read(path).map_err(|e| Error::usage(format!("{}: {e}", path.display())));
     let recording = read(&args.input)?;
     let yaml = String::from_utf8_lossy(&read(&args.config)?).into_owned();

@@ -40,6 +40,10 @@ impl Dataset {
         if source == GENERATED[0] {
             return Ok(Self::glyphs(split, seed));
         }
+        if source.is_empty() {
+            let message = "no images are named: give a folder, a tar or generated:glyphs";
+            return Err(Error::usage(message));
+        }
         let path = Path::new(source);
         let files = match std::fs::metadata(path) {
             Ok(found) if found.is_dir() => of_folder(path),

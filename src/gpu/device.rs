@@ -116,7 +116,12 @@ const HOW_TO_GET_ONE: &str = "install the graphics driver of your GPU, or a soft
     `make setup`, which installs mesa-vulkan-drivers and libvulkan1), and see `ijepa doctor`";
 
 #[cfg(not(target_arch = "wasm32"))]
-fn choose(mut found: Vec<wgpu::Adapter>, choice: &AdapterChoice) -> Result<wgpu::Adapter> {
+fn choose(mut found: Vec<wgpu::Adapter>, options: &Options) -> Result<wgpu::Adapter> {
+    let choice = &options.adapter;
+    if found.is_empty() && options.backends != wgpu::Backends::all() {
+        let message = "no GPU adapter is reached by this --backend: leave it out to use whichever there is";
+        return Err(Error::usage(message));
+    }
     if found.is_empty() {
         return Err(Error::usage(format!("no GPU adapter found: {HOW_TO_GET_ONE}")));
     }
@@ -173,7 +178,7 @@ impl Gpu {
             )));
         }
         #[cfg(not(target_arch = "wasm32"))]
-        let adapter = choose(adapters(options.backends).await, &options.adapter)?;
+        let adapter = choose(adapters(options.backends).await, options)?;
         #[cfg(target_arch = "wasm32")]
         let adapter = instance(options.backends)
             .request_adapter(&wgpu::RequestAdapterOptions::default())

@@ -29,8 +29,12 @@ impl Folder {
     /// Errors: usage, where the folder is not [`vacant`], or can't be made or written to.
     pub fn create(path: &Path, config: &str) -> Result<Folder> {
         vacant(path)?;
-        std::fs::create_dir_all(path)
-            .map_err(|e| Error::usage(format!("the output folder {} can't be made: {e}", path.display())))?;
+        std::fs::create_dir_all(path).map_err(|e| {
+            Error::usage(format!(
+                "the output folder {} can't be made: {e}; choose another --out",
+                path.display()
+            ))
+        })?;
         let folder = Folder::lock(path)?;
         vacant(path)?; // another process may have been quicker
         folder.replace(CONFIG, config.as_bytes())?;
@@ -162,7 +166,12 @@ pub fn vacant(path: &Path) -> Result<()> {
     let names = match std::fs::read_dir(path) {
         Ok(entries) => entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        Err(e) => return Err(Error::usage(format!("the output folder {}: {e}", path.display()))),
+        Err(e) => {
+            let path = path.display();
+            return Err(Error::usage(format!(
+                "the output folder {path} can't be used: {e}; choose another --out"
+            )));
+        }
     };
     match { names }.find(|name| is_output(name)) {
         None => Ok(()),
@@ -191,13 +200,20 @@ pub fn room(folder: &Path, bytes: u64, what: &str) -> Result<()> {
     let free = fs4::available_space(there).map_err(at(there))?;
     if free < bytes {
         return Err(Error::usage(format!(
-            "{} has {} MiB free, but {what} {} MiB: make room, or choose another --out",
+            "{} has {} free, but {what} {}: make room, or choose another --out",
             folder.display(),
-            free >> 20,
-            bytes >> 20
+            size(free),
+            size(bytes)
         )));
     }
     Ok(())
+}
+
+fn size(bytes: u64) -> String {
+    match bytes >> 20 {
+        0..10 => format!("{} KiB", bytes.div_ceil(1024)),
+        mib => format!("{mib} MiB"),
+    }
 }
 
 /// The configuration's text of the run in `path`.

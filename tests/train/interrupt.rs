@@ -1,0 +1,95 @@
+//! Ctrl-C.
+
+use super::reference::{STEPS, equal, reference};
+use super::tiny::{ijepa, names, place, said, succeeds, tiny};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+/// What Ctrl-C sends.
+#[cfg(unix)]
+fn interrupt(child: &Child) {
+    let sent = Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status()
+        .unwrap();
+    assert!(sent.success());
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_saves_and_says_how_to_go_on() {
+    let place = place();
+    let folder = place.path().join("run");
+    let more = ["--set", "logging.checkpoint_every=0"];
+    let child = ijepa(place.path(), &tiny("run", STEPS, &more))
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    while std::fs::read_to_string(folder.join("jepa_r0.csv"))
+        .unwrap_or_default()
+        .lines()
+        .count()
+        < 8
+    {
+        std::thread::sleep(Duration::from_micros(200));
+    }
+    interrupt(&child);
+    let output = child.wait_with_output().unwrap();
+    let text = said(&output);
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    let last = text.lines().last().unwrap();
+    let (step, rest) = last
+        .strip_prefix("stopped at step ")
+        .expect(&text)
+        .split_once(' ')
+        .unwrap();
+    assert_eq!(rest, "of 60 and saved; go on by: ijepa train --resume run");
+    let step: usize = step.parse().unwrap();
+    assert!((7..60).contains(&step), "{text}");
+    let rows = super::tiny::text(&folder.join("jepa_r0.csv")).lines().count() - 1;
+    assert_eq!(rows, step, "every step that is saved is recorded, and no other");
+    assert!(names(&folder).contains(&format!("step-{step}.safetensors")) && folder.join("loss.svg").exists());
+
+    succeeds(place.path(), &["train", "--resume", "run"]);
+    let last = |folder: &std::path::Path| std::fs::read(folder.join("latest.safetensors")).unwrap();
+    assert!(last(&folder) == last(&reference().0));
+    assert_eq!(
+        super::reference::timeless(&folder),
+        super::reference::timeless(&reference().0)
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_at_any_time_leaves_a_run_that_goes_on() {
+    let place = place();
+    for milliseconds in [100, 400, 500] {
+        let begun = place.path().join("run/params-ijepa.yaml").exists();
+        let arguments = if begun {
+            vec!["train", "--resume", "run"]
+        } else {
+            tiny("run", STEPS, &[])
+        };
+        let child = ijepa(place.path(), &arguments).stderr(Stdio::piped()).spawn().unwrap();
+        std::thread::sleep(Duration::from_millis(milliseconds));
+        interrupt(&child);
+        let output = child.wait_with_output().unwrap();
+        let by_signal = output.status.code().is_none();
+        assert!(output.status.success() || by_signal, "{}", said(&output));
+    }
+    if !place.path().join("run/params-ijepa.yaml").exists() {
+        succeeds(place.path(), &tiny("run", STEPS, &[]));
+    }
+    succeeds(place.path(), &["train", "--resume", "run"]);
+    let folder = place.path().join("run");
+    // Ctrl-C saves at steps of its own.
+    for name in names(&folder) {
+        let step = name
+            .strip_prefix("step-")
+            .and_then(|rest| rest.split('.').next()?.parse::<u32>().ok());
+        if step.is_some_and(|step| step % 4 != 0) {
+            std::fs::remove_file(folder.join(name)).unwrap();
+        }
+    }
+    equal(&reference().0, &folder);
+}

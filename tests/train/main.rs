@@ -1,0 +1,15 @@
+//! Runs of `ijepa train` from outside: what they write, how they are stopped, killed, continued and refused.
+
+#[path = "../common/device.rs"]
+mod device;
+mod extend;
+mod finite;
+mod interrupt;
+mod kill;
+mod loudness;
+mod order;
+mod records;
+mod reference;
+#[path = "../common/tiny.rs"]
+mod tiny;
+mod used;

@@ -1,0 +1,81 @@
+//! Folders that hold something already.
+
+use super::reference::reference;
+use super::tiny::{fails, ijepa, place, snapshot, tiny};
+use std::process::Stdio;
+use std::time::Duration;
+
+#[test]
+fn a_used_folder_is_refused_and_left_alone() {
+    let (folder, _) = reference();
+    let before = snapshot(&folder);
+    let place = place();
+    let out = folder.to_str().unwrap();
+    let message = fails(place.path(), 2, &tiny(out, "5", &[]));
+    assert!(
+        message.ends_with(&format!(
+            "{out} holds a run already: go on with it by --resume {out}, or choose another --out"
+        )),
+        "{message}"
+    );
+    let message = fails(place.path(), 2, &["demo", "--out", out]);
+    assert!(
+        message.contains("holds a run with other settings than the demo's"),
+        "{message}"
+    );
+    assert!(snapshot(&folder) == before);
+}
+
+#[test]
+fn a_folder_with_files_of_a_runs_names_is_refused() {
+    let place = place();
+    for name in [
+        "train.log",
+        "jepa_r0.csv",
+        "monitor.csv",
+        "step-7.safetensors",
+        "latest.safetensors",
+        "events.out.tfevents.1.x",
+    ] {
+        let folder = place.path().join("mine");
+        std::fs::create_dir(&folder).unwrap();
+        std::fs::write(folder.join(name), "mine").unwrap();
+        for arguments in [tiny("mine", "5", &[]), vec!["demo", "--out", "mine"]] {
+            let message = fails(place.path(), 2, &arguments);
+            assert!(
+                message.contains(&format!("mine holds a file {name} already")),
+                "{message}"
+            );
+        }
+        assert_eq!(snapshot(&folder).into_values().collect::<Vec<_>>(), [b"mine"]);
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+}
+
+#[test]
+fn other_files_are_no_hindrance_and_stay() {
+    let place = place();
+    std::fs::create_dir(place.path().join("mine")).unwrap();
+    let notes = place.path().join("mine/step-by-step.md");
+    std::fs::write(&notes, "mine").unwrap();
+    super::tiny::succeeds(place.path(), &tiny("mine", "2", &["--quiet"]));
+    assert_eq!(super::tiny::text(&notes), "mine");
+}
+
+#[test]
+fn a_folder_in_use_is_refused() {
+    let place = place();
+    let mut child = ijepa(place.path(), &tiny("run", "100000", &[]))
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let folder = place.path().join("run");
+    while !folder.join("latest.json").exists() {
+        assert!(child.try_wait().unwrap().is_none());
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let message = fails(place.path(), 2, &["train", "--resume", "run"]);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(message.contains("run is in use by another ijepa"), "{message}");
+}
