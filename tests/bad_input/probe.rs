@@ -1,0 +1,93 @@
+//! Probes of what is no run, on what has no labels.
+
+use super::tiny::{fails, place, run, succeeds, tiny};
+
+#[test]
+fn what_cannot_be_scored_is_refused() {
+    let place = place();
+    let at = place.path();
+    succeeds(at, &tiny("run", "2", &["--quiet"]));
+    std::fs::create_dir_all(at.join("flat")).unwrap();
+    std::fs::create_dir_all(at.join("other/test/zebra")).unwrap();
+    for i in 0..3 {
+        super::tiny::save(&at.join(format!("flat/{i}.png")), i);
+        super::tiny::save(&at.join(format!("other/test/zebra/{i}.png")), i);
+    }
+    for (weights, data, test, wanted) in [
+        (
+            "run",
+            "photos",
+            None,
+            "photos has no test/ or val/ to score on: name images of their own by --test PATH",
+        ),
+        (
+            "run",
+            "flat",
+            Some("photos"),
+            "flat has no labels: its images have to lie in a folder for each class",
+        ),
+        ("run", "photos", Some("flat"), "flat has no labels"),
+        (
+            "run",
+            "photos",
+            Some("other"),
+            "other has a class \"zebra\" that the training images don't have",
+        ),
+        ("run", "photos", Some("missing"), "missing cannot be opened: "),
+        (
+            "run",
+            "",
+            Some("photos"),
+            "no images are named: give a folder, a tar or generated:glyphs",
+        ),
+        (
+            "photos",
+            "photos",
+            Some("photos"),
+            "photos holds no run: photos/params-ijepa.yaml: ",
+        ),
+        ("missing", "photos", Some("photos"), "missing holds no run: "),
+        (
+            "run/train.log",
+            "photos",
+            Some("photos"),
+            "run/train.log is no safetensors file that can be read",
+        ),
+        ("flat/1.png", "photos", Some("photos"), "flat holds no run: "),
+    ] {
+        let mut arguments = vec!["probe", "--weights", weights, "--data", data];
+        arguments.extend(test.iter().flat_map(|test| ["--test", test]));
+        let message = fails(at, 2, &arguments);
+        assert!(message.contains(wanted), "{wanted:?}: {message}");
+    }
+    std::fs::remove_file(at.join("run/latest.safetensors")).unwrap();
+    // A checkpoint beside it will do; without one there is nothing to score.
+    let one = [
+        "probe",
+        "--weights",
+        "run",
+        "--data",
+        "photos",
+        "--test",
+        "photos",
+        "--json",
+    ];
+    let output = run(at, &one);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{}", super::tiny::said(&run(at, &one)));
+    assert!(text.lines().last().unwrap().starts_with("{\"raw\":{\"knn\":"), "{text}");
+    let named = [
+        "probe",
+        "--weights",
+        "run/step-2.safetensors",
+        "--data",
+        "photos",
+        "--test",
+        "photos",
+        "--json",
+    ];
+    assert_eq!(String::from_utf8(run(at, &named).stdout).unwrap(), text);
+    std::fs::remove_file(at.join("run/step-2.safetensors")).unwrap();
+    let message = fails(at, 2, &one);
+    assert!(message.contains("no weights at run/latest.safetensors: "), "{message}");
+}
