@@ -7,6 +7,7 @@ mod finite;
 mod interrupt;
 mod kill;
 mod loudness;
+mod monitor;
 mod order;
 mod records;
 mod reference;
