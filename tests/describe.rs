@@ -1,7 +1,7 @@
 //! Architectures and shapes in the very text of the instrumented reference, parameter counts, cost.
 
 use ijepa::model::describe::{architectures, flops, parameters};
-use ijepa::model::memory::Dims;
+use ijepa::model::needs::Dims;
 use ijepa::model::shapes::shapes;
 use ijepa::train::config::Config;
 

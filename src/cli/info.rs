@@ -3,12 +3,12 @@
 use super::number::{grouped, mebibytes, prefixed};
 use super::settings::Settings;
 use ijepa::Result;
-use ijepa::data::masks;
 use ijepa::gpu::Kind;
-use ijepa::model::memory::{self, Dims};
+use ijepa::model::needs::{self, Dims};
 use ijepa::model::{config::ModelConfig, describe};
 use ijepa::train::config::Config;
 use ijepa::train::keys::KEYS;
+use ijepa::train::plan;
 
 /// Print the networks of a configuration, their parameters, FLOPs per image and memory for a step.
 #[derive(clap::Args)]
@@ -21,16 +21,12 @@ pub struct Args {
     keys: bool,
 }
 
-/// Batches whose masks are drawn to see how long they get.
-const BATCHES: u64 = 100;
-
 pub fn run(args: Args) -> Result<()> {
     if args.keys {
         return super::print(&key_table());
     }
     let config = args.settings.config("base")?;
-    config.check_model()?;
-    config.masks().validate()?;
+    config.check_shapes()?;
     super::print(&text(&config, &config.model()?))
 }
 
@@ -49,7 +45,14 @@ fn text(config: &Config, model: &ModelConfig) -> String {
         of(encoder)
     );
 
-    let (longest, mean) = lengths(config);
+    // A run of any length: the plan is made from its first batches.
+    let planned = plan::dims(config, u64::MAX);
+    let (k_context, k_target) = plan::lengths(config, u64::MAX).mean;
+    let mean = Dims {
+        k_context: k_context.round() as usize,
+        k_target: k_target.round() as usize,
+        ..planned
+    };
     let flops = describe::flops(model, &mean);
     let (patches, kept, guessed) = (model.num_patches(), mean.k_context, mean.k_target);
     out += "FLOPs per image (a multiplication and its addition are two)\n";
@@ -79,9 +82,9 @@ fn text(config: &Config, model: &ModelConfig) -> String {
         out += &format!("  {name:<17} {:>15}  {note}\n", prefixed(value));
     }
 
-    let parts = memory::report(Kind::Hardware, model, &longest);
-    let (batch, context, target) = (longest.batch, longest.k_context, longest.k_target);
-    out += &format!("\nMemory for a step of {batch} images (masks of up to {context} and {target} patches)\n");
+    let parts = needs::report(Kind::Hardware, model, &planned);
+    let (batch, context, target) = (planned.batch, planned.k_context, planned.k_target);
+    out += &format!("\nMemory for a step of {batch} images on a GPU (masks of up to {context} and {target} patches)\n");
     for (name, bytes) in &parts {
         out += &format!("  {name:<32} {:>15}\n", mebibytes(*bytes));
     }
@@ -89,27 +92,7 @@ fn text(config: &Config, model: &ModelConfig) -> String {
     out + &format!("  {:<32} {:>15}\n", "together", mebibytes(total))
 }
 
-/// The longest and the mean numbers of kept patches, over the first batches of a run.
-fn lengths(config: &Config) -> (Dims, Dims) {
-    let (settings, batch) = (config.masks(), config.data.batch_size);
-    let dims = |k_context, k_target| Dims {
-        num_enc: settings.num_enc_masks,
-        num_pred: settings.num_pred_masks,
-        k_context,
-        k_target,
-        ..Dims::encode(batch)
-    };
-    let (mut longest, mut sum) = ((0, 0), (0, 0));
-    for number in 0..BATCHES {
-        let drawn = masks::sample(&settings, config.meta.seed, number, batch);
-        longest = (drawn.k_context.max(longest.0), drawn.k_target.max(longest.1));
-        sum = (sum.0 + drawn.k_context, sum.1 + drawn.k_target);
-    }
-    let mean = |sum: usize| (sum as f64 / BATCHES as f64).round() as usize;
-    (dims(longest.0, longest.1), dims(mean(sum.0), mean(sum.1)))
-}
-
-/// The table of keys in Markdown, as it stands in the documents.
+/// The table of keys, in Markdown.
 fn key_table() -> String {
     let mut out = "| key | value | default | meaning |\n|---|---|---|---|\n".to_string();
     let mut defaults = Config::default();

@@ -8,7 +8,7 @@ use ijepa::eval::samples::Features;
 use ijepa::gpu::Gpu;
 use ijepa::model::config::ModelConfig;
 use ijepa::model::ijepa::{Ijepa, Images, Terms};
-use ijepa::model::memory::Dims;
+use ijepa::model::needs::Dims;
 use ijepa::model::tensors::Tensors;
 use ijepa::{Error, Result};
 use image::{ImageFormat, Rgb, RgbImage};

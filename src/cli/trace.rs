@@ -8,11 +8,12 @@ use ijepa::data::loader::{Loader, LoaderConfig};
 use ijepa::data::masks::{self, Masks};
 use ijepa::data::source::Dataset;
 use ijepa::model::ijepa::{Ijepa, Images, Terms};
-use ijepa::model::memory::{self, Dims};
+use ijepa::model::needs::{self, Dims};
 use ijepa::model::shapes::shapes;
 use ijepa::model::{config::ModelConfig, init};
 use ijepa::train::config::Config;
 use ijepa::train::log::EpochMeans;
+use ijepa::train::plan;
 use ijepa::train::run::{grad_stats, measured};
 use ijepa::train::schedule::Schedule;
 use ijepa::{Error, Result};
@@ -47,7 +48,13 @@ const ITERATIONS: usize = 8;
 
 pub fn run(args: Args) -> Result<()> {
     let config = args.settings.config("base")?;
-    config.validate()?;
+    match args.dry_run {
+        true => config.check_shapes()?,
+        false => config.validate()?,
+    }
+    if args.iterations_per_epoch == Some(0) {
+        return Err(Error::usage("--iterations-per-epoch is 0: it must be 1 or more"));
+    }
     let model = config.model()?;
     let source = args.data.as_deref().unwrap_or("generated:glyphs");
     let data = match &args.data {
@@ -68,15 +75,15 @@ pub fn run(args: Args) -> Result<()> {
         .and(data.as_ref())
         .map(|data| data.len() / config.data.batch_size);
     let per_epoch = args.iterations_per_epoch.or(of_data).unwrap_or(ITERATIONS);
-    let drawn = masks::sample(&config.masks(), config.meta.seed, 0, config.data.batch_size);
-    let dims = dims(&drawn);
-    let head = format!(
-        "INFO:root:Epoch 1\nitr: 0\nunsupervised_loader length {per_epoch}\n{}",
-        shapes(&model, &dims)
-    );
-    let Some(data) = data.filter(|_| !args.dry_run) else {
-        return print(&head);
+    let head = |dims: &Dims| {
+        let shapes = shapes(&model, dims);
+        format!("INFO:root:Epoch 1\nitr: 0\nunsupervised_loader length {per_epoch}\n{shapes}")
     };
+    let Some(data) = data.filter(|_| !args.dry_run) else {
+        return print(&head(&dims(&config)));
+    };
+    let batch = config.data.batch_size;
+    let drawn = masks::sample(&config.masks(), config.meta.seed, 0, batch);
 
     // Memory first: what does not fit is refused before anything is printed.
     let gpu = args.adapter.open()?;
@@ -86,22 +93,30 @@ pub fn run(args: Args) -> Result<()> {
         covariance: config.meta.covariance_weight,
         clip: config.optimization.clip_grad,
     };
+    let of = |batch: usize| {
+        let mut config = config.clone();
+        config.data.batch_size = batch;
+        dims(&config)
+    };
+    plan::require(&gpu, &model, batch, of)?;
+    let dims = of(batch);
     let mut net = Ijepa::new(&gpu, &model, &weights, "the drawn weights", terms, dims)?;
     drop(weights);
-    print(&head)?;
+    print(&head(&dims))?;
     let images = images(&config, &model, data)?;
     let lines = step(&mut net, &config, &images, &drawn, per_epoch)?;
     print(&lines)
 }
 
-/// The lengths drawn, and nothing to spare.
-fn dims(drawn: &Masks) -> Dims {
+/// The lengths that the first batch draws, and nothing to spare.
+fn dims(config: &Config) -> Dims {
+    let (k_context, k_target) = plan::lengths(config, 1).longest;
     Dims {
-        num_enc: drawn.num_enc,
-        num_pred: drawn.num_pred,
-        k_context: drawn.k_context,
-        k_target: drawn.k_target,
-        ..Dims::encode(drawn.batch)
+        num_enc: config.mask.num_enc_masks,
+        num_pred: config.mask.num_pred_masks,
+        k_context,
+        k_target,
+        ..Dims::encode(config.data.batch_size)
     }
 }
 
@@ -134,7 +149,7 @@ fn step(net: &mut Ijepa, config: &Config, images: &[u8], drawn: &Masks, per_epoc
     let milliseconds = began.elapsed().as_secs_f64() * 1e3;
     let mut means = EpochMeans::default();
     means.add(outcome.loss.into(), drawn.k_context, drawn.k_target, milliseconds);
-    let parts = memory::report(net.gpu().kind(), &net.config, &net.dims());
+    let parts = needs::report(net.gpu().kind(), &net.config, &net.dims());
     let mib = parts.iter().map(|(_, bytes)| bytes).sum::<u64>() as f64 / (1 << 20) as f64;
     let stats = grad_stats(&names, &outcome.measured);
     let lines = format!(

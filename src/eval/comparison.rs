@@ -7,7 +7,7 @@ use crate::Result;
 use crate::gpu::Gpu;
 use crate::model::config::ModelConfig;
 use crate::model::ijepa::{Ijepa, Terms};
-use crate::model::memory::{Dims, largest_batch};
+use crate::model::needs::{Dims, largest_batch};
 use crate::model::tensors::Tensors;
 
 /// Trained weights beside the untrained ones of the same run, and the images to score both with.

@@ -1,7 +1,7 @@
 //! A model in words and numbers: its architecture as PyTorch prints it, its parameters and its cost.
 
 use super::config::ModelConfig;
-use super::memory::Dims;
+use super::needs::Dims;
 use super::tensors::{self, Spec};
 use crate::ops::attention::Heads;
 use crate::ops::matmul;

@@ -3,7 +3,8 @@
 use super::config::ModelConfig;
 use super::encoder::Encoder;
 use super::lists::Lists;
-use super::memory::{Dims, Memory, RESULTS};
+use super::memory::Memory;
+use super::needs::{self, Dims, RESULTS};
 use super::parameters::{Copy, Parameters};
 use super::positions::sine_cosine;
 use super::predictor::{Lengths, Predictor};
@@ -345,21 +346,37 @@ impl Ijepa {
         self.rec.times().await
     }
 
-    /// One new, larger plan, for masks that the old one can't hold.
+    /// One new, larger plan, for masks that the old one can't hold: with a tenth to spare again, where there is room.
     fn plan(&mut self, masks: &Masks) -> Result<()> {
         let old = self.memory.dims;
-        let dims = Dims {
-            batch: old.batch.max(masks.batch),
-            num_enc: masks.num_enc,
-            num_pred: masks.num_pred,
-            k_context: old.k_context.max(masks.k_context),
-            k_target: old.k_target.max(masks.k_target),
-            ..old
+        let patches = self.config.num_patches();
+        let dims = |spare: fn(usize) -> usize| {
+            let grown = |old: usize, new: usize| match new > old {
+                true => new.max(patches.min(new + spare(new))),
+                false => old,
+            };
+            Dims {
+                batch: old.batch.max(masks.batch),
+                num_enc: masks.num_enc,
+                num_pred: masks.num_pred,
+                k_context: grown(old.k_context, masks.k_context),
+                k_target: grown(old.k_target, masks.k_target),
+                ..old
+            }
         };
+        let (kind, limit) = (self.gpu.kind(), self.gpu.most_bytes());
+        let mut roomy = dims(|length| length.div_ceil(10));
+        if needs::too_large(kind, &self.config, &roomy, limit).is_some() {
+            roomy = dims(|_| 0);
+        }
         self.rec.submit()?;
         self.rec.forget_bindings();
         let control = self.memory.control.clone();
-        self.memory = Memory::new(&self.gpu, &self.config, dims)?;
+        // The old plan goes first: both together may be more than there is.
+        self.memory = Memory::new(&self.gpu, &self.config, Dims::encode(1))?;
+        self.gpu.reclaim()?;
+        self.memory = Memory::new(&self.gpu, &self.config, roomy)
+            .map_err(|e| Error::run(format!("masks became longer than planned, and there is no room: {e}")))?;
         // The flag outlives the plan.
         self.rec.copy(&control, &self.memory.control)
     }

@@ -8,6 +8,7 @@ pub mod ijepa;
 pub mod init;
 pub mod lists;
 pub mod memory;
+pub mod needs;
 pub mod parameters;
 pub mod positions;
 pub mod predictor;

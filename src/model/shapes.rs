@@ -1,7 +1,7 @@
 //! Each tensor's shape on its way through one iteration, as the instrumented reference prints it.
 
 use super::config::ModelConfig;
-use super::memory::Dims;
+use super::needs::Dims;
 
 /// One line: a name with its shape, a name with a number, or words alone.
 enum Line<'a> {

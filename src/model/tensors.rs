@@ -122,3 +122,39 @@ pub fn dims(shape: &[usize]) -> String {
     let list: Vec<String> = shape.iter().map(usize::to_string).collect();
     format!("[{}]", list.join(", "))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn weights_and_the_mask_token_decay_and_nothing_else_does() {
+        let model = ModelConfig {
+            crop: 8,
+            patch: 4,
+            embed_dim: 4,
+            depth: 2,
+            num_heads: 1,
+            mlp_ratio: 4.0,
+            pred_emb_dim: 8,
+            pred_depth: 1,
+        };
+        let linear = [
+            "patch_embed.proj",
+            "predictor_embed",
+            "attn.qkv",
+            "attn.proj",
+            "mlp.fc1",
+            "mlp.fc2",
+            "predictor_proj",
+        ];
+        let mut decayed = 0;
+        for spec in encoder(&model).into_iter().chain(predictor(&model)) {
+            let weight = linear.iter().any(|name| spec.name.ends_with(&format!("{name}.weight")));
+            let expected = weight || spec.name == "predictor.mask_token";
+            assert_eq!(spec.decays(), expected, "{}", spec.name);
+            decayed += usize::from(expected);
+        }
+        assert_eq!(decayed, 1 + 2 * 4 + 1 + 1 + 4 + 1);
+    }
+}

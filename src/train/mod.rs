@@ -11,6 +11,7 @@ mod field;
 pub mod folder;
 pub mod keys;
 pub mod log;
+pub mod plan;
 pub mod preset;
 #[cfg(feature = "native")]
 pub mod records;

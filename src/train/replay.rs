@@ -6,7 +6,7 @@ use crate::data::masks::Masks;
 use crate::gpu::Gpu;
 use crate::model::ijepa::{Ijepa, Images, Terms};
 use crate::model::lists::Lists;
-use crate::model::memory::Dims;
+use crate::model::needs::Dims;
 use crate::model::tensors::{self, Tensor, Tensors};
 use crate::model::weights::{self, Integers};
 use crate::{Error, Result};

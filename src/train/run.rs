@@ -5,17 +5,17 @@ use super::checkpoint::{self, Checkpoint, Progress};
 use super::config::Config;
 use super::folder::{self, CONFIG, Folder};
 use super::log::{EVERY, GradStats};
+use super::plan;
 use super::records::{Records, Step};
 use super::schedule::{Rates, Schedule};
 use super::watch::Watch;
 use crate::data::loader::{Batch, Loader, LoaderConfig};
-use crate::data::masks;
 use crate::data::source::Dataset;
 use crate::eval::monitor::{Judgement, Measurement, judge};
 use crate::gpu::Gpu;
 use crate::model::config::ModelConfig;
 use crate::model::ijepa::{Ijepa, Images, Pending, Terms};
-use crate::model::memory::{self, Dims};
+use crate::model::needs::{self, Dims};
 use crate::model::tensors::{self, Tensors};
 use crate::model::{init, parameters};
 use crate::{Error, Result};
@@ -71,9 +71,6 @@ pub struct Finished {
     pub judgement: Option<Judgement>,
 }
 
-/// Batches from which the longest masks are taken for the memory plan, and the margin that is added.
-const PLANNED_BATCHES: u64 = 64;
-const MARGIN: f64 = 1.1;
 /// Steps that are under way before the first of them is read.
 const AHEAD: usize = 2;
 
@@ -140,7 +137,7 @@ pub async fn train(job: &Job<'_>, tell: &mut dyn FnMut(Event)) -> Result<Finishe
         0 => "the drawn weights".into(),
         _ => path.display().to_string(),
     };
-    let dims = dims(config, of)?;
+    let dims = plan::fitting(gpu, config, of)?;
     let terms = Terms {
         variance: config.meta.variance_weight,
         covariance: config.meta.covariance_weight,
@@ -159,7 +156,7 @@ pub async fn train(job: &Job<'_>, tell: &mut dyn FnMut(Event)) -> Result<Finishe
     if Config::from_yaml(&folder::config(job.folder)?, CONFIG)? != **config {
         folder.replace(CONFIG, text.as_bytes())?; // a new end, to which the next --resume goes as well
     }
-    let parts = memory::report(gpu.kind(), &model, &dims);
+    let parts = needs::report(gpu.kind(), &model, &dims);
     tell(Event::Memory(&parts));
     let mib = parts.iter().map(|(_, bytes)| bytes).sum::<u64>() as f64 / (1 << 20) as f64;
     let known = (progress.step, books.as_ref());
@@ -222,27 +219,6 @@ fn room(job: &Job<'_>, left: u64) -> Result<()> {
         _ => format!("{count} checkpoints (logging.keep_checkpoints, and the one being written) take"),
     };
     folder::room(job.folder, count.saturating_mul(weights + moments + target), &what)
-}
-
-/// Lengths for which memory is planned: the longest of the run's first batches, and a tenth more.
-pub fn dims(config: &Config, steps: u64) -> Result<Dims> {
-    let masks = config.masks();
-    let (k_context, k_target) = masks::longest(
-        &masks,
-        config.meta.seed,
-        config.data.batch_size,
-        0..steps.min(PLANNED_BATCHES),
-    );
-    let (most_context, most_target) = masks::max_lengths(&masks);
-    let with_margin = |length: usize, most: usize| ((length as f64 * MARGIN).ceil() as usize).min(most);
-    Ok(Dims {
-        batch: config.data.batch_size,
-        num_enc: masks.num_enc_masks,
-        num_pred: masks.num_pred_masks,
-        k_context: with_margin(k_context, most_context),
-        k_target: with_margin(k_target, most_target),
-        float_images: false,
-    })
 }
 
 /// The gradients behind the log's grad_stats: the encoder's weights of two axes or more.

@@ -8,6 +8,8 @@ use crate::{Error, Result};
 const MOST: usize = 1 << 16;
 const MOST_PATCHES: usize = 1 << 10;
 const MOST_MASKS: usize = 64;
+/// For shapes alone.
+const MOST_IMAGES: usize = 1 << 30;
 
 impl Config {
     /// Whether a run with this configuration can begin.
@@ -16,11 +18,37 @@ impl Config {
     pub fn validate(&self) -> Result<()> {
         self.check_data()?;
         self.check_schedules()?;
+        self.check_shapes()?;
+        within("data.batch_size", self.data.batch_size)
+    }
+
+    /// All that shapes follow from: what `info` and `trace --dry-run` need, which train nothing and so refuse no batch
+    /// for its size.
+    pub fn check_shapes(&self) -> Result<()> {
+        let mask = &self.mask;
+        match self.data.batch_size {
+            0 => return Err(Error::usage("data.batch_size is 0: it must be 1 or more")),
+            1..=MOST_IMAGES => {}
+            many => {
+                return Err(Error::usage(format!(
+                    "data.batch_size is {many}: the most is {MOST_IMAGES}"
+                )));
+            }
+        }
+        for (key, masks) in [
+            ("mask.num_enc_masks", mask.num_enc_masks),
+            ("mask.num_pred_masks", mask.num_pred_masks),
+        ] {
+            within(key, masks)?;
+            if masks > MOST_MASKS {
+                return Err(Error::usage(format!("{key} is {masks}: the most is {MOST_MASKS}")));
+            }
+        }
         self.check_model()?;
         self.masks().validate()
     }
 
-    /// Networks and patches: what `info` and `trace --dry-run` need, which train nothing.
+    /// Networks and patches: what `replay` needs, which draws no masks.
     pub fn check_model(&self) -> Result<()> {
         let (crop, patch) = (self.data.crop_size, self.mask.patch_size);
         let model = self.model()?;
@@ -75,17 +103,7 @@ impl Config {
     }
 
     fn check_data(&self) -> Result<()> {
-        let (data, mask, logging) = (&self.data, &self.mask, &self.logging);
-        within("data.batch_size", data.batch_size)?;
-        for (key, masks) in [
-            ("mask.num_enc_masks", mask.num_enc_masks),
-            ("mask.num_pred_masks", mask.num_pred_masks),
-        ] {
-            within(key, masks)?;
-            if masks > MOST_MASKS {
-                return Err(Error::usage(format!("{key} is {masks}: the most is {MOST_MASKS}")));
-            }
-        }
+        let (data, logging) = (&self.data, &self.logging);
         if let Some(scale) = data.crop_scale {
             share("data.crop_scale", scale)?;
         }

@@ -1,5 +1,6 @@
 //! A model with weights, images and masks, for the GPU and for f64 alike.
 
+use crate::device;
 use ijepa::cpu;
 use ijepa::data::draw::Draw;
 use ijepa::data::masks::Masks;
@@ -7,7 +8,7 @@ use ijepa::gpu::{Gpu, Kind, Options};
 use ijepa::model::config::{Init, ModelConfig};
 use ijepa::model::ijepa::{Ijepa, Images, Terms};
 use ijepa::model::init;
-use ijepa::model::memory::Dims;
+use ijepa::model::needs::Dims;
 use ijepa::model::positions::sine_cosine;
 use ijepa::model::tensors::{Tensor, Tensors};
 use ijepa::ops::adamw;
@@ -15,20 +16,16 @@ use std::collections::HashMap;
 use std::sync::{Mutex, OnceLock};
 
 /// A device for all tests of this file, with a forced kernel family (`""`: the adapter's own choice) and kind.
-/// Without an adapter a test fails with the sentence that says how to get one; `IJEPA_TEST_ADAPTER` chooses another.
 pub fn gpu(variant: &'static str, kind: Option<Kind>) -> Gpu {
     type Devices = Mutex<HashMap<(&'static str, Option<Kind>), Gpu>>;
     static DEVICES: OnceLock<Devices> = OnceLock::new();
     let mut devices = DEVICES.get_or_init(Mutex::default).lock().unwrap();
     let open = || {
-        let adapter = std::env::var("IJEPA_TEST_ADAPTER").unwrap_or("auto".into());
-        let options = Options {
-            adapter: adapter.parse().unwrap(),
+        device::open(Options {
             variant: (!variant.is_empty()).then(|| variant.to_string()),
             kind,
             ..Options::default()
-        };
-        pollster::block_on(Gpu::open(&options)).unwrap_or_else(|e| panic!("{e}"))
+        })
     };
     devices.entry((variant, kind)).or_insert_with(open).clone()
 }

@@ -3,6 +3,8 @@
 
 mod bits;
 mod case;
+#[path = "../common/device.rs"]
+mod device;
 mod flag;
 mod gradients;
 mod init;

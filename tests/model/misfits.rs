@@ -1,12 +1,15 @@
 //! What does not fit the model is refused in a sentence that names it, and nothing panics.
 
 use crate::case::{Case, gpu, masks, rates};
+use crate::device;
 use ijepa::data::masks::Masks;
-use ijepa::model::config::{Init, ModelConfig};
+use ijepa::gpu::Options;
+use ijepa::model::config::ModelConfig;
 use ijepa::model::ijepa::{Ijepa, Images, Terms};
-use ijepa::model::init;
-use ijepa::model::memory::{Dims, needs};
+use ijepa::model::needs::{Dims, needs};
 use ijepa::model::tensors::{Tensor, Tensors};
+use ijepa::train::config::Config;
+use ijepa::train::plan;
 
 #[test]
 fn weights_that_are_missing_or_of_another_shape() {
@@ -106,10 +109,8 @@ fn a_batch_that_no_binding_holds_names_the_one_that_fits() {
         .limits()
         .max_storage_buffer_binding_size
         .min(gpu.limits().max_buffer_size);
-    let tensors = init::draw(&config, Init::Reference, 0);
     let batch = usize::try_from(limit).unwrap() / 1000; // a patch alone has 192 bytes, an image 256 patches
-    let error = Ijepa::new(&gpu, &config, &tensors, "a test", Terms::default(), Dims::encode(batch));
-    let error = error.err().unwrap();
+    let error = plan::require(&gpu, &config, batch, Dims::encode).unwrap_err();
     assert_eq!(error.exit_code(), 2);
     let text = error.to_string();
     let fits: usize = text
@@ -125,4 +126,23 @@ fn a_batch_that_no_binding_holds_names_the_one_that_fits() {
     };
     assert!(fits > 0 && all_fit(fits) && !all_fit(fits + 1), "{text}");
     assert!(text.starts_with(&format!("with a batch of {batch}, \"")), "{text}");
+}
+
+/// The masks of a smaller batch are longer, since they are cut to the shortest of fewer.
+#[test]
+fn the_batch_that_is_said_to_fit_fits_with_masks_of_its_own() {
+    let plain = Options {
+        plain: true,
+        ..Options::default()
+    };
+    let gpu = device::open(plain);
+    for (preset, patch, batch) in [("base", 14, 128), ("small", 14, 128), ("tiny", 16, 256)] {
+        let mut config = Config::preset(preset).unwrap();
+        (config.mask.patch_size, config.data.batch_size) = (patch, batch);
+        let text = plan::fitting(&gpu, &config, 64).unwrap_err().to_string();
+        let fits = text.rsplit(' ').next().unwrap().trim_end_matches(')').parse();
+        config.data.batch_size = fits.unwrap_or_else(|_| panic!("{text}"));
+        let dims = plan::fitting(&gpu, &config, 64).unwrap_or_else(|again| panic!("{text}, but then: {again}"));
+        assert!(dims.batch > batch / 8, "{preset}: {text}");
+    }
 }

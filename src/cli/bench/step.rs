@@ -7,10 +7,10 @@ use ijepa::data::draw::Draw;
 use ijepa::data::masks::{self, Masks};
 use ijepa::gpu::{Cost, Gpu};
 use ijepa::model::ijepa::{Ijepa, Images, Terms};
-use ijepa::model::{init, memory};
+use ijepa::model::{init, needs};
 use ijepa::ops::adamw::Step;
 use ijepa::train::config::Config;
-use ijepa::train::run::dims;
+use ijepa::train::plan;
 use ijepa::{Error, Result};
 use std::time::Instant;
 
@@ -30,7 +30,7 @@ pub struct Bench {
 
 impl Bench {
     pub fn new(gpu: &Gpu, config: &Config) -> Result<Bench> {
-        let (model, dims) = (config.model()?, dims(config, BATCHES)?);
+        let (model, dims) = (config.model()?, plan::fitting(gpu, config, BATCHES)?);
         let weights = init::draw(&model, config.meta.init, config.meta.seed);
         let terms = Terms {
             variance: config.meta.variance_weight,
@@ -46,10 +46,7 @@ impl Bench {
             images: (0..pixels).map(|_| draw.below(256) as u8).collect(),
             masks: (0..BATCHES).map(sample).collect(),
             taken: 0,
-            memory: memory::report(gpu.kind(), &model, &dims)
-                .iter()
-                .map(|part| part.1)
-                .sum(),
+            memory: needs::report(gpu.kind(), &model, &dims).iter().map(|part| part.1).sum(),
         })
     }
 

@@ -8,7 +8,7 @@ use ijepa::gpu::Gpu;
 use ijepa::model::config::{Init, ModelConfig};
 use ijepa::model::ijepa::{Ijepa, Images, Terms};
 use ijepa::model::init;
-use ijepa::model::memory::Dims;
+use ijepa::model::needs::Dims;
 use ijepa::model::tensors::Tensors;
 use ijepa::ops::adamw::Step;
 

@@ -1,0 +1,304 @@
+//! What a step needs memory for: every tensor by name, in one list that allocation, the reports and the search for the
+//! batch that fits all go through.
+
+use super::config::ModelConfig;
+use super::parameters;
+use crate::gpu::{Gpu, Kind};
+use crate::ops::attention::{Heads, panel};
+use crate::ops::{column_sum, gradient_norm, layer_norm, smooth_l1, variance_covariance};
+
+/// Values of `Memory::results`; all are copied out at each step.
+pub const RESULTS: usize = 1024;
+
+/// What memory is for; the report sums by these.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Part {
+    Inputs,
+    ContextEncoder,
+    Predictor,
+    Loss,
+    Working,
+}
+
+impl Part {
+    pub fn name(self) -> &'static str {
+        match self {
+            Part::Inputs => "images and index lists",
+            Part::ContextEncoder => "context encoder's activations",
+            Part::Predictor => "predictor's activations",
+            Part::Loss => "targets and loss",
+            Part::Working => "working memory",
+        }
+    }
+}
+
+/// The lengths that a plan is made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Dims {
+    pub batch: usize,
+    pub num_enc: usize,
+    pub num_pred: usize,
+    /// Longest K_e and K_p; 0 and 0 plan for the target encoder's pass alone.
+    pub k_context: usize,
+    pub k_target: usize,
+    /// f32 images `[B, 3, crop, crop]` instead of u8 `[B, crop, crop, 3]`.
+    pub float_images: bool,
+}
+
+impl Dims {
+    /// The target encoder's pass alone, for `batch` u8 images.
+    pub fn encode(batch: usize) -> Dims {
+        Dims {
+            batch,
+            num_enc: 0,
+            num_pred: 0,
+            k_context: 0,
+            k_target: 0,
+            float_images: false,
+        }
+    }
+
+    /// Rows of the context batch, `E * B * K_e`.
+    pub fn context_rows(&self) -> usize {
+        self.num_enc * self.batch * self.k_context
+    }
+
+    /// Rows of the predictor's sequences, `M * E * B * (K_e + K_p)`.
+    pub fn predictor_rows(&self) -> usize {
+        self.num_pred * self.num_enc * self.batch * (self.k_context + self.k_target)
+    }
+
+    /// Rows of the predictions, `M * E * B * K_p`.
+    pub fn target_rows(&self) -> usize {
+        self.num_pred * self.num_enc * self.batch * self.k_target
+    }
+}
+
+/// One tensor of the plan.
+pub struct Need {
+    pub part: Part,
+    pub name: String,
+    pub rows: usize,
+    pub cols: usize,
+}
+
+impl Need {
+    pub fn bytes(&self) -> u64 {
+        self.rows as u64 * self.cols as u64 * 4
+    }
+
+    /// That this tensor is larger than what the adapter binds at once.
+    pub fn refusal(&self, gpu: &Gpu) -> String {
+        format!(
+            "\"{}\" [{}, {}] takes {} MiB, but adapter \"{}\" binds at most {} MiB",
+            self.name,
+            self.rows,
+            self.cols,
+            self.bytes() >> 20,
+            gpu.info().name,
+            gpu.most_bytes() >> 20
+        )
+    }
+}
+
+/// Every tensor of a step (of the target encoder's pass alone, where `dims` has no masks), by name.
+pub fn needs(kind: Kind, config: &ModelConfig, dims: &Dims) -> Vec<Need> {
+    let mut list = vec![];
+    let mut ask = |part, name: &str, rows: usize, cols: usize| {
+        list.push(Need {
+            part,
+            name: name.to_string(),
+            rows: rows.max(1),
+            cols: cols.max(1),
+        })
+    };
+    let (n, d, p, heads) = (
+        config.num_patches(),
+        config.embed_dim,
+        config.pred_emb_dim,
+        config.num_heads,
+    );
+    let (hidden, pred_hidden, pixels) = (config.hidden(), config.pred_hidden(), config.patch_values());
+    let (all, context, tokens, targets) = (
+        dims.batch * n,
+        dims.context_rows(),
+        dims.predictor_rows(),
+        dims.target_rows(),
+    );
+    let sequences = dims.num_pred * dims.num_enc * dims.batch;
+
+    use Part::*;
+    let values = dims.batch * 3 * config.crop * config.crop;
+    ask(
+        Inputs,
+        "images",
+        1,
+        if dims.float_images { values } else { values.div_ceil(4) },
+    );
+    for (name, rows) in [
+        ("every", all),
+        ("context list", context),
+        ("target list", targets),
+        ("source", tokens),
+        ("place", tokens),
+        ("pulled list", targets),
+        ("source starts", context + 1),
+        ("source copies", dims.num_pred * context),
+        ("pulled starts", tokens + 1),
+        ("pulled copies", targets),
+    ] {
+        ask(Inputs, name, rows, 1);
+    }
+
+    ask(ContextEncoder, "context patches", context, pixels);
+    let depth = if context == 0 { 0 } else { config.depth };
+    for i in 0..=depth {
+        ask(ContextEncoder, &format!("context stream {i}"), context, d);
+    }
+    for i in 0..depth {
+        for (name, rows, cols) in saves(context, d, hidden, heads) {
+            ask(ContextEncoder, &format!("context block {i} {name}"), rows, cols);
+        }
+    }
+    ask(ContextEncoder, "context stats", context, 2);
+    for name in ["context out", "dcontext out", "dcontext"] {
+        ask(ContextEncoder, name, context, d);
+    }
+
+    ask(Predictor, "embedded context", context, p);
+    ask(Predictor, "dembedded context", context, p);
+    let depth = if tokens == 0 { 0 } else { config.pred_depth };
+    for i in 0..=depth {
+        ask(Predictor, &format!("predictor stream {i}"), tokens, p);
+    }
+    for i in 0..depth {
+        for (name, rows, cols) in saves(tokens, p, pred_hidden, heads) {
+            ask(Predictor, &format!("predictor block {i} {name}"), rows, cols);
+        }
+    }
+    ask(Predictor, "dpredictor", tokens, p);
+    for name in ["pulled", "pulled norm", "dpulled", "dpulled norm"] {
+        ask(Predictor, name, targets, p);
+    }
+    ask(Predictor, "pulled stats", targets, 2);
+
+    for name in ["predictions", "dpredictions", "targets"] {
+        ask(Loss, name, targets, d);
+    }
+    ask(Loss, "centred context", context, d);
+    ask(Loss, "covariance sums", 1, d);
+    ask(Loss, "covariance products", d, d);
+    ask(Loss, "covariance gradient", d, d);
+
+    ask(Working, "patches", all, pixels);
+    ask(Working, "turn 0", all, d);
+    ask(Working, "turn 1", all, d);
+    ask(Working, "turn middle", all, d);
+    ask(Working, "turn pre", all, hidden);
+    ask(Working, "turn stats", all, 2);
+    ask(Working, "turn softmax", all * heads, 2);
+    ask(Working, "target out", all, d);
+    ask(Working, "target stats", all, 2);
+    let widest = (all * d).max(context * d).max(tokens * p);
+    ask(Working, "norm", 1, widest);
+    ask(Working, "qkv", 1, 3 * widest);
+    ask(Working, "attention", 1, widest);
+    ask(
+        Working,
+        "hidden",
+        1,
+        (all * hidden).max(context * hidden).max(tokens * pred_hidden),
+    );
+    let shapes = [
+        (dims.batch, n, d / heads),
+        (dims.num_enc * dims.batch, dims.k_context, d / heads),
+        (sequences, dims.k_context + dims.k_target, p / heads),
+    ];
+    let panels = shapes.map(|(batch, tokens, dim)| match batch * tokens {
+        0 => 0,
+        _ => panel(
+            kind,
+            &Heads {
+                batch,
+                tokens,
+                heads,
+                dim,
+            },
+        ),
+    });
+    ask(Working, "panel", 1, panels.into_iter().max().unwrap_or(0));
+    ask(Working, "panel of gradients", 1, panels[1].max(panels[2]));
+    let [_, gradients, ..] = parameters::sizes(config);
+    // An arena and the next are together larger than a binding, of which WebGPU promises 128 MiB.
+    let arenas = gradients / (64 << 20) + 4;
+    let partial = [
+        column_sum::scratch(kind, context, (3 * d).max(hidden)),
+        column_sum::scratch(kind, tokens, (3 * p).max(pred_hidden)),
+        column_sum::scratch(kind, targets, d.max(p)),
+        layer_norm::scratch(kind, context, d),
+        layer_norm::scratch(kind, tokens, p),
+        smooth_l1::scratch(kind, targets, d),
+        variance_covariance::scratch(kind, context, d),
+        gradient_norm::scratch(kind, arenas, gradients / 4),
+    ];
+    ask(Working, "partial sums", 1, partial.into_iter().max().unwrap_or(0));
+    ask(Working, "results", 1, RESULTS);
+    ask(Working, "control", 1, 64);
+    list
+}
+
+/// What a block saves: names, rows, columns.
+fn saves(rows: usize, width: usize, hidden: usize, heads: usize) -> [(&'static str, usize, usize); 10] {
+    [
+        ("norm1", rows, width),
+        ("stats1", rows, 2),
+        ("qkv", rows, 3 * width),
+        ("softmax", rows * heads, 2),
+        ("attention", rows, width),
+        ("middle", rows, width),
+        ("norm2", rows, width),
+        ("stats2", rows, 2),
+        ("pre", rows, hidden),
+        ("hidden", rows, hidden),
+    ]
+}
+
+/// A tensor that needs more than one binding of `limit` bytes, if there is one.
+pub fn too_large(kind: Kind, config: &ModelConfig, dims: &Dims, limit: u64) -> Option<Need> {
+    needs(kind, config, dims).into_iter().find(|need| need.bytes() > limit)
+}
+
+/// The largest batch, up to that of `dims`, whose every tensor fits one binding of `limit` bytes at masks of these
+/// lengths; 0 where not even one image does.
+pub fn largest_batch(kind: Kind, config: &ModelConfig, dims: &Dims, limit: u64) -> usize {
+    let fits = |batch: usize| too_large(kind, config, &Dims { batch, ..*dims }, limit).is_none();
+    let (mut fit, mut too_many) = (0, dims.batch + 1);
+    while fit + 1 < too_many {
+        let middle = (fit + too_many) / 2;
+        *(if fits(middle) { &mut fit } else { &mut too_many }) = middle;
+    }
+    fit
+}
+
+/// Bytes of a training step by part, parameters first: what is printed before the first step.
+pub fn report(kind: Kind, config: &ModelConfig, dims: &Dims) -> Vec<(&'static str, u64)> {
+    let [weights, gradients, moments, target] = parameters::sizes(config);
+    let mut parts = vec![
+        ("weights", weights as u64),
+        ("gradients", gradients as u64),
+        ("AdamW's moments", moments as u64),
+        ("target encoder's weights", target as u64),
+    ];
+    let needs = needs(kind, config, dims);
+    for part in [
+        Part::Inputs,
+        Part::ContextEncoder,
+        Part::Predictor,
+        Part::Loss,
+        Part::Working,
+    ] {
+        let bytes = needs.iter().filter(|need| need.part == part).map(Need::bytes).sum();
+        parts.push((part.name(), bytes));
+    }
+    parts
+}
