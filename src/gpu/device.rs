@@ -309,6 +309,20 @@ impl Gpu {
         }
     }
 
+    /// Gives back what is no longer used (buffers, the driver's copies of what was written) before more is asked for:
+    /// waits for all that was submitted on native platforms, which no training step does; a browser sees to it itself.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn reclaim(&self) -> Result<()> {
+        let submission = self.inner.queue.submit([]);
+        self.wait_for(&submission)
+    }
+
+    #[cfg(target_arch = "wasm32")]
+    pub fn reclaim(&self) -> Result<()> {
+        self.inner.queue.submit([]);
+        Ok(())
+    }
+
     /// Lets the device get on with its callbacks: waits for this submission on native platforms; the browser's event
     /// loop does it by itself.
     #[cfg(not(target_arch = "wasm32"))]

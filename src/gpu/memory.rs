@@ -20,6 +20,9 @@ pub struct View {
 /// WebGPU wants bindings to start at multiples of 256 bytes.
 pub const ALIGNMENT: u64 = 256;
 
+/// Bytes that are written at once.
+const PART: usize = 64 << 20;
+
 impl Gpu {
     /// A buffer of its own for `[rows, cols]`, filled with zeros.
     pub fn alloc(&self, label: &str, rows: usize, cols: usize) -> Result<View> {
@@ -65,6 +68,14 @@ impl Gpu {
             )));
         }
         match bytes.len() % 4 {
+            // The driver keeps a copy of what was written until the next submission: weights of gigabytes go in parts.
+            0 if bytes.len() > PART => {
+                for (i, part) in bytes.chunks(PART).enumerate() {
+                    let offset = view.offset + (i * PART) as u64;
+                    self.queue().write_buffer(&view.buffer, offset, part);
+                    self.reclaim()?;
+                }
+            }
             0 => self.queue().write_buffer(&view.buffer, view.offset, bytes),
             rest => {
                 let mut padded = bytes.to_vec();

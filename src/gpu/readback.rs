@@ -11,10 +11,31 @@ struct State {
     waker: Option<Waker>,
 }
 
+/// Staging buffers of one size that wait to be used again: what every step reads has a few that take turns.
+pub(super) type Spares = Arc<Mutex<Vec<wgpu::Buffer>>>;
+/// Larger ones (weights for a checkpoint) are given back at once.
+const KEPT: u64 = 1 << 16;
+
+fn staging(gpu: &Gpu, spares: &Spares, bytes: u64) -> wgpu::Buffer {
+    if let Ok(mut spares) = spares.lock()
+        && let Some(place) = spares.iter().position(|spare| spare.size() == bytes)
+    {
+        return spares.swap_remove(place);
+    }
+    gpu.device().create_buffer(&wgpu::BufferDescriptor {
+        label: Some("readback"),
+        size: bytes,
+        usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
+        mapped_at_creation: false,
+    })
+}
+
 /// Values on their way from the GPU.
 pub struct Readback {
     gpu: Gpu,
     staging: wgpu::Buffer,
+    /// Where the staging buffer goes back to.
+    spares: Spares,
     bytes: u64,
     submission: Option<wgpu::SubmissionIndex>,
     state: Arc<Mutex<State>>,
@@ -25,12 +46,8 @@ impl Readback {
     pub fn start(rec: &mut Recorder, view: &View) -> Result<Readback> {
         let bytes = view.len() as u64 * 4;
         let gpu = rec.gpu().clone();
-        let staging = gpu.device().create_buffer(&wgpu::BufferDescriptor {
-            label: Some("readback"),
-            size: bytes.max(4),
-            usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
-            mapped_at_creation: false,
-        });
+        let spares = rec.spares();
+        let staging = staging(&gpu, &spares, bytes.max(4));
         rec.copy_out(view, &staging, bytes);
         rec.submit()?;
         let state: Arc<Mutex<State>> = Arc::default();
@@ -46,6 +63,7 @@ impl Readback {
         Ok(Readback {
             gpu,
             staging,
+            spares,
             bytes,
             submission: rec.last_submission(),
             state,
@@ -64,6 +82,11 @@ impl Readback {
         let values = bytemuck::pod_collect_to_vec(&range[..self.bytes as usize]);
         drop(range);
         self.staging.unmap();
+        if let Ok(mut spares) = self.spares.lock()
+            && self.staging.size() <= KEPT
+        {
+            spares.push(self.staging);
+        }
         self.gpu.check()?;
         Ok(values)
     }

@@ -1,6 +1,7 @@
 //! A step is data first: dispatches are recorded, then sent in as few submissions as the adapter bears.
 
 use super::kernel::{Build, Kernel, Pipeline};
+use super::readback::Spares;
 use super::timing::{Label, Timer};
 use super::{Gpu, Kind, View};
 use crate::{Error, Result};
@@ -34,11 +35,12 @@ pub struct Cost {
 }
 
 impl Cost {
-    /// `flops` operations, and `values` 4-byte values that go over the bus.
-    pub fn new(flops: usize, values: usize) -> Cost {
+    /// `flops` operations, and `values` 4-byte values that go over the bus. Both are counted in f64: a product of a few
+    /// thousand rows has more operations than 32 bits, which is all that a browser's `usize` has.
+    pub fn new(flops: f64, values: f64) -> Cost {
         Cost {
-            flops: flops as f64,
-            bytes: 4.0 * values as f64,
+            flops,
+            bytes: 4.0 * values,
         }
     }
 }
@@ -89,6 +91,7 @@ pub struct Recorder {
     /// Dispatches recorded so far.
     pub dispatches: usize,
     last: Option<wgpu::SubmissionIndex>,
+    spares: Spares,
     timer: Option<Timer>,
 }
 
@@ -110,6 +113,7 @@ impl Recorder {
             total: Cost::default(),
             dispatches: 0,
             last: None,
+            spares: Spares::default(),
             timer: None,
         }
     }
@@ -287,6 +291,10 @@ impl Recorder {
 
     pub(super) fn take_stamps(&mut self) -> Vec<(Vec<Label>, View)> {
         self.timer.as_mut().map(Timer::take).unwrap_or_default()
+    }
+
+    pub(super) fn spares(&self) -> Spares {
+        self.spares.clone()
     }
 
     pub(super) fn last_submission(&self) -> Option<wgpu::SubmissionIndex> {

@@ -87,13 +87,18 @@ pub fn adamw(rec: &mut Recorder, step: Step, tensors: Tensors, control: &View) -
     };
     let unused = rec.gpu().unused()?;
     let views = [gradients, control, weights, mean, square, target.unwrap_or(&unused)];
-    let values = if target.is_some() { 9 } else { 7 } * weights.len();
     rec.dispatch(
         &ADAMW,
         &build,
         &params,
         &views,
         each.grid,
-        Cost::new(16 * weights.len(), values),
+        cost(weights.len(), target.is_some()),
     )
+}
+
+/// Of `values` weights, with a target or without: each of them, its moments and its target read and written once.
+pub fn cost(values: usize, target: bool) -> Cost {
+    let each = if target { 9.0 } else { 7.0 };
+    Cost::new(16.0 * values as f64, each * values as f64)
 }

@@ -37,6 +37,12 @@ pub fn add_positions(rec: &mut Recorder, positions: &View, list: &View, x: &View
         shared: &[item.shared()],
         constants: &[("LANES", each.lanes)],
     };
-    let cost = Cost::new(x.len(), 3 * x.len());
+    let cost = cost(x.rows, x.cols);
     rec.dispatch(&ADD_POSITIONS, &build, &params, &[positions, list, x], each.grid, cost)
+}
+
+/// Of x `[rows, cols]`.
+pub fn cost(rows: usize, cols: usize) -> Cost {
+    let values = rows as f64 * cols as f64;
+    Cost::new(values, 3.0 * values)
 }

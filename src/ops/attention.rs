@@ -72,8 +72,8 @@ impl Heads {
 
     /// Cost of `forward`; `backward` is 2.5 times that.
     pub fn cost(&self) -> Cost {
-        let products = 4 * self.batch * self.heads * self.tokens * self.tokens * self.dim;
-        Cost::new(products, 4 * self.batch * self.tokens * self.width())
+        let [rows, tokens, width] = [self.batch * self.tokens, self.tokens, self.width()].map(|size| size as f64);
+        Cost::new(4.0 * rows * tokens * width, 4.0 * rows * width)
     }
 }
 
@@ -174,9 +174,21 @@ impl Group {
         };
         let count = self.count * self.shape.tokens;
         let grid = Grid::linear(count.div_ceil(rows.rows));
-        let cost = Cost::new(8 * count * self.shape.tokens, 2 * count * self.shape.tokens);
-        rec.dispatch(kernel, &build, &self.params(item), views, grid, cost)
+        rec.dispatch(
+            kernel,
+            &build,
+            &self.params(item),
+            views,
+            grid,
+            softmax_cost(count, self.shape.tokens),
+        )
     }
+}
+
+/// Of the softmax, or its gradient, over `rows` queries with `tokens` scores each.
+pub fn softmax_cost(rows: usize, tokens: usize) -> Cost {
+    let values = rows as f64 * tokens as f64;
+    Cost::new(8.0 * values, 2.0 * values)
 }
 
 fn check(shape: &Heads, qkv: &View, out: &View, stats: &View) -> Result<()> {

@@ -2,7 +2,7 @@
 
 use super::shape::{ITEMS, Item, LANES, expect};
 use crate::Result;
-use crate::gpu::{Access, Build, Cost, Grid, Kernel, Kind, Recorder, View};
+use crate::gpu::{Access, Build, Cost, Grid, Kernel, Kind, MOST_WORKGROUPS, Recorder, View};
 
 pub(super) static COLUMN_SUM: Kernel = Kernel {
     name: "column_sum",
@@ -22,18 +22,19 @@ struct Params {
     offset: u32,
 }
 
-/// Rows that one lane adds up in the first stage.
-pub(crate) fn rows_per_chunk(kind: Kind) -> usize {
-    match kind {
+/// Rows that one lane adds up in the first stage, so that no number of rows makes too many chunks for a grid.
+pub(crate) fn rows_per_chunk(kind: Kind, rows: usize) -> usize {
+    let usual: usize = match kind {
         Kind::Software => 128,
         Kind::Hardware => 64,
-    }
+    };
+    usual.max(rows.div_ceil(MOST_WORKGROUPS))
 }
 
 /// y `[1, C]` = sum over the rows of x `[rows, C]`. `scratch` holds at least [`scratch`] values.
 pub fn column_sum(rec: &mut Recorder, x: &View, y: &View, scratch: &View) -> Result<()> {
     expect("column_sum", "y", y, 1, x.cols)?;
-    let per_chunk = rows_per_chunk(rec.gpu().kind());
+    let per_chunk = rows_per_chunk(rec.gpu().kind(), x.rows);
     let chunks = x.rows.div_ceil(per_chunk);
     if chunks <= 1 {
         return stage(rec, x, 0, y, per_chunk);
@@ -45,7 +46,7 @@ pub fn column_sum(rec: &mut Recorder, x: &View, y: &View, scratch: &View) -> Res
 
 /// Values of scratch memory that `column_sum` needs for `[rows, cols]`.
 pub fn scratch(kind: Kind, rows: usize, cols: usize) -> usize {
-    rows.div_ceil(rows_per_chunk(kind)) * cols
+    rows.div_ceil(rows_per_chunk(kind, rows)) * cols
 }
 
 /// y `[chunks, C]`: sums of `rows_per_chunk` rows of the columns `offset .. offset + C` of x.
@@ -67,6 +68,11 @@ pub(crate) fn stage(rec: &mut Recorder, x: &View, offset: usize, y: &View, rows_
     // No rows: one chunk all the same, so that the sums become 0.
     let chunks = x.rows.div_ceil(rows_per_chunk).max(1) as u32;
     let grid = Grid([params.items.div_ceil(lanes), chunks, 1]);
-    let cost = Cost::new(x.rows * y.cols, x.rows * y.cols + y.len());
-    rec.dispatch(&COLUMN_SUM, &build, &params, &[x, y], grid, cost)
+    rec.dispatch(&COLUMN_SUM, &build, &params, &[x, y], grid, cost(x.rows, y.cols))
+}
+
+/// Of the sums over `rows` of `cols` columns, the few partial sums aside.
+pub fn cost(rows: usize, cols: usize) -> Cost {
+    let values = rows as f64 * cols as f64;
+    Cost::new(values, values)
 }

@@ -54,7 +54,12 @@ fn record(rec: &mut Recorder, kernel: &Kernel, views: &[&View], y: &View) -> Res
         shared: &[item.shared()],
         constants: &[("LANES", each.lanes)],
     };
-    rec.dispatch(kernel, &build, &params, views, each.grid, Cost::new(0, 2 * y.len()))
+    rec.dispatch(kernel, &build, &params, views, each.grid, cost(y.rows, y.cols))
+}
+
+/// Of `forward` to `[rows, cols]`, and of `backward` from there, where each row was gathered once.
+pub fn cost(rows: usize, cols: usize) -> Cost {
+    Cost::new(0.0, 2.0 * rows as f64 * cols as f64)
 }
 
 /// Turns a list round: `copies[starts[r] .. starts[r + 1]]` are the places where `list` says r, ascending. What is

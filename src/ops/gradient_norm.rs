@@ -59,17 +59,15 @@ pub fn sum_of_squares(
             constants: &[("LANES", each.lanes)],
         };
         partial.shaped(1, first as usize + each.partials())?;
-        rec.dispatch(
-            &SQUARES,
-            &build,
-            &params,
-            &[g, partial],
-            each.grid,
-            Cost::new(2 * g.len(), g.len()),
-        )?;
+        rec.dispatch(&SQUARES, &build, &params, &[g, partial], each.grid, cost(g.len()))?;
         first += each.partials() as u32;
     }
     reduce(rec, partial, first as usize, 1.0, results, slot)
+}
+
+/// Of `values` gradients.
+pub fn cost(values: usize) -> Cost {
+    Cost::new(2.0 * values as f64, values as f64)
 }
 
 fn items(length: usize) -> u32 {
@@ -110,6 +108,6 @@ pub fn check(
         &params,
         &[results, control],
         Grid([1, 1, 1]),
-        Cost::new(4, 8),
+        Cost::new(4.0, 8.0),
     )
 }

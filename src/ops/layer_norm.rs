@@ -66,7 +66,6 @@ pub fn forward(rec: &mut Recorder, x: &View, affine: Option<&Affine>, eps: f64, 
     };
     let params = params(x, item, eps);
     let (weight, bias) = affine.map_or((x, x), |a| (&a.weight, &a.bias));
-    let cost = Cost::new(8 * x.len(), 2 * x.len() + stats.len());
     let views = [x, weight, bias, y, stats];
     rec.dispatch(
         &FORWARD,
@@ -74,7 +73,7 @@ pub fn forward(rec: &mut Recorder, x: &View, affine: Option<&Affine>, eps: f64, 
         &params,
         &views,
         Grid::linear(x.rows.div_ceil(rows.rows)),
-        cost,
+        cost(x.rows, x.cols),
     )
 }
 
@@ -121,7 +120,6 @@ pub fn backward(
         shared: &[item.shared(), rows.shared],
         constants: &[("ADD", add.into())],
     };
-    let cost = Cost::new(14 * x.len(), 4 * x.len());
     let grid = Grid::linear(x.rows.div_ceil(rows.rows));
     rec.dispatch(
         &BACKWARD,
@@ -129,10 +127,10 @@ pub fn backward(
         &params(x, item, 0.0),
         &[dy, x, weight, stats, dx],
         grid,
-        cost,
+        backward_cost(x.rows, x.cols),
     )?;
 
-    let per_chunk = column_sum::rows_per_chunk(rec.gpu().kind());
+    let per_chunk = column_sum::rows_per_chunk(rec.gpu().kind(), x.rows);
     let chunks = x.rows.div_ceil(per_chunk);
     let partial = scratch.shaped(chunks, 2 * x.cols)?;
     let build = Build {
@@ -145,17 +143,34 @@ pub fn backward(
         rows_per_chunk: per_chunk as u32,
     };
     let grid = Grid([params.items.div_ceil(lanes), chunks as u32, 1]);
-    let cost = Cost::new(5 * x.len(), 2 * x.len());
     rec.dispatch(
         &BACKWARD_WEIGHTS,
         &build,
         &params,
         &[dy, x, stats, &partial],
         grid,
-        cost,
+        backward_weights_cost(x.rows, x.cols),
     )?;
     column_sum::stage(rec, &partial, 0, &gradients.weight, chunks)?;
     column_sum::stage(rec, &partial, x.cols, &gradients.bias, chunks)
+}
+
+/// Of `forward` on `[rows, cols]`.
+pub fn cost(rows: usize, cols: usize) -> Cost {
+    let (rows, values) = (rows as f64, rows as f64 * cols as f64);
+    Cost::new(8.0 * values, 2.0 * values + 2.0 * rows)
+}
+
+/// Of `backward`'s part for dx.
+pub fn backward_cost(rows: usize, cols: usize) -> Cost {
+    let values = rows as f64 * cols as f64;
+    Cost::new(14.0 * values, 4.0 * values)
+}
+
+/// Of `backward`'s part for dweight and dbias, the sums over chunks aside.
+pub fn backward_weights_cost(rows: usize, cols: usize) -> Cost {
+    let values = rows as f64 * cols as f64;
+    Cost::new(5.0 * values, 2.0 * values)
 }
 
 /// Values of scratch memory that `backward` needs for `[rows, cols]`.

@@ -243,7 +243,8 @@ fn within(name: &str, view: &View, place: &Place, batch: &Batch, [rows, cols]: [
 
 /// Operations, and values read and written once.
 pub fn cost(m: usize, n: usize, k: usize) -> Cost {
-    Cost::new(2 * m * n * k, m * k + k * n + m * n)
+    let [m, n, k] = [m, n, k].map(|size| size as f64);
+    Cost::new(2.0 * m * n * k, m * k + k * n + m * n)
 }
 
 fn record(

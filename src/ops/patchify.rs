@@ -46,6 +46,15 @@ pub fn patchify(
             "patchify: {crop} pixels are no multiple of patch {patch}"
         )));
     }
+    let values = match pixels {
+        Pixels::Bytes => images.bytes(),
+        Pixels::Floats => images.bytes() / 4,
+    };
+    if values < (3 * crop * crop) as u64 {
+        return Err(Error::run(format!(
+            "patchify: {values} values are no image of {crop} x {crop} pixels"
+        )));
+    }
     let each = each(rec.gpu().kind(), y.len() as u32);
     let params = Params {
         count: each.count,
@@ -57,6 +66,12 @@ pub fn patchify(
         shared: &[],
         constants: &[("LANES", each.lanes), ("BYTES", (pixels == Pixels::Bytes).into())],
     };
-    let cost = Cost::new(2 * y.len(), 2 * y.len());
+    let cost = cost(y.rows, y.cols);
     rec.dispatch(&PATCHIFY, &build, &params, &[images, list, y], each.grid, cost)
+}
+
+/// Of y `[rows, cols]`.
+pub fn cost(rows: usize, cols: usize) -> Cost {
+    let values = rows as f64 * cols as f64;
+    Cost::new(2.0 * values, 2.0 * values)
 }

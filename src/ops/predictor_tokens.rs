@@ -65,6 +65,18 @@ pub fn forward(
         constants: &[("LANES", each.lanes)],
     };
     let views = [context, mask_token, positions, rows.source, rows.place, y];
-    let cost = Cost::new(y.len(), 3 * y.len());
-    rec.dispatch(&PREDICTOR_TOKENS, &build, &params, &views, each.grid, cost)
+    rec.dispatch(
+        &PREDICTOR_TOKENS,
+        &build,
+        &params,
+        &views,
+        each.grid,
+        cost(y.rows, y.cols),
+    )
+}
+
+/// Of y `[rows, cols]`.
+pub fn cost(rows: usize, cols: usize) -> Cost {
+    let values = rows as f64 * cols as f64;
+    Cost::new(values, 3.0 * values)
 }

@@ -48,6 +48,11 @@ pub fn reduce(
         &params,
         &[partial, results],
         Grid([1, 1, 1]),
-        Cost::new(count, count),
+        cost(count),
     )
+}
+
+/// Of `count` partial sums.
+pub fn cost(count: usize) -> Cost {
+    Cost::new(count as f64, count as f64)
 }

@@ -49,16 +49,21 @@ pub fn smooth_l1(
     };
     let count = each.partials();
     let partial = partial.shaped(1, count)?;
-    let cost = Cost::new(8 * prediction.len(), 3 * prediction.len());
     rec.dispatch(
         &SMOOTH_L1,
         &build,
         &params,
         &[prediction, target, gradient, &partial],
         each.grid,
-        cost,
+        cost(prediction.rows, prediction.cols),
     )?;
     reduce(rec, &partial, count, inverse, results, slot)
+}
+
+/// Of predictions `[rows, cols]`, loss and gradient.
+pub fn cost(rows: usize, cols: usize) -> Cost {
+    let values = rows as f64 * cols as f64;
+    Cost::new(8.0 * values, 3.0 * values)
 }
 
 /// Values of scratch memory that `[rows, cols]` needs, and fewer rows.

@@ -69,7 +69,9 @@ pub fn variance_covariance(
 ) -> Result<()> {
     let (n, width) = (z.rows, z.cols);
     expect("variance_covariance", "dz", dz, n, width)?;
-    expect("variance_covariance", "products", scratch.products, width, width)?;
+    for (name, view) in [("products", scratch.products), ("g", scratch.g)] {
+        expect("variance_covariance", name, view, width, width)?;
+    }
     let item = Item::of(&[width]);
     let lanes = each(rec.gpu().kind(), item.count(z.len()));
     let params = CenterParams {
@@ -88,8 +90,7 @@ pub fn variance_covariance(
     for _ in 0..2 {
         column_sum(rec, scratch.centred, scratch.sums, scratch.partial)?;
         let views = [scratch.sums, scratch.centred];
-        let cost = Cost::new(z.len(), 2 * z.len());
-        rec.dispatch(&CENTER, &build, &params, &views, lanes.grid, cost)?;
+        rec.dispatch(&CENTER, &build, &params, &views, lanes.grid, center_cost(n, width))?;
     }
     product(
         rec,
@@ -117,17 +118,28 @@ pub fn variance_covariance(
         shared: &[],
         constants: &[("LANES", lanes.lanes)],
     };
-    let cost = Cost::new(6 * width * width, 2 * width * width);
     rec.dispatch(
         &TERMS,
         &build,
         &params,
         &[scratch.products, scratch.g, &partial],
         lanes.grid,
-        cost,
+        terms_cost(width),
     )?;
     reduce(rec, &partial, count, 1.0, results, slot)?;
     product(rec, Form::Nn, scratch.centred, scratch.g, dz, Epilogue::Accumulate)
+}
+
+/// Of taking the mean off z `[n, width]`, once.
+pub fn center_cost(n: usize, width: usize) -> Cost {
+    let values = n as f64 * width as f64;
+    Cost::new(values, 2.0 * values)
+}
+
+/// Of both terms and their gradients, from the covariance `[width, width]`; the two products beside it are matmul's.
+pub fn terms_cost(width: usize) -> Cost {
+    let values = width as f64 * width as f64;
+    Cost::new(6.0 * values, 2.0 * values)
 }
 
 /// Values of `Scratch::partial` that z `[n, D]` needs.

@@ -124,7 +124,7 @@ mod tests {
             constants: vec![("FORM", form), ("EPILOGUE", 3), ("LANES", 8)],
             shapes: vec![[rows, 96], [288, 96], [1, 288], [rows, 288], [1, 1]],
             output: 3,
-            cost: Cost::new(rows, 1),
+            cost: Cost::new(rows as f64, 1.0),
         };
         Timed { label, seconds }
     }
