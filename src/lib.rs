@@ -10,7 +10,7 @@
 //! use ijepa::eval::features::encode;
 //! use ijepa::gpu::{Gpu, Options};
 //! use ijepa::model::ijepa::{Ijepa, Images, Terms};
-//! use ijepa::model::{init, memory::Dims};
+//! use ijepa::model::{init, needs::Dims};
 //! use ijepa::train::{config::Config, schedule::Schedule};
 //!
 //! # fn main() -> ijepa::Result<()> {
@@ -20,7 +20,10 @@
 //! config.optimization.steps = Some(100);
 //! let images: Vec<u8> = (0..8).flat_map(|i| glyphs::image(0, Split::Train, i)).collect(); // [8, 32, 32, 3]
 //!
-//! let gpu = Gpu::open(&Options::default()).await?;
+//! let options = Options::default(); // the best adapter there is
+//! # let adapter = std::env::var("IJEPA_TEST_ADAPTER").unwrap_or("auto".into()).parse().unwrap();
+//! # let options = Options { adapter, ..options };
+//! let gpu = Gpu::open(&options).await?;
 //! let (model, sampler) = (config.model()?, config.masks());
 //! let weights = init::draw(&model, config.meta.init, config.meta.seed);
 //! let (k_context, k_target) = masks::max_lengths(&sampler);

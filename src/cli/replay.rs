@@ -31,8 +31,22 @@ pub struct Args {
 }
 
 pub fn run(args: Args) -> Result<()> {
-    if args.out == args.input {
-        return Err(Error::usage("--out would overwrite --input: choose another name"));
+    for (flag, path) in [("--input", &args.input), ("--config", &args.config)] {
+        let there = |path: &Path| std::fs::canonicalize(path).ok();
+        if there(&args.out).is_some_and(|out| Some(out) == there(path)) {
+            return Err(Error::usage(format!(
+                "--out would overwrite {flag} {}: choose another name",
+                path.display()
+            )));
+        }
+    }
+    let folder = match args.out.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    if !folder.is_dir() {
+        let (out, folder) = (args.out.display(), folder.display());
+        return Err(Error::usage(format!("--out {out}: there is no folder {folder}")));
     }
     if args.iterations_per_epoch == 0 {
         return Err(Error::usage("--iterations-per-epoch is 0: it must be 1 or more"));

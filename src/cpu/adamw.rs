@@ -21,7 +21,7 @@ pub struct Step {
 
 /// One tensor's update in place: decay `p *= 1 - lr * wd` first, bias-corrected moments `m` and `v`, then the target
 /// (encoder only) with `p` as just updated. All of one shape.
-pub fn step(step: Step, p: &mut [f64], g: &[f64], m: &mut [f64], v: &mut [f64], target: Option<&mut [f64]>) {
+pub fn adamw(step: Step, p: &mut [f64], g: &[f64], m: &mut [f64], v: &mut [f64], target: Option<&mut [f64]>) {
     let correction1 = 1.0 - BETA1.powf(step.t as f64);
     let correction2 = 1.0 - BETA2.powf(step.t as f64);
     for i in 0..p.len() {

@@ -165,7 +165,7 @@ pub fn backward(
 
     let fc2 = format!("{name}.mlp.fc2");
     let dactivated = linear_backward(parameters, &fc2, &dx, &block.activated, rows, gradients);
-    let dhidden = gelu::backward(&block.hidden, &dactivated);
+    let dhidden = gelu::backward(&dactivated, &block.hidden);
     let fc1 = format!("{name}.mlp.fc1");
     let dnorm2 = linear_backward(parameters, &fc1, &dhidden, &block.norm2.y, rows, gradients);
     let dx = plus(

@@ -38,7 +38,7 @@ pub fn forward(
     let patches = patchify::from_f32(images, rows, config.crop, config.patch);
     let x = block::linear(parameters, &format!("{name}.patch_embed.proj"), &patches, rows.len());
     let positions = &parameters[&format!("{name}.pos_embed")];
-    let mut x = add_positions::add_positions(&x, positions, &places, config.embed_dim);
+    let mut x = add_positions::add_positions(positions, &places, &x, config.embed_dim);
 
     let (mut blocks, mut blocks_out) = (Vec::new(), Vec::new());
     for i in 0..config.depth {

@@ -10,7 +10,7 @@ pub fn forward(x: &[f64]) -> Vec<f64> {
 }
 
 /// `dx = dy * (Phi(x) + x * phi(x))`, phi the normal density. `x` is the forward's input, of `dy`'s shape.
-pub fn backward(x: &[f64], dy: &[f64]) -> Vec<f64> {
+pub fn backward(dy: &[f64], x: &[f64]) -> Vec<f64> {
     let mut dx = Vec::with_capacity(x.len());
     for (&x, &dy) in x.iter().zip(dy) {
         let distribution = 0.5 * (1.0 + libm::erf(x * FRAC_1_SQRT_2));

@@ -142,7 +142,7 @@ impl State {
                 Some(rest) => self.parameters.get_mut(&format!("target_encoder.{rest}")),
                 None => None,
             };
-            adamw::step(step, &mut p, g, m, v, target.map(Vec::as_mut_slice));
+            adamw::adamw(step, &mut p, g, m, v, target.map(Vec::as_mut_slice));
             self.parameters.insert(name.clone(), p);
         }
     }

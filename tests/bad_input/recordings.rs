@@ -165,13 +165,10 @@ fn replays_of_what_is_no_recording_are_refused() {
     std::fs::write(at.join("F.yaml"), YAML).unwrap();
     let before = std::fs::read(at.join("in")).unwrap();
     let message = fails(at, 2, &[&REPLAY[..8], &["in"]].concat());
-    assert!(
-        message.contains("--out would overwrite --input: choose another name"),
-        "{message}"
-    );
+    assert!(message.contains("--out would overwrite --input "), "{message}");
     assert!(std::fs::read(at.join("in")).unwrap() == before);
-    let message = fails(at, 1, &[&REPLAY[..8], &["no/such/folder/out"]].concat());
-    assert!(message.contains("no/such/folder/out: "), "{message}");
+    let nowhere = [&REPLAY[..8], &["no/such/folder/out"]].concat();
+    super::refused(at, 2, &nowhere, "there is no folder no/such/folder");
     // An epoch without iterations ends in no endless schedule.
     let none = [
         "replay",

@@ -75,7 +75,7 @@ fn a_step_agrees_with_f64() {
                     momentum: step.momentum,
                     t,
                 };
-                twin::step(theirs, &mut p, &scaled, &mut m, &mut v, Some(&mut target));
+                twin::adamw(theirs, &mut p, &scaled, &mut m, &mut v, Some(&mut target));
                 let views = run(&mut bench, &state, step, [0, factor.to_bits(), 0, 0], true);
                 let [weights, mean, square, ema] = &views;
                 bench.check("weights", weights, &p, ELEMENTWISE);

@@ -17,7 +17,7 @@ fn positions_of_each_image_agree_with_f64() {
             let (vx, vlist) = (bench.put(rows, cols, &x), bench.put(rows, 1, &list));
             let vpositions = bench.put(patches, cols, &positions);
             add_positions(&mut bench.rec, &vpositions, &vlist, &vx).unwrap();
-            let want = twin::add_positions(&f64s(&x), &f64s(&positions), &places, cols);
+            let want = twin::add_positions(&f64s(&positions), &places, &f64s(&x), cols);
             bench.check("x", &vx, &want, ELEMENTWISE);
         }
     }

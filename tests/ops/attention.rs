@@ -80,13 +80,18 @@ fn values_of_heads(shape: &Heads, heads: usize) -> usize {
 }
 
 /// One token, tokens that are no multiple of 4 (padding), whole tiles; heads that are no multiple of 4 (6) or of 16.
-const SHAPES: [[usize; 4]; 6] = [
+/// Head dims of the published encoders and predictors (24, 32, 64, 80, 88, 128) among them.
+const SHAPES: [[usize; 4]; 10] = [
     [3, 1, 2, 8],
     [2, 5, 3, 16],
     [3, 18, 2, 24],
     [2, 18, 2, 6],
     [1, 64, 2, 80],
     [2, 66, 3, 8],
+    [1, 21, 3, 32],
+    [1, 17, 2, 64],
+    [1, 10, 2, 88],
+    [2, 7, 1, 128],
 ];
 
 #[test]

@@ -17,13 +17,13 @@ fn the_norm_of_several_tensors_agrees_with_f64() {
             let views: Vec<&View> = views.iter().collect();
             sum_of_squares(&mut bench.rec, &views, &partial, &results, 2).unwrap();
             let wide: Vec<Vec<f64>> = tensors.iter().map(|t| f64s(t)).collect();
-            let norm = twin::gradient_norm(&wide.iter().map(|t| t.as_slice()).collect::<Vec<_>>());
+            let squares = twin::sum_of_squares(&wide.iter().map(|t| t.as_slice()).collect::<Vec<_>>());
             let got = bench.get(&results);
             bench.compare(
                 "sum of squares",
                 1,
                 &got[2..3],
-                &[norm * norm],
+                &[squares],
                 sum_of(*lengths.iter().max().unwrap()),
             );
             assert!(
@@ -59,8 +59,10 @@ fn what_is_not_finite_stops_this_step_and_all_that_follow() {
             let mut step = GOOD;
             step[place] = bad;
             let control = checked(&mut bench, &[GOOD, step], Some(1.0));
+            let [loss, regularizer, squares] = step.map(f64::from);
             assert_eq!(
-                control[0], 1,
+                (control[0], twin::check(0, loss, regularizer, squares, Some(1.0)).0),
+                (1, 1),
                 "{bad} in place {place} of (loss, regularizer, sum of squares)"
             );
             assert!(f32::from_bits(control[1]).is_finite());
@@ -105,8 +107,10 @@ fn clipping_brings_the_norm_down_to_the_limit_and_never_up() {
         (None, 1.0),
     ] {
         let control = checked(&mut bench, &[GOOD], clip);
+        let [loss, regularizer, squares] = GOOD.map(f64::from);
+        let (flag, factor) = twin::check(0, loss, regularizer, squares, clip);
+        assert!(flag == control[0] && (factor - want).abs() < 1e-15);
         bench.compare("factor", 1, &[f32::from_bits(control[1])], &[want], 4e-7);
-        assert_eq!(control[0], 0);
     }
 }
 

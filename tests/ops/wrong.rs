@@ -83,7 +83,7 @@ fn a_wrong_kernel_is_seen() {
 #[test]
 fn a_kernel_that_overwrites_what_it_should_add_to_is_seen() {
     let start = random(2, ROWS * COLS);
-    let want = cpu::add_positions::add_positions(&f64s(&start), &f64s(&random(1, ROWS * COLS)), &list(), COLS);
+    let want = cpu::add_positions::add_positions(&f64s(&random(1, ROWS * COLS)), &list(), &f64s(&start), COLS);
     let same = ("x[at] +=", "x[at] +=");
     assert_eq!(
         verdict("add_positions, as it is", ADD_POSITIONS, same, &start, &want),

@@ -123,6 +123,14 @@ impl Exam {
         Ok(())
     }
 
+    /// One flag of `view`, bit for bit.
+    pub fn check_bits(&mut self, name: &str, view: &View, slot: usize, want: u32) -> Result<()> {
+        let got: Vec<u32> = pollster::block_on(self.rec.read(view))?;
+        self.answers
+            .push(compare(name, 1, &[got[slot] as f32], &[want.into()], 0.0));
+        Ok(())
+    }
+
     /// The answers since the last call.
     pub fn take(&mut self) -> Vec<Answer> {
         std::mem::take(&mut self.answers)

@@ -112,7 +112,7 @@ fn add_positions(exam: &mut Exam, cols: usize) -> Result<()> {
     let vx = exam.put(ROWS, cols, &x)?;
     let (vpositions, vlist) = (exam.put(patches, cols, &positions)?, exam.put(ROWS, 1, &list)?);
     ops::add_positions::add_positions(&mut exam.rec, &vpositions, &vlist, &vx)?;
-    let want = cpu::add_positions::add_positions(&f64s(&x), &f64s(&positions), &places, cols);
+    let want = cpu::add_positions::add_positions(&f64s(&positions), &places, &f64s(&x), cols);
     exam.check("x", &vx, &want, ELEMENTWISE)
 }
 
@@ -332,7 +332,7 @@ fn variance_covariance(exam: &mut Exam, width: usize) -> Result<()> {
     exam.check("gradient", &dz, &want, allowed)
 }
 
-/// The norm over two tensors, the factor that clips it, and the flag that stays down.
+/// The norm over two tensors, the factor that clips it, and the flag: down after them, up after one that is not finite.
 fn norm_of_gradients(exam: &mut Exam, cols: usize) -> Result<()> {
     let lengths = [ROWS * cols, cols];
     let [a, b] = lengths.map(|length| random(length as u64, length));
@@ -341,11 +341,18 @@ fn norm_of_gradients(exam: &mut Exam, cols: usize) -> Result<()> {
     let (results, control) = (exam.put(1, 4, &[0f32; 4])?, exam.put(1, 4, &[0u32; 4])?);
     gradient_norm::sum_of_squares(&mut exam.rec, &[&va, &vb], &partial, &results, 3)?;
     gradient_norm::check(&mut exam.rec, &results, 0, 3, Some(1.0), &control)?;
-    let norm = cpu::gradient_norm::gradient_norm(&[&f64s(&a), &f64s(&b)]);
+    let squares = cpu::gradient_norm::sum_of_squares(&[&f64s(&a), &f64s(&b)]);
+    let (flag, factor) = cpu::gradient_norm::check(0, 0.0, 0.0, squares, Some(1.0));
     let allowed = sum_of(ROWS * cols);
-    exam.check_slot("sum of squares", &results, 3, norm * norm, allowed)?;
-    exam.check_slot("flag", &control, 0, 0.0, 0.0)?;
-    exam.check_slot("clipping factor", &control, 1, 1.0 / norm, allowed + ELEMENTWISE)
+    exam.check_slot("sum of squares", &results, 3, squares, allowed)?;
+    exam.check_bits("flag", &control, 0, flag)?;
+    exam.check_slot("clipping factor", &control, 1, factor, allowed + ELEMENTWISE)?;
+    for bad in [f32::NAN, f32::INFINITY] {
+        let (results, control) = (exam.put(1, 4, &[0.0, 0.0, 0.0, bad])?, exam.put(1, 4, &[0u32; 4])?);
+        gradient_norm::check(&mut exam.rec, &results, 0, 3, None, &control)?;
+        exam.check_bits("flag of what is not finite", &control, 0, 1)?;
+    }
+    Ok(())
 }
 
 fn update(exam: &mut Exam, cols: usize) -> Result<()> {
@@ -367,7 +374,7 @@ fn update(exam: &mut Exam, cols: usize) -> Result<()> {
         t: step.t,
     };
     let [mut p, mut m, mut v, mut target] = [0, 1, 2, 3].map(|i| f64s(&start[i]));
-    cpu::adamw::step(theirs, &mut p, &f64s(&gradients), &mut m, &mut v, Some(&mut target));
+    cpu::adamw::adamw(theirs, &mut p, &f64s(&gradients), &mut m, &mut v, Some(&mut target));
 
     let vgradients = exam.put(1, length, &gradients)?;
     let mut views = vec![];
@@ -386,6 +393,24 @@ fn update(exam: &mut Exam, cols: usize) -> Result<()> {
     let wanted = [("weights", p), ("mean", m), ("square", v), ("target", target)];
     for (view, (name, want)) in views.iter().zip(wanted) {
         exam.check(name, view, &want, ELEMENTWISE)?;
+    }
+
+    // Once more with the flag up: nothing may change.
+    let mut views = vec![];
+    for values in &start {
+        views.push(exam.put(1, length, values)?);
+    }
+    let control = exam.put(1, 4, &[1, 1f32.to_bits(), 0, 0])?;
+    let tensors = adamw::Tensors {
+        weights: &views[0],
+        gradients: &vgradients,
+        mean: &views[1],
+        square: &views[2],
+        target: Some(&views[3]),
+    };
+    adamw::adamw(&mut exam.rec, step, tensors, &control)?;
+    for (view, values) in views.iter().zip(&start) {
+        exam.check("what the flag protects", view, &f64s(values), 0.0)?;
     }
     Ok(())
 }

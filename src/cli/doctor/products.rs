@@ -87,7 +87,7 @@ pub fn linear_gradients(exam: &mut Exam, n: usize) -> Result<()> {
     let dx = exam.blank(m, n)?;
     let gelu = Epilogue::GeluBackward { pre: &vpre };
     matmul::product(&mut exam.rec, Form::Nn, &vdy, &vw, &dx, gelu)?;
-    let want = cpu::gelu::backward(&f64s(&pre), &sums);
+    let want = cpu::gelu::backward(&sums, &f64s(&pre));
     exam.check("through GELU", &dx, &want, sum_of(k) + ELEMENTWISE)?;
 
     let dx = exam.put(m, n, &pre)?;
