@@ -5,6 +5,7 @@ use ijepa::model::config::Init;
 use ijepa::train::config::{Config, Evaluation};
 use ijepa::train::keys::KEYS;
 use ijepa::train::preset::PRESETS;
+use ijepa::train::schedule::Schedule;
 
 const OFFICIAL: [(&str, &str); 4] = [
     ("in1k_vith14_ep300.yaml", include_str!("golden/in1k_vith14_ep300.yaml")),
@@ -432,4 +433,14 @@ fn the_table_names_each_key_once_with_a_meaning_and_keeps_sections_together() {
         official.count(),
         yaml.lines().filter(|l| l.starts_with("  ") && l.contains(':')).count()
     );
+}
+
+#[test]
+fn what_is_set_by_hand_holds_over_what_a_preset_has_instead_of_it() {
+    let mut config = Config::preset("nano").unwrap();
+    assert!(config.optimization.steps.is_some() && config.optimization.warmup_share.is_some());
+    config.set("optimization.epochs=3").unwrap();
+    config.set("optimization.warmup=1").unwrap();
+    let schedule = Schedule::new(&config.optimization, 100);
+    assert_eq!((schedule.run_steps(), schedule.warmup_steps()), (300, 100));
 }

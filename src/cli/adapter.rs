@@ -2,12 +2,13 @@
 
 use ijepa::Result;
 use ijepa::gpu::{AdapterChoice, Gpu, Options};
+use ijepa::train::checkpoint::Machine;
 
 #[derive(clap::Args)]
 pub struct AdapterArgs {
-    /// GPU to compute on: auto, software, or the index or part of the name that `ijepa doctor` lists
-    #[arg(long, value_name = "WHICH", default_value = "auto")]
-    adapter: String,
+    /// GPU to compute on: auto, software, or the index or part of the name that `ijepa doctor` lists [default: auto]
+    #[arg(long, value_name = "WHICH")]
+    adapter: Option<String>,
     /// Graphics interface to reach it by [default: whichever it has]
     #[arg(long, value_name = "NAME", value_parser = ["vulkan", "dx12", "metal"])]
     backend: Option<String>,
@@ -17,6 +18,21 @@ pub struct AdapterArgs {
 }
 
 impl AdapterArgs {
+    /// The GPU and the kernels that computed a run so far, unless others are asked for; whatever there is, where that GPU is
+    /// not.
+    pub fn open_again(&self, was: Option<Machine>) -> Result<Gpu> {
+        let Some(was) = was.filter(|_| self.adapter.is_none() && self.backend.is_none() && self.variant.is_none())
+        else {
+            return self.open();
+        };
+        let again = AdapterArgs {
+            adapter: Some(was.adapter),
+            backend: Some(was.backend),
+            variant: was.variant,
+        };
+        again.open().or_else(|_| self.open())
+    }
+
     /// Opens the GPU, or says which there are.
     pub fn open(&self) -> Result<Gpu> {
         pollster::block_on(Gpu::open(&self.options()))
@@ -29,7 +45,7 @@ impl AdapterArgs {
             Some("metal") => wgpu::Backends::METAL,
             _ => wgpu::Backends::all(),
         };
-        let Ok(adapter) = self.adapter.parse::<AdapterChoice>();
+        let Ok(adapter) = self.adapter.as_deref().unwrap_or("auto").parse::<AdapterChoice>();
         Options {
             adapter,
             backends,

@@ -5,6 +5,7 @@ use super::progress::{Loudness, Progress};
 use super::settings::Settings;
 use ijepa::data::Split;
 use ijepa::data::source::Dataset;
+use ijepa::train::checkpoint;
 use ijepa::train::config::Config;
 use ijepa::train::curve::loss_picture;
 use ijepa::train::folder::{self, CONFIG};
@@ -164,7 +165,10 @@ pub fn start(
             other => other,
         })?;
     data.require(config.data.batch_size)?;
-    let gpu = adapter.open()?;
+    let gpu = match resume {
+        true => adapter.open_again(checkpoint::machine(folder))?,
+        false => adapter.open()?,
+    };
     progress.say(&format!(
         "{} images of {}, on {}",
         data.len(),

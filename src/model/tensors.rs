@@ -111,7 +111,7 @@ pub fn find<'a>(tensors: &'a Tensors, name: &str, shape: &[usize], origin: &str)
         return Ok(tensor);
     }
     Err(Error::usage(format!(
-        "{origin}: \"{name}\" is {}, but the configuration asks for {}",
+        "{origin}: \"{name}\" is {}, but the configuration asks for {}: take weights and configuration of one run",
         dims(&tensor.shape),
         dims(shape)
     )))

@@ -3,6 +3,7 @@
 use super::folder::{Folder, at};
 use super::log::EpochMeans;
 use crate::eval::monitor::Measurement;
+use crate::gpu::Gpu;
 use crate::model::tensors::Tensors;
 use crate::model::weights;
 use crate::{Error, Result};
@@ -27,6 +28,39 @@ pub struct Progress {
     pub loss: Option<f64>,
     /// What the monitor saw in the untrained encoder.
     pub untrained: Option<Measurement>,
+    /// What computed the last step; `None` in a run's first moment, and in older files.
+    #[serde(default)]
+    pub machine: Option<Machine>,
+}
+
+/// What computed a run: other adapters and other kernels round differently.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Machine {
+    /// The adapter's name, and the graphics interface that it was reached by.
+    pub adapter: String,
+    pub backend: String,
+    /// The kernels that were asked for, if any.
+    pub variant: Option<String>,
+}
+
+impl Machine {
+    pub fn of(gpu: &Gpu) -> Machine {
+        Machine {
+            adapter: gpu.info().name.clone(),
+            backend: gpu.info().backend.to_string(),
+            variant: gpu.variant().map(str::to_string),
+        }
+    }
+}
+
+impl std::fmt::Display for Machine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let kernels = self
+            .variant
+            .as_deref()
+            .map_or(String::new(), |name| format!(", kernels {name}"));
+        write!(f, "{} ({}{kernels})", self.adapter, self.backend)
+    }
 }
 
 /// How far the records have come at a checkpoint.
@@ -119,6 +153,12 @@ fn names(folder: &Path) -> Result<Vec<String>> {
         names.extend(entry.map_err(at(folder))?.file_name().into_string());
     }
     Ok(names)
+}
+
+/// What computed the run in a folder so far, as far as that can be told without reading its weights.
+pub fn machine(folder: &Path) -> Option<Machine> {
+    let beside: Beside = serde_json::from_slice(&std::fs::read(folder.join(LATEST_BESIDE)).ok()?).ok()?;
+    beside.progress.machine
 }
 
 /// Reads a run's last checkpoint; `None` where the run was stopped before its first.

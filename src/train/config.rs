@@ -148,7 +148,8 @@ impl Config {
         Ok(config)
     }
 
-    /// One override in the form `key.path=value` (`--set`), with the checks of a file.
+    /// One override in the form `key.path=value` (`--set`), with the checks of a file. `optimization.epochs` and `warmup`
+    /// also take away the `steps` and `warmup_share` that would hold instead of them.
     pub fn set(&mut self, assignment: &str) -> Result<()> {
         let place = format!("--set {assignment}");
         let Some((path, text)) = assignment.split_once('=') else {
@@ -159,7 +160,14 @@ impl Config {
         let path = path.trim();
         let key = keys::find(path, &place)?;
         let value: Value = yaml::value(text.trim(), &place)?;
-        key.write(self, &value, &place)
+        key.write(self, &value, &place)?;
+        // What a preset gives instead of these two would silently win over them.
+        match path {
+            "optimization.epochs" => self.optimization.steps = None,
+            "optimization.warmup" => self.optimization.warmup_share = None,
+            _ => {}
+        }
+        Ok(())
     }
 
     /// The whole configuration in the reference's key layout; [`Config::from_yaml`] gives back the very same one.

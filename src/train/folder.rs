@@ -3,22 +3,28 @@
 use crate::{Error, Result};
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 /// The configuration as run, under the reference's name; the first file of a run.
 pub const CONFIG: &str = "params-ijepa.yaml";
 
-/// What went wrong with which file.
-pub(crate) fn at<E: std::fmt::Display>(path: &Path) -> impl Fn(E) -> Error + '_ {
-    move |e| Error::run(format!("{}: {e}", path.display()))
+/// What went wrong with which file; a full disk is the likeliest, and one can go on after it.
+pub(crate) fn at(path: &Path) -> impl Fn(std::io::Error) -> Error + '_ {
+    move |e| {
+        let advice = match e.kind() {
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "; make room, then go on by --resume",
+            _ => "",
+        };
+        Error::run(format!("{}: {e}{advice}", path.display()))
+    }
 }
 
 /// An open run folder.
 pub struct Folder {
     path: PathBuf,
     /// Held while the process lives; the system frees it when it dies.
-    _lock: File,
+    _lock: Option<File>,
     /// Files that grow: CSV, log, TensorBoard.
     growing: BTreeMap<String, File>,
 }
@@ -37,23 +43,39 @@ impl Folder {
         })?;
         let folder = Folder::lock(path)?;
         vacant(path)?; // another process may have been quicker
-        folder.replace(CONFIG, config.as_bytes())?;
+        folder.replace(CONFIG, config.as_bytes()).map_err(|e| {
+            let path = path.display();
+            Error::usage(format!(
+                "the output folder {path} is not writable: {e}; choose another --out"
+            ))
+        })?;
         Ok(folder)
     }
 
     /// Opens the folder of a run that was begun.
     pub fn open(path: &Path) -> Result<Folder> {
         config(path)?;
-        Folder::lock(path)
+        let folder = Folder::lock(path)?;
+        let probe = path.join(format!("{CONFIG}.tmp"));
+        File::create(&probe)
+            .and_then(|_| std::fs::remove_file(&probe))
+            .map_err(|e| Error::usage(format!("the output folder is not writable: {}: {e}", path.display())))?;
+        Ok(folder)
     }
 
+    /// The folder itself is what is locked, so that no file is there before the configuration; where folders can't be
+    /// opened (Windows), a file beside it.
     fn lock(path: &Path) -> Result<Folder> {
-        let name = path.join("lock");
-        let open = OpenOptions::new().create(true).append(true).open(&name);
-        let lock =
-            open.map_err(|e| Error::usage(format!("the output folder is not writable: {}: {e}", name.display())))?;
+        let lock = match cfg!(unix) {
+            true => File::open(path),
+            false => OpenOptions::new()
+                .create(true)
+                .append(true)
+                .open(path.with_extension("lock")),
+        };
         // A file system that knows no locks must not keep anyone from training.
-        if let Err(TryLockError::WouldBlock) = lock.try_lock() {
+        let lock = lock.ok();
+        if let Some(Err(TryLockError::WouldBlock)) = lock.as_ref().map(File::try_lock) {
             return Err(Error::usage(format!(
                 "{} is in use by another ijepa; wait for it, or choose another --out",
                 path.display()
@@ -124,10 +146,14 @@ impl Folder {
         }
     }
 
-    /// Lengths of the growing files, kept in a checkpoint.
+    /// Lengths of the growing files, kept in a checkpoint: all of it is on the disk, so that no loss of power makes a file
+    /// shorter than the checkpoint says.
     pub fn lengths(&self) -> Result<BTreeMap<String, u64>> {
-        let length =
-            |(name, file): (&String, &File)| Ok((name.clone(), file.metadata().map_err(at(&self.path))?.len()));
+        let length = |(name, file): (&String, &File)| {
+            let path = self.path.join(name);
+            file.sync_data().map_err(at(&path))?;
+            Ok((name.clone(), file.metadata().map_err(at(&path))?.len()))
+        };
         self.growing.iter().map(length).collect()
     }
 
@@ -149,7 +175,7 @@ impl Folder {
     pub fn remove(&self, name: &str) -> Result<()> {
         let path = self.path.join(name);
         match std::fs::remove_file(&path) {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(at(&path)(e)),
+            Err(e) if e.kind() != ErrorKind::NotFound => Err(at(&path)(e)),
             _ => Ok(()),
         }
     }
@@ -165,7 +191,7 @@ pub fn vacant(path: &Path) -> Result<()> {
     }
     let names = match std::fs::read_dir(path) {
         Ok(entries) => entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()),
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(()),
         Err(e) => {
             let path = path.display();
             return Err(Error::usage(format!(

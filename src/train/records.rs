@@ -108,6 +108,11 @@ impl Records {
         })
     }
 
+    /// What the log gives as `mem` from here on, in MiB.
+    pub fn memory(&mut self, mib: f64) {
+        self.memory = mib;
+    }
+
     pub fn folder(&self) -> &Folder {
         &self.folder
     }

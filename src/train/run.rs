@@ -1,7 +1,7 @@
 //! The training loop: images and masks in, steps on the GPU, records and checkpoints out. Prints nothing: whoever
 //! started it is told by events.
 
-use super::checkpoint::{self, Checkpoint, Progress};
+use super::checkpoint::{self, Checkpoint, Machine, Progress};
 use super::config::Config;
 use super::folder::{self, CONFIG, Folder};
 use super::log::{EVERY, GradStats};
@@ -86,11 +86,12 @@ pub async fn train(job: &Job<'_>, tell: &mut dyn FnMut(Event)) -> Result<Finishe
     let schedule = Schedule::new(&config.optimization, per_epoch as usize);
     let of = schedule.run_steps() as u64;
 
-    let saved = match job.resume {
-        true => checkpoint::load(job.folder)?,
+    // Locked before it is read: another process may still be writing there.
+    let (folder, saved) = match job.resume {
+        true => (Some(Folder::open(job.folder)?), checkpoint::load(job.folder)?),
         false => {
             folder::vacant(job.folder)?;
-            None
+            (None, None)
         }
     };
     let Checkpoint {
@@ -149,18 +150,19 @@ pub async fn train(job: &Job<'_>, tell: &mut dyn FnMut(Event)) -> Result<Finishe
     gpu.check()?;
     room(job, of.saturating_sub(progress.step))?;
     let text = config.to_yaml();
-    let folder = match job.resume {
-        true => Folder::open(job.folder)?,
-        false => Folder::create(job.folder, &text)?,
+    let folder = match folder {
+        Some(folder) => folder,
+        None => Folder::create(job.folder, &text)?,
     };
     if Config::from_yaml(&folder::config(job.folder)?, CONFIG)? != **config {
         folder.replace(CONFIG, text.as_bytes())?; // a new end, to which the next --resume goes as well
     }
     let parts = needs::report(gpu.kind(), &model, &dims);
     tell(Event::Memory(&parts));
-    let mib = parts.iter().map(|(_, bytes)| bytes).sum::<u64>() as f64 / (1 << 20) as f64;
+    let mib = mebibytes(&parts);
     let known = (progress.step, books.as_ref());
     let mut records = Records::open(folder, &config.logging.write_tag, terms.regularized(), mib, known)?;
+    let machine = Machine::of(gpu);
     if job.resume {
         let note = match progress.step {
             0 => format!("no checkpoint yet: starting again from step 0, to step {of}"),
@@ -173,6 +175,12 @@ pub async fn train(job: &Job<'_>, tell: &mut dyn FnMut(Event)) -> Result<Finishe
         };
         records.note(&note)?;
         tell(Event::Note(&note));
+        if let Some(was) = progress.machine.as_ref().filter(|was| **was != machine) {
+            let note =
+                format!("the run was computed on {was} so far, and is on {machine} from here on: roundings differ");
+            records.note(&note)?;
+            tell(Event::Note(&note));
+        }
     }
     let watched = if config.logging.monitor_every > 0 {
         config.logging.monitor_images
@@ -247,6 +255,11 @@ struct Run<'a> {
     replans: Dims,
 }
 
+/// Of all parts together, for the log.
+fn mebibytes(parts: &[(&str, u64)]) -> f64 {
+    parts.iter().map(|(_, bytes)| bytes).sum::<u64>() as f64 / (1 << 20) as f64
+}
+
 /// A step under way.
 struct Ahead {
     pending: Pending,
@@ -278,11 +291,13 @@ impl Run<'_> {
         let mut done = first;
         let mut since = Instant::now();
         for batch in loader {
-            ahead.push_back(self.start(&batch?, tell)?);
+            let begun = batch.and_then(|batch| self.start(&batch, tell));
+            let trouble = begun.map(|begun| ahead.push_back(begun)).err();
             let step = ahead.back().map_or(done, |last| last.step);
-            let monitor = self.due(step, config.logging.monitor_every);
-            let save = self.due(step, config.logging.checkpoint_every) || step == self.of;
-            let stop = self.job.stop.load(Ordering::Relaxed);
+            let last = step == self.of;
+            let monitor = self.due(step, config.logging.monitor_every, last) && trouble.is_none();
+            let save = self.due(step, config.logging.checkpoint_every, false) || last;
+            let stop = self.job.stop.load(Ordering::Relaxed) || trouble.is_some();
             // A checkpoint is written only when every step before it has been read and found finite.
             let keep = if monitor || save || stop { 0 } else { AHEAD - 1 };
             while ahead.len() > keep {
@@ -294,8 +309,12 @@ impl Run<'_> {
             if monitor {
                 self.look(step, tell).await?;
             }
-            if save || stop {
+            if (save || stop) && done > first {
                 self.save(done, tell).await?;
+            }
+            // Images or memory gave out: the steps before that are kept.
+            if let Some(error) = trouble {
+                return Err(error);
             }
             if stop {
                 break;
@@ -311,8 +330,8 @@ impl Run<'_> {
         })
     }
 
-    fn due(&self, step: u64, every: usize) -> bool {
-        every > 0 && step.is_multiple_of(every as u64)
+    fn due(&self, step: u64, every: usize, last: bool) -> bool {
+        every > 0 && (step.is_multiple_of(every as u64) || last)
     }
 
     fn start(&mut self, batch: &Batch, tell: &mut dyn FnMut(Event<'_>)) -> Result<Ahead> {
@@ -330,6 +349,11 @@ impl Run<'_> {
                 batch.masks.k_context, batch.masks.k_target
             );
             self.records.note(&note)?;
+            self.records.memory(mebibytes(&needs::report(
+                self.job.gpu.kind(),
+                &self.net.config,
+                &self.replans,
+            )));
             tell(Event::Note(&note));
         }
         Ok(Ahead {
@@ -418,6 +442,7 @@ impl Run<'_> {
             of: self.of,
             loss: self.last_loss,
             untrained: self.untrained,
+            machine: Some(Machine::of(self.job.gpu)),
         };
         let tensors: Tensors = self.net.tensors(true).await?;
         // AdamW itself may leave what f32 holds, after a step that was finite.

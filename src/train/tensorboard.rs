@@ -47,10 +47,6 @@ impl<W: Write> Events<W> {
         self.record(&event.0)
     }
 
-    pub fn flush(&mut self) -> Result<()> {
-        self.out.flush()
-    }
-
     /// Length, its checksum, the bytes, their checksum; in one write, so that a killed run leaves at most one cut record.
     fn record(&mut self, data: &[u8]) -> Result<()> {
         let length = (data.len() as u64).to_le_bytes();

@@ -206,7 +206,7 @@ fn what_can_be_done_without_is_done_without() {
         ("without latest", &["latest.safetensors", "latest.json"], 13),
         ("without json", &["latest.json", "step-8.json", "step-4.json"], 13),
         ("without tables", &["jepa_r0.csv", "monitor.csv", "train.log"], 5),
-        ("without lock and picture", &["lock", "loss.svg"], 13),
+        ("without picture", &["loss.svg"], 13),
     ];
     for (name, missing, lines) in cases {
         let folder = copy(name);

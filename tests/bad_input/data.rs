@@ -182,3 +182,19 @@ fn an_image_that_is_lost_on_the_way_is_skipped() {
         "{said}"
     );
 }
+
+#[test]
+fn steps_before_images_gave_out_are_kept() {
+    let place = place();
+    let photos = place.path().join("photos");
+    // Decoded in the order of the first epoch: of 44 images a tenth is reached within it.
+    add(&photos, &BAD);
+    std::fs::write(photos.join("class 0/torn.png"), b"\x89PNG\r\n\x1a\n").unwrap();
+    fails(place.path(), 1, &tiny("out", "30", &[]));
+    let steps = text(&place.path().join("out/jepa_r0.csv")).lines().count() - 1;
+    let saved = text(&place.path().join("out/latest.json"));
+    assert!(
+        steps > 0 && saved.contains(&format!("\"step\": {steps},")),
+        "{steps} steps, {saved}"
+    );
+}

@@ -94,3 +94,21 @@ fn a_run_whose_images_changed_does_not_go_on() {
     );
     assert!(snapshot(&folder) == unchanged);
 }
+
+#[test]
+fn what_computes_stays_what_it_was_unless_another_is_asked_for_and_then_it_is_said() {
+    let place = place();
+    succeeds(place.path(), &tiny("run", "4", &["--variant", "any"]));
+    let said = succeeds(place.path(), &["train", "--resume", "run", "--steps", "8"]);
+    assert!(!said.contains("the run was computed on"), "{said}");
+    let beside = text(&place.path().join("run/latest.json"));
+    assert!(beside.contains("\"variant\": \"any\""), "{beside}");
+    let more = ["train", "--resume", "run", "--steps", "12", "--variant", "tile"];
+    let said = succeeds(place.path(), &more);
+    let wanted = [
+        "the run was computed on ",
+        ", kernels any) so far, and is on ",
+        ", kernels tile) from here on",
+    ];
+    assert!(wanted.iter().all(|part| said.contains(part)), "{said}");
+}

@@ -9,7 +9,7 @@ use safetensors::SafeTensors;
 fn the_folder_holds_what_it_should() {
     let (folder, _) = reference();
     let names = names(&folder);
-    let mut wanted: Vec<String> = ["jepa_r0.csv", "latest.json", "latest.safetensors", "lock", "loss.svg"]
+    let mut wanted: Vec<String> = ["jepa_r0.csv", "latest.json", "latest.safetensors", "loss.svg"]
         .into_iter()
         .chain(["monitor.csv", "params-ijepa.yaml", "train.log"])
         .map(str::to_string)
