@@ -101,7 +101,7 @@ fn folders_and_archives_open_alike() {
 #[test]
 fn splits_and_labels_follow_from_folders() {
     type Case<'a> = (&'a [&'a str], Split, usize, Option<Split>, Option<&'a [u32]>);
-    let cases: [Case; 11] = [
+    let cases: [Case; 15] = [
         (
             &["train/a/1.png", "val/a/2.png", "val/b/3.png"],
             Test,
@@ -131,6 +131,28 @@ fn splits_and_labels_follow_from_folders() {
             Some(&[0]),
         ),
         (&["set/a/1.png", "set/b/2.png"], Train, 2, None, Some(&[0, 1])),
+        // Stray files beside a wrapper, or within it, don't hide the splits below.
+        (
+            &[
+                "cover.png",
+                "set/train/a/1.png",
+                "set/train/b/2.png",
+                "set/test/a/3.png",
+            ],
+            Train,
+            2,
+            Some(Train),
+            Some(&[0, 1]),
+        ),
+        (
+            &["cover.png", "set/about.png", "set/1/val/a/2.png", "set/1/train/a/3.png"],
+            Test,
+            1,
+            Some(Test),
+            Some(&[0]),
+        ),
+        (&["cover.png", "set/a/1.png", "set/b/2.png"], Train, 3, None, None), // no split, so nothing is stray
+        (&["a/train/1.png", "b/test/2.png"], Train, 2, None, Some(&[0, 1])),
     ];
     for (files, split, count, found, labels) in cases {
         let root = tar_of(each(files));
