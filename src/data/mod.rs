@@ -22,6 +22,8 @@ pub mod image;
 pub mod loader;
 pub mod masks;
 #[cfg(feature = "native")]
+pub mod quiet;
+#[cfg(feature = "native")]
 pub mod source;
 mod split;
 #[cfg(feature = "native")]

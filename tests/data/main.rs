@@ -4,5 +4,6 @@ mod decode;
 mod glyphs;
 mod loader;
 mod masks;
+mod quiet;
 mod source;
 mod transform;
