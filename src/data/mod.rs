@@ -19,6 +19,8 @@ pub mod glyphs;
 #[cfg(feature = "native")]
 pub mod image;
 #[cfg(feature = "native")]
+mod links;
+#[cfg(feature = "native")]
 pub mod loader;
 pub mod masks;
 #[cfg(feature = "native")]

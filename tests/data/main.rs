@@ -1,5 +1,6 @@
 //! From folders, archives and seeds to batches: every test makes its own input or reads tests/golden.
 
+mod archive;
 mod decode;
 mod glyphs;
 mod loader;
