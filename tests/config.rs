@@ -336,6 +336,8 @@ fn what_does_not_fit_together_is_refused_in_one_sentence() {
         (&["meta.model.mlp_ratio=0"], "hidden width of 1 or more"),
         (&["data.batch_size=0"], "data.batch_size is 0"),
         (&["data.crop_scale=[0.5, 0.3]"], "the smaller one first"),
+        (&["data.crop_scale=[0, 0.3]"], "must be two shares above 0"),
+        (&["data.color_jitter_strength=2.6"], "must be from 0 to 2.5"),
         (&["mask.pred_mask_scale=[0, 0.3]"], "masks cannot be drawn"),
         (&["mask.aspect_ratio=[-1, 1]"], "mask.aspect_ratio"),
         (&["mask.num_pred_masks=0"], "mask.num_pred_masks is 0"),

@@ -16,15 +16,21 @@ pub struct Arranged {
 }
 
 /// Picks the files of `wanted`: `train/`, or `test/` (`val/` where there is no `test/`). With only one of them inside, the
-/// data is that split; with none, all files are taken. Folders that hold everything else are looked through.
+/// data is that split; with none, all files are taken. Folders that hold all others are looked through: for splits even
+/// where files lie beside them, since test images must not get into training because of a stray picture.
 pub fn arrange(mut entries: Vec<Entry>, wanted: Split) -> Arranged {
     let mut depth = 0;
-    while let Some(shared) = shared_folder(&entries, depth)
-        && split_of(&shared).is_none()
-    {
+    let mut folders = folders_at(&entries, depth);
+    while folders.len() == 1 && !has_split(&folders) {
         depth += 1;
+        folders = folders_at(&entries, depth);
     }
-    let folders: BTreeSet<&[u8]> = good(&entries).filter_map(|entry| folder(entry, depth)).collect();
+    if !has_split(&folders) {
+        depth = 0;
+        while shared_folder(&entries, depth) {
+            depth += 1;
+        }
+    }
     let (train, test, val) = (
         folders.contains(b"train".as_slice()),
         folders.contains(b"test".as_slice()),
@@ -72,18 +78,23 @@ fn folder(entry: &Entry, depth: usize) -> Option<&[u8]> {
     parts.next().and(part)
 }
 
-fn split_of(folder: &[u8]) -> Option<Split> {
-    match folder {
-        b"train" => Some(Split::Train),
-        b"test" | b"val" => Some(Split::Test),
-        _ => None,
-    }
+/// The folders of images at this depth.
+fn folders_at(entries: &[Entry], depth: usize) -> BTreeSet<Vec<u8>> {
+    let folders: BTreeSet<&[u8]> = good(entries).filter_map(|entry| folder(entry, depth)).collect();
+    folders.into_iter().map(<[u8]>::to_vec).collect()
 }
 
-/// The one folder at this depth that all images lie in, if it has further folders inside: a wrapper, not a class.
-fn shared_folder(entries: &[Entry], depth: usize) -> Option<Vec<u8>> {
-    let first = folder(good(entries).next()?, depth)?;
-    let shared = good(entries).all(|entry| folder(entry, depth) == Some(first));
-    let deeper = good(entries).any(|entry| folder(entry, depth + 1).is_some());
-    (shared && deeper).then(|| first.to_vec())
+fn has_split(folders: &BTreeSet<Vec<u8>>) -> bool {
+    ["train", "test", "val"]
+        .iter()
+        .any(|name| folders.contains(name.as_bytes()))
+}
+
+/// Whether all images lie in one folder at this depth that has further folders inside: a wrapper, not a class.
+fn shared_folder(entries: &[Entry], depth: usize) -> bool {
+    let mut folders = good(entries).map(|entry| folder(entry, depth));
+    let Some(Some(first)) = folders.next() else {
+        return false;
+    };
+    folders.all(|folder| folder == Some(first)) && good(entries).any(|entry| folder(entry, depth + 1).is_some())
 }

@@ -1,11 +1,11 @@
 //! Bytes of an image file to RGB. What cannot be used gets a reason that reads on after the file's name.
 
 use std::io::Cursor;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
 
 use crate::data::image::Image;
+use crate::data::quiet;
 
 /// Largest image that is decoded where nothing else is said (`--max-pixels`): 100 megapixels.
 pub const MAX_PIXELS: u64 = 100_000_000;
@@ -23,9 +23,9 @@ pub fn decode(bytes: &[u8], max_pixels: u64) -> Result<Image, String> {
         return Err("is empty".to_string());
     }
     let format = format(bytes).ok_or("is no image")?;
-    // A decoder that panics on a damaged file must not take the run with it.
-    let decoded = catch_unwind(AssertUnwindSafe(|| decode_as(bytes, format, max_pixels)));
-    decoded.unwrap_or_else(|_| Err("cannot be decoded: the decoder failed".to_string()))
+    // A decoder that panics on a damaged file must not take the run with it, nor alarm anyone: the reason says it.
+    quiet::caught(|| decode_as(bytes, format, max_pixels))
+        .unwrap_or_else(|| Err("cannot be decoded: the decoder failed".to_string()))
 }
 
 fn decode_as(bytes: &[u8], format: ImageFormat, max_pixels: u64) -> Result<Image, String> {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use crate::data::decode;
+use crate::data::links::{self, Member};
 use crate::error::{Error, Result};
 
 /// One file of a data set.
@@ -19,7 +20,7 @@ pub struct Entry {
 }
 
 /// Where a file's bytes are.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Place {
     Path(PathBuf),
     /// In the archive.
@@ -40,6 +41,11 @@ pub struct Files {
 
 /// The archive that entries lie in, if they do.
 pub type Archive = Option<Mutex<File>>;
+
+/// The file that makes a folder a training run's: its tables and checkpoints were never meant to be images, nor are the
+/// pictures in it. A run may lie within the data that it reads (`--out photos/run`), and has to find the same images again
+/// when it goes on. `train` gives the file its name and is not known here; a test holds the two names together.
+const RUN: &str = "params-ijepa.yaml";
 
 /// Endings of files that are taken for images unread; all others are looked into.
 const ENDINGS: [&str; 13] = [
@@ -63,10 +69,13 @@ pub fn shown(name: &[u8]) -> String {
         .collect()
 }
 
-/// All files below a folder, links followed, sorted by name.
+/// All files below a folder, links followed, sorted by name. Folders of runs are not looked into; where the folder itself is
+/// one, what lies beside its configuration and is no image is taken for the run's.
 pub fn of_folder(root: &Path) -> Files {
     let mut entries = Vec::new();
-    for item in walkdir::WalkDir::new(root).follow_links(true).min_depth(1) {
+    let walk = walkdir::WalkDir::new(root).follow_links(true).min_depth(1);
+    let is_run = |item: &walkdir::DirEntry| item.file_type().is_dir() && item.path().join(RUN).is_file();
+    for item in walk.into_iter().filter_entry(|item| !is_run(item)) {
         let (path, bad) = match item {
             Ok(item) if item.file_type().is_dir() => continue,
             Ok(item) if item.file_type().is_file() => (item.into_path(), None),
@@ -90,7 +99,7 @@ pub fn of_folder(root: &Path) -> Files {
         });
     }
     Files {
-        entries: finished(entries, &None),
+        entries: finished(entries, &None, root.join(RUN).is_file()),
         cut: None,
         archive: None,
     }
@@ -104,7 +113,7 @@ pub fn of_tar(path: &Path) -> Result<Files> {
     let mut start = Vec::new();
     (&file).take(START).read_to_end(&mut start).map_err(unreadable)?;
     file.seek(SeekFrom::Start(0)).map_err(unreadable)?;
-    let mut entries = Vec::new();
+    let mut members = Vec::new();
     let mut cut = None;
     let mut end = 0;
     let mut archive = tar::Archive::new(&file);
@@ -126,20 +135,22 @@ pub fn of_tar(path: &Path) -> Result<Files> {
             break;
         }
         let kind = item.header().entry_type();
-        if kind.is_dir() || kind.is_symlink() || kind.is_hard_link() {
+        // What git and Python put first, and a volume's label, tell of the archive and are no members.
+        if kind.is_pax_global_extensions() || kind.as_byte() == b'V' {
             continue;
         }
-        let bad = (!kind.is_file() && !kind.is_contiguous()).then(|| "is no ordinary file".to_string());
-        let bytes = item.path_bytes();
-        let parts: Vec<&[u8]> = bytes
-            .split(|&b| b == b'/')
-            .filter(|part| !part.is_empty() && *part != b".")
-            .collect();
-        entries.push(Entry {
-            name: parts.join(&b'/'),
-            place: Place::Bytes { start, length: size },
-            bad,
-        });
+        let target = || item.link_name_bytes().unwrap_or_default().into_owned();
+        let member = if kind.is_dir() {
+            Member::Folder
+        } else if kind.is_symlink() {
+            Member::Symbolic(target())
+        } else if kind.is_hard_link() {
+            Member::Hard(target())
+        } else {
+            let bad = (!kind.is_file() && !kind.is_contiguous()).then(|| "is no ordinary file".to_string());
+            Member::File(Place::Bytes { start, length: size }, bad)
+        };
+        members.push((item.path_bytes().into_owned(), member));
     }
     // Two blocks of zeros end a tar; without a whole one there is no telling what came after.
     if cut.is_none() && end > 0 && length < end.next_multiple_of(512) + 512 {
@@ -147,7 +158,7 @@ pub fn of_tar(path: &Path) -> Result<Files> {
     }
     let archive = Some(Mutex::new(file));
     Ok(Files {
-        entries: finished(entries, &archive),
+        entries: finished(links::followed(members), &archive, false),
         cut,
         archive,
     })
@@ -172,34 +183,29 @@ fn not_a_tar(path: &Path, start: &[u8]) -> String {
     format!("{path} is neither a folder nor a tar of images (nor generated:glyphs)")
 }
 
-/// Sorted by name; of two members with one name the later counts, as when unpacking; what is clearly no image is marked.
-fn finished(mut entries: Vec<Entry>, archive: &Archive) -> Vec<Entry> {
-    entries.reverse();
+/// Sorted by name; what is clearly no image is marked. What systems leave behind (`.DS_Store`, `._1.png` beside `1.png`, all
+/// of `.git`) was never meant to be an image, whatever its ending: it is used if it is one, and otherwise not mentioned.
+/// The same goes for what a run (`in_run`) has put beside its configuration under names that no image has.
+fn finished(mut entries: Vec<Entry>, archive: &Archive, in_run: bool) -> Vec<Entry> {
     entries.sort_by(|a, b| a.name.cmp(&b.name));
     entries.dedup_by(|a, b| a.name == b.name);
     entries.retain_mut(|entry| {
-        let name = entry.name.rsplit(|&b| b == b'/').next().unwrap_or_default();
-        let ending = name.rsplit(|&b| b == b'.').next().unwrap_or_default();
-        if entry.bad.is_some()
-            || ENDINGS
-                .iter()
-                .any(|known| ending.eq_ignore_ascii_case(known.as_bytes()))
-        {
-            return true;
+        let mut parts = entry.name.split(|&b| b == b'/');
+        let left_behind = parts.any(|part| part.starts_with(b".") && part != b"..");
+        let ending = entry.name.rsplit(|&b| b == b'.').next().unwrap_or_default();
+        let named = ENDINGS
+            .iter()
+            .any(|known| ending.eq_ignore_ascii_case(known.as_bytes()));
+        if entry.bad.is_none() && (left_behind || !named) {
+            entry.bad = match entry.place.read(archive, START) {
+                Ok(start) if decode::format(&start).is_some() => None,
+                Ok(start) if start.is_empty() => Some("is empty".to_string()),
+                Ok(_) => Some("is no image".to_string()),
+                Err(reason) => Some(reason),
+            };
         }
-        match entry.place.read(archive, START) {
-            Ok(start) if decode::format(&start).is_some() => true,
-            // What systems leave behind (.DS_Store, .gitignore) was never meant to be an image.
-            Ok(_) if name.starts_with(b".") => false,
-            Ok(start) => {
-                entry.bad = Some(if start.is_empty() { "is empty" } else { "is no image" }.to_string());
-                true
-            }
-            Err(reason) => {
-                entry.bad = Some(reason);
-                true
-            }
-        }
+        let of_the_run = in_run && !named && !entry.name.contains(&b'/');
+        entry.bad.is_none() || !(left_behind || of_the_run)
     });
     entries
 }

@@ -22,13 +22,14 @@ pub struct Frame {
 }
 
 impl Image {
-    /// The whole image as a box.
-    pub fn frame(&self) -> Frame {
+    /// The largest square in the middle; of a square image, all of it.
+    pub fn middle(&self) -> Frame {
+        let side = self.width.min(self.height);
         Frame {
-            top: 0,
-            left: 0,
-            height: self.height,
-            width: self.width,
+            top: (self.height - side) / 2,
+            left: (self.width - side) / 2,
+            height: side,
+            width: side,
         }
     }
 

@@ -48,8 +48,6 @@ pub struct Batch {
     pub iteration: usize,
     /// `[B, crop, crop, 3]`, RGB interleaved.
     pub images: Vec<u8>,
-    /// Class of each image, where the data has labels.
-    pub labels: Option<Vec<u32>>,
     pub masks: Masks,
 }
 
@@ -172,7 +170,6 @@ struct Maker {
 
 /// What became of one place in a batch.
 struct Slot {
-    index: usize,
     pixels: Option<Vec<u8>>,
     bad: Vec<Bad>,
 }
@@ -204,10 +201,6 @@ impl Maker {
                 bad.push((*index, reason.clone()));
             }
         }
-        let labels = self
-            .data
-            .labels()
-            .map(|labels| slots.iter().map(|slot| labels[slot.index]).collect());
         let images: Option<Vec<Vec<u8>>> = slots.into_iter().map(|slot| slot.pixels).collect();
         let masks = masks::sample(&self.config.masks, self.config.seed, step, self.config.batch);
         let batch = images.map(|images| Batch {
@@ -215,7 +208,6 @@ impl Maker {
             epoch,
             iteration,
             images: images.concat(),
-            labels,
             masks,
         });
         (batch, bad)
@@ -227,11 +219,7 @@ impl Maker {
         for offset in 0..order.len() {
             let index = order[(position + offset) % order.len()] as usize;
             if self.stop.load(Ordering::Relaxed) || self.data.bad().too_many(self.known.len() + bad.len()) {
-                return Slot {
-                    index,
-                    pixels: None,
-                    bad,
-                };
+                return Slot { pixels: None, bad };
             }
             if self.known.contains_key(&index) {
                 continue;
@@ -240,15 +228,11 @@ impl Maker {
                 Ok(image) => {
                     let mut draw = Draw::keyed("image", self.config.seed, epoch, index as u64);
                     let pixels = Some(self.config.transform.apply(&image, self.config.crop, &mut draw));
-                    return Slot { index, pixels, bad };
+                    return Slot { pixels, bad };
                 }
                 Err(reason) => bad.push((index, reason)),
             }
         }
-        Slot {
-            index: 0,
-            pixels: None,
-            bad,
-        }
+        Slot { pixels: None, bad }
     }
 }

@@ -19,8 +19,12 @@ pub mod glyphs;
 #[cfg(feature = "native")]
 pub mod image;
 #[cfg(feature = "native")]
+mod links;
+#[cfg(feature = "native")]
 pub mod loader;
 pub mod masks;
+#[cfg(feature = "native")]
+pub mod quiet;
 #[cfg(feature = "native")]
 pub mod source;
 mod split;

@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 /// The training transform: random resized crop, flip, colour distortion, blur, in this order.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TrainTransform {
-    /// Share of the area that a crop covers (`data.crop_scale`); `None` resizes the whole image, without a random crop.
+    /// Share of the area that a crop covers (`data.crop_scale`); `None`: the central square, the same in each epoch.
     pub crop_scale: Option<[f64; 2]>,
     pub horizontal_flip: bool,
     /// `data.color_jitter_strength` where `data.use_color_distortion` is set.
@@ -19,18 +19,18 @@ pub struct TrainTransform {
 
 impl TrainTransform {
     /// Refuses crop scales outside 0 ... 1 and colour strengths for which the hue would turn by more than half a circle.
+    /// The rule's one home: a configuration is checked by it, too.
     pub fn validate(&self) -> Result<()> {
         if let Some([low, high]) = self.crop_scale
-            && !(0.0 <= low && low <= high && 0.0 < high && high <= 1.0)
+            && !(low > 0.0 && low <= high && high <= 1.0)
         {
             return Err(Error::usage(format!(
-                "data.crop_scale is [{low}, {high}], but needs two shares of the image's area between 0 and 1, the \
-                 smaller one first"
+                "data.crop_scale [{low}, {high}] must be two shares above 0 and up to 1, the smaller one first"
             )));
         }
         match self.color_distortion {
             Some(strength) if !(0.0..=2.5).contains(&strength) => Err(Error::usage(format!(
-                "data.color_jitter_strength is {strength}, but has to lie between 0 and 2.5"
+                "data.color_jitter_strength {strength} must be from 0 to 2.5: beyond, hues turn by more than half a circle"
             ))),
             _ => Ok(()),
         }
@@ -40,7 +40,7 @@ impl TrainTransform {
     pub fn apply(&self, image: &Image, crop: usize, draw: &mut Draw) -> Vec<u8> {
         let frame = match self.crop_scale {
             Some(scale) => random_frame(image, scale, draw),
-            None => image.frame(),
+            None => image.middle(),
         };
         let mut pixels = image.crop_resized(frame, crop).pixels;
         if self.horizontal_flip && draw.unit() < 0.5 {

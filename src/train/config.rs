@@ -22,7 +22,7 @@ pub struct Config {
 pub struct Data {
     pub batch_size: usize,
     pub color_jitter_strength: f64,
-    /// None: the whole image, as the evaluation transform gives it.
+    /// None: the central square, the same in each epoch; of a square image, all of it.
     pub crop_scale: Option<[f64; 2]>,
     pub crop_size: usize,
     pub eval_transform: Evaluation,

@@ -67,7 +67,7 @@ pub const KEYS: &[Key] = &[
     ),
     official(
         "data.crop_scale",
-        "share of the image's area that a random crop takes, [low, high]; none: the whole image",
+        "share of the image's area that a random crop takes, [low, high]; none: its central square",
         |c| MaybeRange(&mut c.data.crop_scale),
     ),
     official("data.crop_size", "side of the network's input in pixels", |c| {

@@ -104,16 +104,13 @@ impl Config {
 
     fn check_data(&self) -> Result<()> {
         let (data, logging) = (&self.data, &self.logging);
-        if let Some(scale) = data.crop_scale {
-            share("data.crop_scale", scale)?;
+        // The strength is looked at even where no colour is distorted: a value that can't be meant is better said early.
+        #[cfg(feature = "native")]
+        crate::data::transform::TrainTransform {
+            color_distortion: Some(data.color_jitter_strength),
+            ..self.train_transform()
         }
-        let strength = data.color_jitter_strength;
-        if !(0.0..=2.5).contains(&strength) {
-            let strength = number(strength);
-            return Err(Error::usage(format!(
-                "data.color_jitter_strength {strength} must be from 0 to 2.5: beyond, hues turn by more than half a circle"
-            )));
-        }
+        .validate()?;
         if data.max_pixels == 0 {
             return Err(Error::usage("data.max_pixels 0 would skip every image: use 1 or more"));
         }
@@ -192,16 +189,6 @@ fn within(what: &str, value: usize) -> Result<()> {
         1..=MOST => Ok(()),
         _ => Err(Error::usage(format!("{what} is {value}: the most is {MOST}"))),
     }
-}
-
-fn share(key: &str, [low, high]: [f64; 2]) -> Result<()> {
-    if low > 0.0 && low <= high && high <= 1.0 {
-        return Ok(());
-    }
-    let (low, high) = (number(low), number(high));
-    Err(Error::usage(format!(
-        "{key} [{low}, {high}] must be two shares above 0 and up to 1, the smaller one first"
-    )))
 }
 
 fn not_negative(key: &str, value: f64) -> Result<()> {

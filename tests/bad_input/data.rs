@@ -170,6 +170,20 @@ fn a_tar_that_is_cut_short_is_used_as_far_as_it_goes() {
     refused(place.path(), 2, &arguments, "photos.tar has no images");
 }
 
+/// The run's own files are none of its images, wherever the user has put them.
+#[test]
+fn a_run_within_its_own_data_goes_on() {
+    for out in ["photos/runs/first", "photos"] {
+        let place = place();
+        succeeds(place.path(), &tiny(out, "4", &["--quiet"]));
+        let said = succeeds(place.path(), &["train", "--resume", out, "--steps", "8"]);
+        assert!(
+            said.contains("44 images of ") && !said.contains("skipped"),
+            "{out}: {said}"
+        );
+    }
+}
+
 /// An image that turns bad between two sessions: the run goes on without it, and says so.
 #[test]
 fn an_image_that_is_lost_on_the_way_is_skipped() {

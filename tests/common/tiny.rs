@@ -5,7 +5,8 @@
 use ijepa::data::{Split, glyphs};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// 5 batches of 8 an epoch, 4 images left out of each; every random draw of the transform is in use.
@@ -87,6 +88,34 @@ pub fn tiny<'a>(out: &'a str, steps: &'a str, more: &[&'a str]) -> Vec<&'a str> 
 /// Runs to the end.
 pub fn run(place: &Path, arguments: &[&str]) -> Output {
     ijepa(place, arguments).output().unwrap()
+}
+
+/// Runs on until something has happened; `None` where the run came to a good end before that. One that fails (without an
+/// adapter it does so at once) or takes two minutes ends the test, with what it said.
+#[track_caller]
+pub fn runs_until(command: &mut Command, happened: impl Fn() -> bool) -> Option<Child> {
+    let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+    let began = Instant::now();
+    let ended = loop {
+        if happened() {
+            return Some(child);
+        }
+        let ended = child.try_wait().unwrap();
+        if ended.is_some() || began.elapsed() > Duration::from_secs(120) {
+            break ended;
+        }
+        std::thread::sleep(Duration::from_micros(200));
+    };
+    let _ = child.kill(); // one that has ended already is no matter
+    let output = child.wait_with_output().unwrap();
+    let how = ended.map_or("nothing for two minutes".to_string(), |status| status.to_string());
+    assert!(ended.is_some_and(|status| status.success()), "{how}: {}", said(&output));
+    None
+}
+
+/// Lines of a file that may not be there yet.
+pub fn lines(path: &Path) -> usize {
+    std::fs::read_to_string(path).unwrap_or_default().lines().count()
 }
 
 /// Runs to the end, which must be a good one; what it said on standard error.

@@ -47,7 +47,7 @@ pub fn open(path: &Path, split: Split) -> Result<Dataset> {
     Dataset::open(path.to_str().unwrap(), split, 0, MAX_PIXELS)
 }
 
-fn names(data: &Dataset) -> Vec<String> {
+pub fn names(data: &Dataset) -> Vec<String> {
     (0..data.len()).map(|index| data.name(index)).collect()
 }
 
@@ -101,7 +101,7 @@ fn folders_and_archives_open_alike() {
 #[test]
 fn splits_and_labels_follow_from_folders() {
     type Case<'a> = (&'a [&'a str], Split, usize, Option<Split>, Option<&'a [u32]>);
-    let cases: [Case; 11] = [
+    let cases: [Case; 15] = [
         (
             &["train/a/1.png", "val/a/2.png", "val/b/3.png"],
             Test,
@@ -131,6 +131,28 @@ fn splits_and_labels_follow_from_folders() {
             Some(&[0]),
         ),
         (&["set/a/1.png", "set/b/2.png"], Train, 2, None, Some(&[0, 1])),
+        // Stray files beside a wrapper, or within it, don't hide the splits below.
+        (
+            &[
+                "cover.png",
+                "set/train/a/1.png",
+                "set/train/b/2.png",
+                "set/test/a/3.png",
+            ],
+            Train,
+            2,
+            Some(Train),
+            Some(&[0, 1]),
+        ),
+        (
+            &["cover.png", "set/about.png", "set/1/val/a/2.png", "set/1/train/a/3.png"],
+            Test,
+            1,
+            Some(Test),
+            Some(&[0]),
+        ),
+        (&["cover.png", "set/a/1.png", "set/b/2.png"], Train, 3, None, None), // no split, so nothing is stray
+        (&["a/train/1.png", "b/test/2.png"], Train, 2, None, Some(&[0, 1])),
     ];
     for (files, split, count, found, labels) in cases {
         let root = tar_of(each(files));
@@ -199,6 +221,50 @@ fn what_is_no_image_is_skipped_and_named() {
             "{summary}"
         );
     }
+}
+
+/// AppleDouble files have their image's ending, and there are as many of them as images.
+#[test]
+fn what_systems_leave_behind_is_not_mentioned() {
+    let mut files = each(&["a/1.png", "a/2.png", "a/.hidden.png", ".seen/3.png"]);
+    let fork = b"\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X        ".to_vec();
+    for name in [
+        "a/._1.png",
+        "a/._2.png",
+        "._a",
+        ".git/HEAD",
+        ".git/objects/6f/0a.jpg",
+        ".nothing.jpg",
+    ] {
+        files.push((name.to_string(), fork.clone()));
+    }
+    files.push((".empty.png".to_string(), vec![]));
+    for (root, file) in [(folder(files.clone()), ""), (tar_of(files.clone()), "a.tar")] {
+        let data = open(&root.path().join(file), Train).unwrap();
+        // What is an image is one, whatever its name.
+        assert_eq!(names(&data), [".seen/3.png", "a/.hidden.png", "a/1.png", "a/2.png"]);
+        assert_eq!(data.bad().list(), []);
+    }
+}
+
+/// A run writes into the data that it reads, and finds the same images when it goes on.
+#[test]
+fn folders_of_runs_are_not_looked_into() {
+    let mut files = each(&["a/1.png", "b/2.png"]);
+    for place in ["", "runs/first/", "a/"] {
+        files.push((format!("{place}{}", ijepa::train::folder::CONFIG), b"data:".to_vec()));
+        files.push((format!("{place}jepa_r0.csv"), b"epoch".to_vec()));
+    }
+    files.push(("runs/first/masks.png".to_string(), png(4)));
+    files.push(("b/notes.txt".to_string(), b"words".to_vec()));
+    files.extend((10..40).map(|i| (format!("b/{i}.png"), png(4))));
+    let root = folder(files);
+    let data = open(root.path(), Train).unwrap();
+    assert_eq!((data.len(), data.class_names()), (31, ["b".to_string()].as_slice()));
+    assert_eq!(
+        data.bad().list(),
+        [("b/notes.txt".to_string(), "is no image".to_string())]
+    );
 }
 
 #[test]

@@ -191,6 +191,22 @@ fn without_a_crop_scale_the_whole_image_is_used() {
     assert!(half[0] < 8 && half[15 * 3] > 247);
 }
 
+/// Its middle is shown as it is: nothing is stretched.
+#[test]
+fn without_a_crop_scale_photos_keep_their_shape() {
+    for (width, height) in [(48, 32), (32, 48), (33, 32)] {
+        let source = ramp(width, height);
+        let got = PLAIN.apply(&source, 32, &mut Draw::keyed("image", 1, 0, 0));
+        let (left, top) = ((width - 32) / 2, (height - 32) / 2);
+        let rows = (0..32).map(|row| ((top + row) * width + left) * 3);
+        let want: Vec<u8> = rows.flat_map(|at| &source.pixels[at..at + 32 * 3]).copied().collect();
+        assert_eq!(got, want, "{width}x{height}");
+        // As evaluation shows it; it halves an odd margin its own way.
+        let step = (255 / (width.min(height) - 1) + 1) as u8;
+        close("evaluation", &got, &EvalTransform::Exact.apply(&source, 32), 0.0, step);
+    }
+}
+
 #[test]
 fn each_chance_comes_at_its_rate() {
     let source = ramp(8, 8);
@@ -257,20 +273,20 @@ fn settings_out_of_range_are_refused() {
             crop_scale: Some([0.9, 0.3]),
             ..PLAIN
         })
-        .contains("crop_scale is [0.9, 0.3]")
+        .contains("crop_scale [0.9, 0.3] must be")
     );
     assert!(
         text(TrainTransform {
             crop_scale: Some([f64::NAN, 0.3]),
             ..PLAIN
         })
-        .contains("crop_scale is [NaN, 0.3]")
+        .contains("crop_scale [NaN, 0.3] must be")
     );
     assert!(
         text(TrainTransform {
             color_distortion: Some(3.0),
             ..PLAIN
         })
-        .contains("color_jitter_strength is 3")
+        .contains("color_jitter_strength 3 must be")
     );
 }

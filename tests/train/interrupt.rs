@@ -1,7 +1,7 @@
 //! Ctrl-C.
 
 use super::reference::{STEPS, equal, reference};
-use super::tiny::{ijepa, names, place, said, succeeds, tiny};
+use super::tiny::{ijepa, lines, names, place, runs_until, said, succeeds, tiny};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -15,24 +15,29 @@ fn interrupt(child: &Child) {
     assert!(sent.success());
 }
 
+/// Where there is no adapter, or anything else is amiss, these tests must fail and not wait for ever.
+#[test]
+fn a_run_that_fails_is_not_waited_for() {
+    let place = place();
+    std::fs::remove_dir_all(place.path().join("photos")).unwrap();
+    let wait = || runs_until(&mut ijepa(place.path(), &tiny("run", STEPS, &[])), || false);
+    let failed = std::panic::catch_unwind(wait).unwrap_err();
+    let message = failed.downcast::<String>().unwrap();
+    assert!(
+        message.starts_with("exit status: ") && message.contains("ijepa train: "),
+        "{message}"
+    );
+}
+
 #[cfg(unix)]
 #[test]
 fn ctrl_c_saves_and_says_how_to_go_on() {
     let place = place();
     let folder = place.path().join("run");
     let more = ["--set", "logging.checkpoint_every=0"];
-    let child = ijepa(place.path(), &tiny("run", STEPS, &more))
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    while std::fs::read_to_string(folder.join("jepa_r0.csv"))
-        .unwrap_or_default()
-        .lines()
-        .count()
-        < 8
-    {
-        std::thread::sleep(Duration::from_micros(200));
-    }
+    let csv = folder.join("jepa_r0.csv");
+    let mut command = ijepa(place.path(), &tiny("run", STEPS, &more));
+    let child = runs_until(&mut command, || lines(&csv) >= 8).expect("a run that can still be stopped");
     interrupt(&child);
     let output = child.wait_with_output().unwrap();
     let text = said(&output);

@@ -1,24 +1,18 @@
 //! Runs that are killed at any moment and go on as if they never had been.
 
 use super::reference::{STEPS, equal, reference};
-use super::tiny::{ijepa, place, succeeds, text, tiny};
+use super::tiny::{ijepa, lines, place, runs_until, succeeds, text, tiny};
 use ijepa::data::draw::Draw;
 use std::path::Path;
 use std::process::Stdio;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 /// Kills the process (SIGKILL: nothing can be tidied up) once it has recorded so many steps; false where it was quicker.
 fn kill_at(place: &Path, arguments: &[&str], rows: usize) -> bool {
     let csv = place.join("run/jepa_r0.csv");
-    let mut child = ijepa(place, arguments).stderr(Stdio::null()).spawn().unwrap();
-    let began = Instant::now();
-    while std::fs::read_to_string(&csv).unwrap_or_default().lines().count() < 1 + rows {
-        if child.try_wait().unwrap().is_some() {
-            return false;
-        }
-        assert!(began.elapsed() < Duration::from_secs(120), "row {rows} never came");
-        std::thread::sleep(Duration::from_micros(200));
-    }
+    let Some(mut child) = runs_until(&mut ijepa(place, arguments), || lines(&csv) > rows) else {
+        return false;
+    };
     child.kill().unwrap();
     child.wait().unwrap();
     true

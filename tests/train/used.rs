@@ -1,9 +1,7 @@
 //! Folders that hold something already.
 
 use super::reference::reference;
-use super::tiny::{fails, ijepa, place, snapshot, tiny};
-use std::process::Stdio;
-use std::time::Duration;
+use super::tiny::{fails, ijepa, place, runs_until, snapshot, tiny};
 
 #[test]
 fn a_used_folder_is_refused_and_left_alone() {
@@ -65,15 +63,13 @@ fn other_files_are_no_hindrance_and_stay() {
 #[test]
 fn a_folder_in_use_is_refused() {
     let place = place();
-    let mut child = ijepa(place.path(), &tiny("run", "100000", &[]))
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let folder = place.path().join("run");
-    while !folder.join("latest.json").exists() {
-        assert!(child.try_wait().unwrap().is_none());
-        std::thread::sleep(Duration::from_millis(1));
-    }
+    // Long enough to be there while the other one asks; with all of its checkpoints kept it would ask for gigabytes.
+    let mut command = ijepa(
+        place.path(),
+        &tiny("run", "100000", &["--set", "logging.keep_checkpoints=1"]),
+    );
+    let latest = place.path().join("run/latest.json");
+    let mut child = runs_until(&mut command, || latest.exists()).expect("a run that goes on for long");
     let message = fails(place.path(), 2, &["train", "--resume", "run"]);
     child.kill().unwrap();
     child.wait().unwrap();
