@@ -1,12 +1,16 @@
-# Two commands: `make demo` shows that it learns, `make test` proves it. Both set the machine up first.
-.PHONY: help setup build demo test
+# Three commands: `make demo` shows that it learns, `make web` builds the page where it learns in a browser, `make test`
+# proves both. Each sets the machine up first.
+.PHONY: help setup build demo web serve test test-web
 
 # Builds stay in the checkout, wherever the machine's cargo would put them otherwise.
 export CARGO_TARGET_DIR := $(CURDIR)/target
 
 help:
 	@echo "make demo    set up, build, train on generated images, print what was learned (minutes; pictures in runs/demo)"
-	@echo "make test    set up, then every check: format, lints, kernels, gradients, commands, doc examples"
+	@echo "make test    set up, then every check: format, lints, kernels, gradients, commands, doc examples, the page in a browser"
+	@echo "make web     set up, build the page for browsers into web/dist and its package into web/pkg"
+	@echo "make serve   the same, then serve the page on localhost"
+	@echo "make test-web  the page's tests alone, in headless Chromium"
 	@echo "make build   set up, then build ./target/release/ijepa"
 	@echo "make setup   install what is missing here: C linker, Vulkan loader, a software driver where there is no GPU, cargo"
 	@echo "             (IJEPA_SETUP_DRY_RUN=1 make setup only says what it would do)"
@@ -20,9 +24,22 @@ build: setup
 demo: build
 	./target/release/ijepa demo
 
+web: setup
+	@tools/web-setup
+	@tools/web-build
+
+serve: web
+	@cd web && node_modules/.bin/vite preview --host localhost
+
 # On a software driver most of a first run goes into compiling shaders: its cache is kept beside the build.
 test: export MESA_SHADER_CACHE_DIR := $(CURDIR)/target/mesa-cache
 test: setup
-	@tools/cargo fmt --check
+	@tools/cargo fmt --check --all
 	@tools/cargo clippy --all-targets -- -D warnings
-	@tools/cargo test --no-fail-fast
+	@tools/cargo test --no-fail-fast; tests=$$?; $(MAKE) --no-print-directory test-web && exit $$tests
+
+test-web: setup
+	@tools/web-setup --test
+	@tools/web-build
+	@tools/web-cargo clippy --quiet --locked --package ijepa-web --profile web --target wasm32-unknown-unknown -- -D warnings
+	@tools/web-test

@@ -18,6 +18,8 @@ const FORBIDDEN: [(&str, &[&str]); 7] = [
 /// The only file that may ask which processor it is built for.
 const PLATFORM_FILE: &str = "src/gpu/device.rs";
 const LONGEST_FILE: usize = 500;
+/// What tools make in the checkout; git ignores it, too.
+const MADE: [&str; 3] = ["web/node_modules", "web/pkg", "web/dist"];
 
 /// Paths below the root, with `/`, and the text of each file.
 type Tree = BTreeMap<String, String>;
@@ -338,10 +340,12 @@ fn read_folder(folder: &Path, name: &str, tree: &mut Tree) {
         let name = format!("{name}/{}", path.file_name().unwrap_or_default().to_string_lossy());
         let extension = path.extension().map(|e| e.to_string_lossy().into_owned());
         if path.is_dir() {
-            read_folder(&path, &name, tree);
+            if !MADE.contains(&name.as_str()) {
+                read_folder(&path, &name, tree);
+            }
         } else if matches!(
             extension.as_deref(),
-            None | Some("rs" | "wgsl" | "md" | "sh" | "c" | "py" | "js" | "html" | "yaml")
+            None | Some("rs" | "wgsl" | "md" | "sh" | "c" | "py" | "js" | "mjs" | "ts" | "css" | "html" | "yaml")
         ) {
             tree.insert(name, std::fs::read_to_string(&path).expect("a text"));
         }

@@ -1,7 +1,24 @@
-# What tools/setup does on Debian. It names no host: suites are added by copying the machine's own entries.
+# What tools/setup and tools/web-setup share, and what they do on Debian. It names no host: suites are added by copying
+# the machine's own entries.
 
 RUST_PACKAGES="cargo-web rustc-web rustfmt-web rust-web-clippy"
 SOURCES=/etc/apt/sources.list.d
+
+say() { echo "setup: $*"; }
+stop() {
+    echo "setup: $*" >&2
+    exit 1
+}
+
+is_debian() { [ -r /etc/os-release ] && [ "$(. /etc/os-release && echo "${ID:-}")" = debian ]; }
+
+# What is missing, in words for a person, and as Debian's packages.
+words=
+packages=
+lacks() {
+    words="${words:+$words, }$1"
+    packages="$packages $2"
+}
 
 # packages update | packages install [-t SUITE] NAME...: apt-get, quiet and without questions unless it fails.
 packages() {

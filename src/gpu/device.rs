@@ -237,7 +237,10 @@ impl Gpu {
             failure,
             unused: std::sync::OnceLock::new(),
         };
-        Ok(Self { inner: Arc::new(inner) })
+        // In a browser handles stay on the thread that made them.
+        #[cfg_attr(target_arch = "wasm32", allow(clippy::arc_with_non_send_sync))]
+        let inner = Arc::new(inner);
+        Ok(Self { inner })
     }
 
     pub fn info(&self) -> &wgpu::AdapterInfo {

@@ -1,0 +1,32 @@
+// In the machine's own Chromium, on its software adapter. tools/web-test says where the browser is.
+import { defineConfig } from '@playwright/test';
+
+// Not the root of the server: links must be relative.
+const url = 'http://localhost:4174/any/folder/';
+
+export default defineConfig({
+  testDir: 'tests',
+  outputDir: '../target/web-tests',
+  reporter: 'list',
+  workers: 1, // one software adapter already takes all cores
+  timeout: 120_000,
+  forbidOnly: true,
+  use: {
+    baseURL: url,
+    viewport: { width: 1280, height: 800 },
+    launchOptions: {
+      executablePath: process.env.IJEPA_CHROMIUM,
+      args: [
+        '--headless=new',
+        '--no-sandbox', // root has none
+        '--enable-unsafe-webgpu', // gives the software adapter
+        '--no-first-run',
+        '--disable-quic',
+        '--disable-background-networking',
+        '--disable-component-update',
+        '--disable-sync',
+      ],
+    },
+  },
+  webServer: { command: 'node_modules/.bin/vite preview --host localhost --port 4174 --strictPort --base /any/folder/', url },
+});
