@@ -51,6 +51,7 @@ pub mod eval;
 pub mod gpu;
 pub mod model;
 pub mod ops;
+mod parallel;
 pub mod train;
 
 pub use error::{Error, Result};

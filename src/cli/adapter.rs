@@ -2,7 +2,7 @@
 
 use ijepa::Result;
 use ijepa::gpu::{AdapterChoice, Gpu, Options};
-use ijepa::train::checkpoint::Machine;
+use ijepa::train::snapshot::Machine;
 
 #[derive(clap::Args)]
 pub struct AdapterArgs {

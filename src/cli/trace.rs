@@ -10,12 +10,12 @@ use ijepa::data::source::Dataset;
 use ijepa::model::ijepa::{Ijepa, Images, Terms};
 use ijepa::model::needs::{self, Dims};
 use ijepa::model::shapes::shapes;
-use ijepa::model::{config::ModelConfig, init};
+use ijepa::model::init;
 use ijepa::train::config::Config;
 use ijepa::train::log::EpochMeans;
 use ijepa::train::plan;
-use ijepa::train::run::{grad_stats, measured};
 use ijepa::train::schedule::Schedule;
+use ijepa::train::trainer::{grad_stats, measured};
 use ijepa::{Error, Result};
 use std::sync::Arc;
 use std::time::Instant;
@@ -103,7 +103,7 @@ pub fn run(args: Args) -> Result<()> {
     let mut net = Ijepa::new(&gpu, &model, &weights, "the drawn weights", terms, dims)?;
     drop(weights);
     print(&head(&dims))?;
-    let images = images(&config, &model, data)?;
+    let images = images(&config, data)?;
     let lines = step(&mut net, &config, &images, &drawn, per_epoch)?;
     print(&lines)
 }
@@ -121,13 +121,9 @@ fn dims(config: &Config) -> Dims {
 }
 
 /// The first batch of a run over the data.
-fn images(config: &Config, model: &ModelConfig, data: Dataset) -> Result<Vec<u8>> {
+fn images(config: &Config, data: Dataset) -> Result<Vec<u8>> {
     let loader = LoaderConfig {
-        batch: config.data.batch_size,
-        crop: model.crop,
-        transform: config.train_transform(),
-        masks: config.masks(),
-        seed: config.meta.seed,
+        batches: config.batches(),
         first_step: 0,
         last_step: 1,
         threads: 0,

@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use crate::data::Split;
-use crate::data::files::Entry;
+use crate::data::entry::Entry;
 
 /// The files of one split, with the classes that their folders name.
-pub struct Arranged {
-    pub entries: Vec<Entry>,
+pub struct Arranged<P> {
+    pub entries: Vec<Entry<P>>,
     /// The split folder that was found and used; `None` where the data has none.
     pub split: Option<Split>,
     /// Class folders in order of their bytes, and each entry's; empty where the images don't all lie in class folders.
@@ -18,7 +18,7 @@ pub struct Arranged {
 /// Picks the files of `wanted`: `train/`, or `test/` (`val/` where there is no `test/`). With only one of them inside, the
 /// data is that split; with none, all files are taken. Folders that hold all others are looked through: for splits even
 /// where files lie beside them, since test images must not get into training because of a stray picture.
-pub fn arrange(mut entries: Vec<Entry>, wanted: Split) -> Arranged {
+pub fn arrange<P>(mut entries: Vec<Entry<P>>, wanted: Split) -> Arranged<P> {
     let mut depth = 0;
     let mut folders = folders_at(&entries, depth);
     while folders.len() == 1 && !has_split(&folders) {
@@ -67,19 +67,19 @@ pub fn arrange(mut entries: Vec<Entry>, wanted: Split) -> Arranged {
     }
 }
 
-fn good(entries: &[Entry]) -> impl Iterator<Item = &Entry> {
+fn good<P>(entries: &[Entry<P>]) -> impl Iterator<Item = &Entry<P>> {
     entries.iter().filter(|entry| entry.bad.is_none())
 }
 
 /// The folder at this depth of a file's path.
-fn folder(entry: &Entry, depth: usize) -> Option<&[u8]> {
+fn folder<P>(entry: &Entry<P>, depth: usize) -> Option<&[u8]> {
     let mut parts = entry.name.split(|&b| b == b'/').skip(depth);
     let part = parts.next();
     parts.next().and(part)
 }
 
 /// The folders of images at this depth.
-fn folders_at(entries: &[Entry], depth: usize) -> BTreeSet<Vec<u8>> {
+fn folders_at<P>(entries: &[Entry<P>], depth: usize) -> BTreeSet<Vec<u8>> {
     let folders: BTreeSet<&[u8]> = good(entries).filter_map(|entry| folder(entry, depth)).collect();
     folders.into_iter().map(<[u8]>::to_vec).collect()
 }
@@ -91,7 +91,7 @@ fn has_split(folders: &BTreeSet<Vec<u8>>) -> bool {
 }
 
 /// Whether all images lie in one folder at this depth that has further folders inside: a wrapper, not a class.
-fn shared_folder(entries: &[Entry], depth: usize) -> bool {
+fn shared_folder<P>(entries: &[Entry<P>], depth: usize) -> bool {
     let mut folders = good(entries).map(|entry| folder(entry, depth));
     let Some(Some(first)) = folders.next() else {
         return false;

@@ -1,11 +1,10 @@
 //! Images for probes, pictures and the collapse monitor: in the order of their names, without any chance.
 
-use rayon::prelude::*;
-
 use crate::data::draw::Draw;
 use crate::data::source::Dataset;
 use crate::data::transform::EvalTransform;
 use crate::error::Result;
+use crate::parallel;
 
 /// Up to `batch` images of an evaluation.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,7 +37,7 @@ pub fn eval_batches(
         let indices = &chosen[first..count.min(first + batch)];
         let indices: Vec<usize> = indices.iter().map(|&index| index as usize).collect();
         let decoded = |&index: &usize| data.image(index).map(|image| transform.apply(&image, crop));
-        let decoded: Vec<Result<Vec<u8>, String>> = indices.par_iter().map(decoded).collect();
+        let decoded: Vec<Result<Vec<u8>, String>> = parallel::map(indices.len(), |i| decoded(&indices[i]));
         let mut made = EvalBatch {
             images: Vec::new(),
             labels: data.labels().map(|_| Vec::new()),

@@ -6,18 +6,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use crate::data::decode;
+use crate::data::entry::{self, shown};
+use crate::data::image::Image;
 use crate::data::links::{self, Member};
 use crate::error::{Error, Result};
-
-/// One file of a data set.
-#[derive(Debug)]
-pub struct Entry {
-    /// Path within the data set with "/" between its parts; any bytes.
-    pub name: Vec<u8>,
-    pub place: Place,
-    /// Why it is known to be bad before it is decoded.
-    pub bad: Option<String>,
-}
 
 /// Where a file's bytes are.
 #[derive(Clone, Debug)]
@@ -29,6 +21,9 @@ pub enum Place {
         length: u64,
     },
 }
+
+/// One file of a folder or an archive.
+pub type Entry = entry::Entry<Place>;
 
 /// What a folder or an archive holds, sorted by name.
 #[derive(Debug)]
@@ -54,20 +49,6 @@ const ENDINGS: [&str; 13] = [
 
 /// Bytes that tell an image format.
 const START: u64 = 32;
-
-/// A name for a person: control characters escaped, what is no UTF-8 replaced.
-pub fn shown(name: &[u8]) -> String {
-    let text = String::from_utf8_lossy(name);
-    text.chars()
-        .flat_map(|c| {
-            if c.is_control() {
-                c.escape_default().collect()
-            } else {
-                vec![c]
-            }
-        })
-        .collect()
-}
 
 /// All files below a folder, links followed, sorted by name. Folders of runs are not looked into; where the folder itself is
 /// one, what lies beside its configuration and is no image is taken for the run's.
@@ -211,6 +192,13 @@ fn finished(mut entries: Vec<Entry>, archive: &Archive, in_run: bool) -> Vec<Ent
 }
 
 impl Place {
+    /// The image there; the reason if it is bad, to be read on after its name. Far more bytes than `max_pixels` pixels can
+    /// have are not read into memory: 16-bit RGBA has 8 a pixel.
+    pub fn decode(&self, archive: &Archive, max_pixels: u64) -> Result<Image, String> {
+        let most = max_pixels.saturating_mul(8).saturating_add(1 << 26);
+        decode::decode(&self.read(archive, most)?, max_pixels)
+    }
+
     /// At most `most` bytes from the file's start.
     pub fn read(&self, archive: &Archive, most: u64) -> Result<Vec<u8>, String> {
         let mut bytes = Vec::new();

@@ -1,144 +1,92 @@
-//! A data set: a folder, a tar archive or `generated:glyphs`, opened once and read image by image from any thread.
-
-use std::path::Path;
+//! A data set: a folder, a tar archive, `generated:glyphs` or images in memory, read image by image from any thread.
 
 use crate::data::arrange::arrange;
 use crate::data::bad::BadFiles;
-use crate::data::files::{Archive, Entry, Files, of_folder, of_tar, shown};
+use crate::data::entry::{Entry, shown};
+#[cfg(feature = "native")]
+use crate::data::files::{self, Archive};
 use crate::data::image::Image;
-use crate::data::{Split, decode, glyphs};
-use crate::error::{Error, Result, did_you_mean};
+use crate::data::{Split, glyphs};
+use crate::error::{Error, Result};
 
-/// Names of the generated sets.
-const GENERATED: [&str; 1] = ["generated:glyphs"];
-
-/// Images at the start that are tried before a data set is taken for readable.
-const TRIED: usize = 1000;
+/// The generated set.
+pub(super) const GLYPHS: &str = "generated:glyphs";
 
 /// An opened data set. Images are numbered in the order of their names, so that two machines agree.
 #[derive(Debug)]
 pub struct Dataset {
-    source: String,
-    kind: Kind,
-    split: Option<Split>,
-    classes: Vec<String>,
-    labels: Vec<u32>,
-    bad: BadFiles,
-    max_pixels: u64,
+    pub(super) source: String,
+    pub(super) kind: Kind,
+    pub(super) split: Option<Split>,
+    pub(super) classes: Vec<String>,
+    pub(super) labels: Vec<u32>,
+    pub(super) bad: BadFiles,
 }
 
+/// Where the images come from.
 #[derive(Debug)]
-enum Kind {
-    Glyphs { seed: u64, split: Split },
-    Files { entries: Vec<Entry>, archive: Archive },
+pub(super) enum Kind {
+    Glyphs {
+        seed: u64,
+        split: Split,
+    },
+    /// Images that were decoded elsewhere and are held in memory.
+    Held(Vec<Entry<Image>>),
+    #[cfg(feature = "native")]
+    Files {
+        entries: Vec<files::Entry>,
+        archive: Archive,
+        max_pixels: u64,
+    },
 }
 
 impl Dataset {
-    /// Opens `source`: `generated:glyphs` (drawn from `seed`), a folder or a tar. `max_pixels`: see
-    /// [`decode::MAX_PIXELS`]. A usage error if there is nothing to read; a run error if a tenth of the files is bad already.
-    pub fn open(source: &str, split: Split, seed: u64, max_pixels: u64) -> Result<Self> {
-        if source == GENERATED[0] {
-            return Ok(Self::glyphs(split, seed));
-        }
-        if source.is_empty() {
-            let message = "no images are named: give a folder, a tar or generated:glyphs";
-            return Err(Error::usage(message));
-        }
-        let path = Path::new(source);
-        let files = match std::fs::metadata(path) {
-            Ok(found) if found.is_dir() => of_folder(path),
-            Ok(_) => of_tar(path)?,
-            Err(_) if source.starts_with("generated:") => {
-                let hint = did_you_mean(source, GENERATED);
-                return Err(Error::usage(format!("there is no generated set called {source}{hint}")));
-            }
-            Err(error) => {
-                let hint = did_you_mean(source, GENERATED);
-                return Err(Error::usage(format!("{source} cannot be opened: {error}{hint}")));
-            }
-        };
-        Self::from_files(source, files, split, max_pixels)
-    }
-
     /// `generated:glyphs`.
     pub fn glyphs(split: Split, seed: u64) -> Self {
         let count = glyphs::count(split);
         Dataset {
-            source: GENERATED[0].to_string(),
+            source: GLYPHS.to_string(),
             kind: Kind::Glyphs { seed, split },
             split: Some(split),
             classes: glyphs::CLASSES.map(str::to_string).to_vec(),
             labels: (0..count).map(glyphs::label).collect(),
-            bad: BadFiles::new(GENERATED[0], count),
-            max_pixels: decode::MAX_PIXELS,
+            bad: BadFiles::new(GLYPHS, count),
         }
     }
 
-    fn from_files(source: &str, files: Files, split: Split, max_pixels: u64) -> Result<Self> {
-        let found = arrange(files.entries, split);
-        let total = found.entries.len() + usize::from(files.cut.is_some());
-        let (entries, bad): (Vec<_>, Vec<_>) = found.entries.into_iter().partition(|entry| entry.bad.is_none());
-        if entries.is_empty() {
-            let cut = files
-                .cut
-                .map(|reason| format!(", and the archive {reason}"))
-                .unwrap_or_default();
-            return Err(Error::usage(match total {
-                0 => format!("{source} has no images: it holds no files"),
-                _ => format!("{source} has no images: none of its {} files is one{cut}", bad.len()),
-            }));
+    /// Images that were decoded elsewhere (by a browser), by their names: folders tell splits and classes as they do on a
+    /// disk. `source` names them in messages.
+    ///
+    /// Errors: usage, where there is none.
+    pub fn held(source: &str, images: Vec<(String, Image)>, split: Split) -> Result<Self> {
+        let entry = |(name, place): (String, Image)| Entry {
+            name: name.into_bytes(),
+            place,
+            bad: None,
+        };
+        let mut entries: Vec<_> = images.into_iter().map(entry).collect();
+        entries.sort_by(|a, b| a.name.cmp(&b.name));
+        let found = arrange(entries, split);
+        if found.entries.is_empty() {
+            return Err(Error::usage(format!("{source} has no images")));
         }
-        let data = Dataset {
+        let count = found.entries.len();
+        Ok(Dataset {
             source: source.to_string(),
-            kind: Kind::Files {
-                entries,
-                archive: files.archive,
-            },
+            kind: Kind::Held(found.entries),
             split: found.split,
             classes: found.classes.iter().map(|name| shown(name)).collect(),
             labels: found.labels,
-            bad: BadFiles::new(source, total),
-            max_pixels,
-        };
-        // Recorded without stopping: that nothing at all can be read is the clearer message.
-        for entry in bad {
-            let _ = data
-                .bad
-                .record(&shown(&entry.name), entry.bad.as_deref().unwrap_or_default());
-        }
-        if let Some(reason) = files.cut {
-            let name = Path::new(source).file_name().unwrap_or(Path::new(source).as_os_str());
-            let _ = data.bad.record(&shown(name.as_encoded_bytes()), &reason);
-        }
-        data.find_one()?;
-        data.bad.check()?;
-        Ok(data)
-    }
-
-    /// Looks for an image that can be read, so that a folder full of rubbish is refused before anything is written.
-    fn find_one(&self) -> Result<()> {
-        for index in 0..self.len().min(TRIED) {
-            match self.image(index) {
-                Ok(_) => return Ok(()),
-                Err(reason) => {
-                    let _ = self.bad.record(&self.name(index), &reason);
-                }
-            }
-        }
-        match self.bad.check() {
-            Ok(()) => Ok(()),
-            Err(_) => Err(Error::usage(format!(
-                "{} has no image that can be read: {}",
-                self.source,
-                self.bad.first()
-            ))),
-        }
+            bad: BadFiles::new(source, count),
+        })
     }
 
     /// Images, as far as names tell: some may turn out bad.
     pub fn len(&self) -> usize {
         match &self.kind {
             Kind::Glyphs { split, .. } => glyphs::count(*split),
+            Kind::Held(entries) => entries.len(),
+            #[cfg(feature = "native")]
             Kind::Files { entries, .. } => entries.len(),
         }
     }
@@ -148,7 +96,7 @@ impl Dataset {
         self.len() == 0
     }
 
-    /// As given to [`Dataset::open`].
+    /// Its name in messages.
     pub fn source(&self) -> &str {
         &self.source
     }
@@ -175,6 +123,8 @@ impl Dataset {
                 split: Split::Train, ..
             } => format!("train/{index}"),
             Kind::Glyphs { split: Split::Test, .. } => format!("test/{index}"),
+            Kind::Held(entries) => shown(&entries[index].name),
+            #[cfg(feature = "native")]
             Kind::Files { entries, .. } => shown(&entries[index].name),
         }
     }
@@ -229,11 +179,13 @@ impl Dataset {
                     pixels,
                 })
             }
-            Kind::Files { entries, archive } => {
-                // 16-bit RGBA has 8 bytes a pixel; what is far larger is not read into memory.
-                let most = self.max_pixels.saturating_mul(8).saturating_add(1 << 26);
-                decode::decode(&entries[index].place.read(archive, most)?, self.max_pixels)
-            }
+            Kind::Held(entries) => Ok(entries[index].place.clone()),
+            #[cfg(feature = "native")]
+            Kind::Files {
+                entries,
+                archive,
+                max_pixels,
+            } => entries[index].place.decode(archive, *max_pixels),
         }
     }
 }

@@ -1,17 +1,6 @@
-//! Work that falls into rows: done by all threads where there are threads, with the same result.
+//! Work on rows of features: in parallel, and two by two.
 
-/// `f(0), f(1), ..., f(n - 1)`, each computed by itself, so that the number of threads changes nothing.
-pub fn map<T: Send>(n: usize, f: impl Fn(usize) -> T + Sync + Send) -> Vec<T> {
-    #[cfg(feature = "native")]
-    {
-        use rayon::prelude::*;
-        (0..n).into_par_iter().map(f).collect()
-    }
-    #[cfg(not(feature = "native"))]
-    {
-        (0..n).map(f).collect()
-    }
-}
+pub use crate::parallel::map;
 
 /// Sums run in this many separate lanes, which the compiler turns into vector registers.
 const LANES: usize = 8;

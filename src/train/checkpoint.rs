@@ -2,66 +2,13 @@
 
 use super::folder::{Folder, at};
 use super::log::EpochMeans;
-use crate::eval::monitor::Measurement;
-use crate::gpu::Gpu;
+use super::snapshot::{Machine, Progress, Snapshot};
 use crate::model::tensors::Tensors;
 use crate::model::weights;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-
-/// Where a run stands: no clock and no path has a say in it, so that weight files of two runs of a seed are equal.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Progress {
-    /// Steps taken.
-    pub step: u64,
-    /// Epoch of the next step, from 0, and its iteration.
-    pub epoch: u64,
-    pub iteration: u64,
-    pub iterations_per_epoch: u64,
-    /// Images of the data set.
-    pub images: u64,
-    /// The step at which the run ends.
-    pub of: u64,
-    /// Loss of the last step; null before the first.
-    pub loss: Option<f64>,
-    /// What the monitor saw in the untrained encoder.
-    pub untrained: Option<Measurement>,
-    /// What computed the last step; `None` in a run's first moment, and in older files.
-    #[serde(default)]
-    pub machine: Option<Machine>,
-}
-
-/// What computed a run: other adapters and other kernels round differently.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Machine {
-    /// The adapter's name, and the graphics interface that it was reached by.
-    pub adapter: String,
-    pub backend: String,
-    /// The kernels that were asked for, if any.
-    pub variant: Option<String>,
-}
-
-impl Machine {
-    pub fn of(gpu: &Gpu) -> Machine {
-        Machine {
-            adapter: gpu.info().name.clone(),
-            backend: gpu.info().backend.to_string(),
-            variant: gpu.variant().map(str::to_string),
-        }
-    }
-}
-
-impl std::fmt::Display for Machine {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let kernels = self
-            .variant
-            .as_deref()
-            .map_or(String::new(), |name| format!(", kernels {name}"));
-        write!(f, "{} ({}{kernels})", self.adapter, self.backend)
-    }
-}
 
 /// How far the records have come at a checkpoint.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -84,8 +31,7 @@ struct Beside {
 /// A checkpoint as it was read.
 pub struct Checkpoint {
     pub path: PathBuf,
-    pub tensors: Tensors,
-    pub progress: Progress,
+    pub snapshot: Snapshot,
     /// `None` where the JSON beside it is lost.
     pub books: Option<Books>,
 }
@@ -93,13 +39,13 @@ pub struct Checkpoint {
 /// The file that a run goes on from.
 pub const LATEST: &str = "latest.safetensors";
 const LATEST_BESIDE: &str = "latest.json";
-const KEY: &str = "ijepa.progress";
 
 /// Writes `step-N.safetensors` and `latest.safetensors` (one file under two names), and `.json` beside each; then takes
 /// away the oldest, so that `keep` stay (0: all).
 ///
 /// Progress stands in the weights' file itself, so that both change in one move; the JSON of step N is there before it.
-pub fn save(folder: &Folder, tensors: &Tensors, progress: &Progress, books: &Books, keep: usize) -> Result<PathBuf> {
+pub fn save(folder: &Folder, snapshot: &Snapshot, books: &Books, keep: usize) -> Result<PathBuf> {
+    let progress = &snapshot.progress;
     let name = format!("step-{}", progress.step);
     let wrong = |e: serde_json::Error| Error::run(format!("{name}.json: {e}"));
     let beside = Beside {
@@ -107,7 +53,7 @@ pub fn save(folder: &Folder, tensors: &Tensors, progress: &Progress, books: &Boo
         books: books.clone(),
     };
     let beside = serde_json::to_string_pretty(&beside).map_err(wrong)?;
-    let bytes = weights::write(tensors, &[(KEY, serde_json::to_string(progress).map_err(wrong)?)])?;
+    let bytes = snapshot.to_bytes()?;
     folder.replace(&format!("{name}.json"), beside.as_bytes())?;
     let path = folder.replace(&format!("{name}.safetensors"), &bytes)?;
     folder.link(&format!("{name}.safetensors"), LATEST)?;
@@ -177,34 +123,25 @@ pub fn load(folder: &Path) -> Result<Option<Checkpoint>> {
             None => "; start again in another --out".to_string(),
         }
     };
-    let (tensors, progress) = read(&path).map_err(|e| Error::usage(format!("{e}{}", advice())))?;
+    let snapshot = read(&path).map_err(|e| Error::usage(format!("{e}{}", advice())))?;
+    let progress = &snapshot.progress;
     let beside = [LATEST_BESIDE.to_string(), format!("step-{}.json", progress.step)]
         .into_iter()
         .find_map(|name| {
             let beside: Beside = serde_json::from_slice(&std::fs::read(folder.join(name)).ok()?).ok()?;
-            (beside.progress == progress).then_some(beside.books)
+            (beside.progress == *progress).then_some(beside.books)
         });
     Ok(Some(Checkpoint {
         path,
-        tensors,
-        progress,
+        snapshot,
         books: beside,
     }))
 }
 
-fn read(path: &Path) -> Result<(Tensors, Progress)> {
+fn read(path: &Path) -> Result<Snapshot> {
     let origin = path.display().to_string();
     let bytes = std::fs::read(path).map_err(|e| Error::usage(format!("{origin}: {e}")))?;
-    let tensors = weights::read(&bytes, &origin)?;
-    let missing = || {
-        Error::usage(format!(
-            "{origin} does not say where its run stands: it is no checkpoint of ijepa train"
-        ))
-    };
-    let text = weights::metadata(&bytes, &origin)?.remove(KEY).ok_or_else(missing)?;
-    let progress = serde_json::from_str(&text)
-        .map_err(|e| Error::usage(format!("{origin}: where its run stands can't be read: {e}")))?;
-    Ok((tensors, progress))
+    Snapshot::from_bytes(&bytes, &origin)
 }
 
 /// The newest checkpoint in a folder: `latest`, or, where that is missing, the one of the highest step.
@@ -248,7 +185,7 @@ mod tests {
             ..Progress::default()
         };
         let tensors = Tensors::from([("w".to_string(), tensor)]);
-        save(folder, &tensors, &progress, &Books::default(), keep).unwrap()
+        save(folder, &Snapshot { tensors, progress }, &Books::default(), keep).unwrap()
     }
 
     fn kept(folder: &Folder) -> Vec<u64> {
@@ -277,7 +214,10 @@ mod tests {
         save_step(&folder, 20, 1);
         assert_eq!(kept(&folder), [20]);
         let last = load(folder.path()).unwrap().unwrap();
-        assert_eq!((last.tensors["w"].values[0], last.progress.step), (20.0, 20));
+        assert_eq!(
+            (last.snapshot.tensors["w"].values[0], last.snapshot.progress.step),
+            (20.0, 20)
+        );
     }
 
     #[test]
@@ -290,9 +230,13 @@ mod tests {
                 loss: Some(draw.unit()),
                 ..Progress::default()
             };
-            save(&folder, &Tensors::new(), &progress, &Books::default(), 1).unwrap();
+            let snapshot = Snapshot {
+                tensors: Tensors::new(),
+                progress,
+            };
+            save(&folder, &snapshot, &Books::default(), 1).unwrap();
             let last = load(folder.path()).unwrap().unwrap();
-            assert_eq!((last.progress, last.books), (progress, Some(Books::default())));
+            assert_eq!((last.snapshot, last.books), (snapshot, Some(Books::default())));
         }
     }
 }

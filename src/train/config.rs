@@ -2,8 +2,8 @@
 
 use super::keys::{self, KEYS};
 use super::yaml::{self, Value};
+use crate::data::batch::BatchConfig;
 use crate::data::masks::MaskConfig;
-#[cfg(feature = "native")]
 use crate::data::transform::{EvalTransform, TrainTransform};
 use crate::model::config::{Init, ModelConfig};
 use crate::{Error, Result};
@@ -259,8 +259,18 @@ impl Config {
         }
     }
 
+    /// What training batches are made of.
+    pub fn batches(&self) -> BatchConfig {
+        BatchConfig {
+            batch: self.data.batch_size,
+            crop: self.data.crop_size,
+            transform: self.train_transform(),
+            masks: self.masks(),
+            seed: self.meta.seed,
+        }
+    }
+
     /// What happens to an image on its way into a training batch.
-    #[cfg(feature = "native")]
     pub fn train_transform(&self) -> TrainTransform {
         let data = &self.data;
         TrainTransform {
@@ -272,7 +282,6 @@ impl Config {
     }
 
     /// How images are cut for monitor, probe and pictures.
-    #[cfg(feature = "native")]
     pub fn eval_transform(&self) -> EvalTransform {
         match self.data.eval_transform {
             Evaluation::Margin => EvalTransform::Margin,

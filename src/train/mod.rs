@@ -19,8 +19,9 @@ pub mod replay;
 #[cfg(feature = "native")]
 pub mod run;
 pub mod schedule;
+pub mod snapshot;
 pub mod tensorboard;
+pub mod trainer;
 mod validate;
-#[cfg(feature = "native")]
 mod watch;
 mod yaml;

@@ -4,9 +4,9 @@
 use super::checkpoint::Books;
 use super::csv::{self, Row};
 use super::folder::{Folder, at};
-use super::log::{EVERY, EpochMeans, GradStats};
-use super::schedule::Rates;
+use super::log::{EVERY, EpochMeans};
 use super::tensorboard::{self, Events};
+use super::trainer::Step;
 use crate::Result;
 use crate::eval::monitor::{self, Judgement, Measurement};
 use std::io;
@@ -21,24 +21,6 @@ pub struct Records {
     /// MiB, for the log's `mem`.
     memory: f64,
     regularized: bool,
-}
-
-/// One finished step.
-#[derive(Clone, Copy, Debug)]
-pub struct Step {
-    /// Steps taken with this one.
-    pub step: u64,
-    /// From 0.
-    pub epoch: u64,
-    /// From 0.
-    pub iteration: u64,
-    pub k_context: usize,
-    pub k_target: usize,
-    pub loss: f64,
-    pub regularizer: f64,
-    pub gradient_norm: f64,
-    pub milliseconds: f64,
-    pub rates: Rates,
 }
 
 const LOG: &str = "train.log";
@@ -124,12 +106,11 @@ impl Records {
 
     /// Records a step: a CSV row, events, every tenth iteration the log's two lines, at an epoch's end its mean. Gives
     /// back the log's lines.
-    pub fn step(&mut self, step: &Step, stats: Option<GradStats>, last_of_epoch: bool) -> Result<Vec<String>> {
+    pub fn step(&mut self, step: &Step, milliseconds: f64, last_of_epoch: bool) -> Result<Vec<String>> {
         if step.iteration == 0 {
             self.means = EpochMeans::default();
         }
-        self.means
-            .add(step.loss, step.k_context, step.k_target, step.milliseconds);
+        self.means.add(step.loss, step.k_context, step.k_target, milliseconds);
         let (epoch, itr) = (step.epoch as usize + 1, step.iteration as usize);
         let row = Row {
             epoch,
@@ -137,7 +118,7 @@ impl Records {
             loss: step.loss,
             k_context: step.k_context,
             k_target: step.k_target,
-            milliseconds: step.milliseconds,
+            milliseconds,
             regularizer: self.regularized.then_some(step.regularizer),
         };
         self.folder.append(&self.csv.clone(), format!("{row}\n").as_bytes())?;
@@ -157,7 +138,7 @@ impl Records {
         let mut lines = vec![];
         if itr.is_multiple_of(EVERY) || !step.loss.is_finite() {
             lines.push(self.means.line(epoch, itr, step.rates, self.memory));
-            lines.extend(stats.map(|stats| stats.line(epoch, itr)));
+            lines.extend(step.stats.map(|stats| stats.line(epoch, itr)));
         }
         if last_of_epoch {
             lines.push(self.means.average());

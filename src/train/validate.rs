@@ -105,7 +105,6 @@ impl Config {
     fn check_data(&self) -> Result<()> {
         let (data, logging) = (&self.data, &self.logging);
         // The strength is looked at even where no colour is distorted: a value that can't be meant is better said early.
-        #[cfg(feature = "native")]
         crate::data::transform::TrainTransform {
             color_distortion: Some(data.color_jitter_strength),
             ..self.train_transform()

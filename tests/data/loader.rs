@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ijepa::data::Split::{Test, Train};
+use ijepa::data::batch::{Batch, BatchConfig, epoch_order, iterations_per_epoch};
 use ijepa::data::decode::MAX_PIXELS;
 use ijepa::data::eval::eval_batches;
-use ijepa::data::loader::{Batch, Loader, LoaderConfig, epoch_order, iterations_per_epoch};
+use ijepa::data::loader::{Loader, LoaderConfig};
 use ijepa::data::masks::{MaskConfig, sample};
 use ijepa::data::source::Dataset;
 use ijepa::data::transform::{EvalTransform, TrainTransform};
@@ -18,7 +19,7 @@ use crate::decode::written;
 use crate::source::{folder, open};
 
 fn config(batch: usize, last_step: u64) -> LoaderConfig {
-    LoaderConfig {
+    let batches = BatchConfig {
         batch,
         crop: 16,
         transform: TrainTransform {
@@ -39,6 +40,9 @@ fn config(batch: usize, last_step: u64) -> LoaderConfig {
             allow_overlap: false,
         },
         seed: 3,
+    };
+    LoaderConfig {
+        batches,
         first_step: 0,
         last_step,
         threads: 2,
@@ -53,10 +57,9 @@ fn plain(batch: usize, last_step: u64) -> LoaderConfig {
         color_distortion: None,
         gaussian_blur: false,
     };
-    LoaderConfig {
-        transform,
-        ..config(batch, last_step)
-    }
+    let mut config = config(batch, last_step);
+    config.batches.transform = transform;
+    config
 }
 
 /// Twenty-odd images of one colour each, red telling the index; those in `broken` are rubbish.
@@ -123,7 +126,7 @@ fn epochs_are_shuffled_and_drop_their_rest() {
     assert_ne!(epoch_order(23, 3, 0), epoch_order(23, 3, 1));
     assert_ne!(epoch_order(23, 3, 0), epoch_order(23, 4, 0));
     for batch in &made {
-        assert_eq!(batch.masks, sample(&plain(5, 9).masks, 3, batch.step, 5));
+        assert_eq!(batch.masks, sample(&plain(5, 9).batches.masks, 3, batch.step, 5));
     }
 }
 
@@ -142,13 +145,9 @@ fn threads_and_restarts_change_nothing() {
     assert_eq!(whole, batches(&data, range(130, 136, 3)));
     assert_eq!(whole[4..], batches(&data, range(134, 136, 0)));
     assert_eq!((whole[2].epoch, whole[3].epoch, whole[3].iteration), (0, 1, 0));
-    let other_seed = batches(
-        &data,
-        LoaderConfig {
-            seed: 4,
-            ..range(130, 131, 1)
-        },
-    );
+    let mut other = range(130, 131, 1);
+    other.batches.seed = 4;
+    let other_seed = batches(&data, other);
     assert_ne!(whole[0].images, other_seed[0].images);
 }
 
@@ -230,10 +229,10 @@ fn wrong_settings_are_refused() {
     assert!(text(config(1001, 1)).contains("1000 images, fewer than a batch of 1001"));
     assert!(text(config(0, 1)).contains("batch_size is 0"));
     let mut bad = config(8, 1);
-    bad.masks.min_keep = 40;
+    bad.batches.masks.min_keep = 40;
     assert!(text(bad).contains("min_keep is 40"));
     let mut bad = config(8, 1);
-    bad.transform.crop_scale = Some([2.0, 3.0]);
+    bad.batches.transform.crop_scale = Some([2.0, 3.0]);
     assert!(text(bad).contains("crop_scale"));
 }
 

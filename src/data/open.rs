@@ -1,0 +1,103 @@
+//! Data sets on a disk: which kind a path is, and whether anything in it can be read.
+
+use std::path::Path;
+
+use crate::data::Split;
+use crate::data::arrange::arrange;
+use crate::data::bad::BadFiles;
+use crate::data::entry::shown;
+use crate::data::files::{Files, of_folder, of_tar};
+use crate::data::source::{Dataset, GLYPHS, Kind};
+use crate::error::{Error, Result, did_you_mean};
+
+/// Images at the start that are tried before a data set is taken for readable.
+const TRIED: usize = 1000;
+
+impl Dataset {
+    /// Opens `source`: `generated:glyphs` (drawn from `seed`), a folder or a tar. `max_pixels`: see
+    /// [`decode::MAX_PIXELS`]. A usage error if there is nothing to read; a run error if a tenth of the files is bad already.
+    pub fn open(source: &str, split: Split, seed: u64, max_pixels: u64) -> Result<Self> {
+        if source == GLYPHS {
+            return Ok(Self::glyphs(split, seed));
+        }
+        if source.is_empty() {
+            let message = "no images are named: give a folder, a tar or generated:glyphs";
+            return Err(Error::usage(message));
+        }
+        let path = Path::new(source);
+        let files = match std::fs::metadata(path) {
+            Ok(found) if found.is_dir() => of_folder(path),
+            Ok(_) => of_tar(path)?,
+            Err(_) if source.starts_with("generated:") => {
+                let hint = did_you_mean(source, [GLYPHS]);
+                return Err(Error::usage(format!("there is no generated set called {source}{hint}")));
+            }
+            Err(error) => {
+                let hint = did_you_mean(source, [GLYPHS]);
+                return Err(Error::usage(format!("{source} cannot be opened: {error}{hint}")));
+            }
+        };
+        Self::from_files(source, files, split, max_pixels)
+    }
+
+    fn from_files(source: &str, files: Files, split: Split, max_pixels: u64) -> Result<Self> {
+        let found = arrange(files.entries, split);
+        let total = found.entries.len() + usize::from(files.cut.is_some());
+        let (entries, bad): (Vec<_>, Vec<_>) = found.entries.into_iter().partition(|entry| entry.bad.is_none());
+        if entries.is_empty() {
+            let cut = files
+                .cut
+                .map(|reason| format!(", and the archive {reason}"))
+                .unwrap_or_default();
+            return Err(Error::usage(match total {
+                0 => format!("{source} has no images: it holds no files"),
+                _ => format!("{source} has no images: none of its {} files is one{cut}", bad.len()),
+            }));
+        }
+        let data = Dataset {
+            source: source.to_string(),
+            kind: Kind::Files {
+                entries,
+                archive: files.archive,
+                max_pixels,
+            },
+            split: found.split,
+            classes: found.classes.iter().map(|name| shown(name)).collect(),
+            labels: found.labels,
+            bad: BadFiles::new(source, total),
+        };
+        // Recorded without stopping: that nothing at all can be read is the clearer message.
+        for entry in bad {
+            let _ = data
+                .bad
+                .record(&shown(&entry.name), entry.bad.as_deref().unwrap_or_default());
+        }
+        if let Some(reason) = files.cut {
+            let name = Path::new(source).file_name().unwrap_or(Path::new(source).as_os_str());
+            let _ = data.bad.record(&shown(name.as_encoded_bytes()), &reason);
+        }
+        data.find_one()?;
+        data.bad.check()?;
+        Ok(data)
+    }
+
+    /// Looks for an image that can be read, so that a folder full of rubbish is refused before anything is written.
+    fn find_one(&self) -> Result<()> {
+        for index in 0..self.len().min(TRIED) {
+            match self.image(index) {
+                Ok(_) => return Ok(()),
+                Err(reason) => {
+                    let _ = self.bad.record(&self.name(index), &reason);
+                }
+            }
+        }
+        match self.bad.check() {
+            Ok(()) => Ok(()),
+            Err(_) => Err(Error::usage(format!(
+                "{} has no image that can be read: {}",
+                self.source,
+                self.bad.first()
+            ))),
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! A run at one moment: weights, AdamW's state and where the run stands, as the bytes of one file.
+
+use super::config::Config;
+use crate::eval::monitor::Measurement;
+use crate::gpu::Gpu;
+use crate::model::tensors::Tensors;
+use crate::model::{init, weights};
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+
+/// Everything that a run needs to go on as if it had never stopped.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Snapshot {
+    pub tensors: Tensors,
+    pub progress: Progress,
+}
+
+/// Where a run stands: no clock and no path has a say in it, so that weight files of two runs of a seed are equal.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Progress {
+    /// Steps taken.
+    pub step: u64,
+    /// Epoch of the next step, from 0, and its iteration.
+    pub epoch: u64,
+    pub iteration: u64,
+    pub iterations_per_epoch: u64,
+    /// Images of the data set.
+    pub images: u64,
+    /// The step at which the run ends.
+    pub of: u64,
+    /// Loss of the last step; null before the first.
+    pub loss: Option<f64>,
+    /// What the monitor saw in the untrained encoder.
+    pub untrained: Option<Measurement>,
+    /// What computed the last step; `None` in a run's first moment, and in older files.
+    #[serde(default)]
+    pub machine: Option<Machine>,
+}
+
+/// What computed a run: other adapters and other kernels round differently.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Machine {
+    /// The adapter's name, and the graphics interface that it was reached by.
+    pub adapter: String,
+    pub backend: String,
+    /// The kernels that were asked for, if any.
+    pub variant: Option<String>,
+}
+
+impl Machine {
+    pub fn of(gpu: &Gpu) -> Machine {
+        Machine {
+            adapter: gpu.info().name.clone(),
+            backend: gpu.info().backend.to_string(),
+            variant: gpu.variant().map(str::to_string),
+        }
+    }
+}
+
+impl std::fmt::Display for Machine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let kernels = self
+            .variant
+            .as_deref()
+            .map_or(String::new(), |name| format!(", kernels {name}"));
+        write!(f, "{} ({}{kernels})", self.adapter, self.backend)
+    }
+}
+
+/// The metadata of a weights file that says where its run stands.
+const KEY: &str = "ijepa.progress";
+
+impl Snapshot {
+    /// A run before its first step: weights drawn from the configuration's seed.
+    ///
+    /// Errors: usage, where the configuration names no model.
+    pub fn first(config: &Config) -> Result<Snapshot> {
+        Ok(Snapshot {
+            tensors: init::draw(&config.model()?, config.meta.init, config.meta.seed),
+            progress: Progress::default(),
+        })
+    }
+
+    /// A tensor with a value that is not finite: AdamW itself may leave what f32 holds, after a step that was finite.
+    pub fn broken(&self) -> Option<&str> {
+        let broken = |values: &[f32]| values.iter().any(|value| !value.is_finite());
+        let found = self.tensors.iter().find(|(_, tensor)| broken(&tensor.values));
+        found.map(|(name, _)| name.as_str())
+    }
+
+    /// A safetensors file: weights under the reference's names, `mean.` and `square.` of each for AdamW, the target's
+    /// under `target_encoder.`; where the run stands is in its metadata.
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        let progress = serde_json::to_string(&self.progress);
+        let progress = progress.map_err(|e| Error::run(format!("where the run stands can't be written: {e}")))?;
+        weights::write(&self.tensors, &[(KEY, progress)])
+    }
+
+    /// `origin` names the bytes in messages.
+    ///
+    /// Errors: usage, where they are no checkpoint.
+    pub fn from_bytes(bytes: &[u8], origin: &str) -> Result<Snapshot> {
+        let tensors = weights::read(bytes, origin)?;
+        let missing = || {
+            Error::usage(format!(
+                "{origin} does not say where its run stands: it is no checkpoint of ijepa train"
+            ))
+        };
+        let text = weights::metadata(bytes, origin)?.remove(KEY).ok_or_else(missing)?;
+        let progress = serde_json::from_str(&text)
+            .map_err(|e| Error::usage(format!("{origin}: where its run stands can't be read: {e}")))?;
+        Ok(Snapshot { tensors, progress })
+    }
+}
