@@ -5,18 +5,38 @@ use crate::model::ijepa::{Ijepa, Images};
 
 /// Target features of `count` images `[count, crop, crop, 3]`, patches averaged: `[count, D]`.
 pub async fn encode(net: &mut Ijepa, images: &[u8], count: usize) -> Result<Vec<f32>> {
-    let (bytes, batch) = (3 * net.config.crop * net.config.crop, net.dims().batch);
     let (patches, width) = (net.config.num_patches(), net.config.embed_dim);
     let mut features = Vec::with_capacity(count * width);
-    for first in (0..count).step_by(batch) {
-        let now = batch.min(count - first);
-        let tokens = net
-            .encode(Images::Bytes(&images[first * bytes..(first + now) * bytes]), now)
-            .await?;
+    for (first, now) in batches(net, count) {
+        let tokens = part(net, images, first, now).await?;
         for image in tokens.chunks_exact(patches * width) {
             let sum = |channel: usize| image.iter().skip(channel).step_by(width).sum::<f32>();
             features.extend((0..width).map(|channel| sum(channel) / patches as f32));
         }
     }
     Ok(features)
+}
+
+/// Target features of `count` images, patch by patch: `[count * N, D]`.
+pub async fn tokens(net: &mut Ijepa, images: &[u8], count: usize) -> Result<Vec<f32>> {
+    let mut tokens = vec![];
+    for (first, now) in batches(net, count) {
+        tokens.extend(part(net, images, first, now).await?);
+    }
+    Ok(tokens)
+}
+
+/// Runs of images that memory is planned for: the first, and how many.
+fn batches(net: &Ijepa, count: usize) -> Vec<(usize, usize)> {
+    let batch = net.dims().batch;
+    (0..count)
+        .step_by(batch)
+        .map(|first| (first, batch.min(count - first)))
+        .collect()
+}
+
+async fn part(net: &mut Ijepa, images: &[u8], first: usize, now: usize) -> Result<Vec<f32>> {
+    let bytes = 3 * net.config.crop * net.config.crop;
+    net.encode(Images::Bytes(&images[first * bytes..(first + now) * bytes]), now)
+        .await
 }

@@ -3,17 +3,19 @@
 use super::eigen;
 use super::samples::Features;
 
+/// The three directions that become red, green and blue, `[3][dims]` of length 1.
+pub type Axes = Vec<Vec<f64>>;
+
 /// `tokens` is `[tokens, dims]`, the patches of one image or of several that are to share their colours. Each component is
 /// stretched to 0..=255 between its smallest and largest value; one without spread is mid-grey. One colour for each token.
 pub fn patch_colours(tokens: &Features) -> Vec<[u8; 3]> {
+    colours(tokens, &axes(tokens))
+}
+
+/// The first three principal components of `tokens`.
+pub fn axes(tokens: &Features) -> Axes {
     let (n, dims) = (tokens.len(), tokens.dims());
-    let mean = tokens.mean();
-    let centred: Vec<f64> = tokens
-        .values()
-        .iter()
-        .enumerate()
-        .map(|(i, v)| f64::from(*v) - mean[i % dims])
-        .collect();
+    let centred = centred(tokens);
     let row = |i: usize| &centred[i * dims..][..dims];
     let covariance = super::rows::map(dims, |c| {
         let mut sums = vec![0.0; dims];
@@ -25,7 +27,32 @@ pub fn patch_colours(tokens: &Features) -> Vec<[u8; 3]> {
         }
         sums
     });
-    let axes = eigen::leading_vectors(&covariance.concat(), dims, 3);
+    eigen::leading_vectors(&covariance.concat(), dims, 3)
+}
+
+/// The same directions in the order and with the signs that are nearest to those `before`: components have neither of their
+/// own, and a picture that is drawn again and again would change its colours without reason.
+pub fn aligned(mut axes: Axes, before: &Axes) -> Axes {
+    let mut near = Axes::new();
+    for old in before {
+        let dot = |axis: &Vec<f64>| axis.iter().zip(old).map(|(x, y)| x * y).sum::<f64>();
+        let Some(nearest) = (0..axes.len()).max_by(|&a, &b| dot(&axes[a]).abs().total_cmp(&dot(&axes[b]).abs())) else {
+            break;
+        };
+        let mut axis = axes.swap_remove(nearest);
+        if dot(&axis) < 0.0 {
+            axis.iter_mut().for_each(|x| *x = -*x);
+        }
+        near.push(axis);
+    }
+    near
+}
+
+/// `tokens` along `axes` as colours; see [`patch_colours`].
+pub fn colours(tokens: &Features, axes: &Axes) -> Vec<[u8; 3]> {
+    let (n, dims) = (tokens.len(), tokens.dims());
+    let centred = centred(tokens);
+    let row = |i: usize| &centred[i * dims..][..dims];
     let mut colours = vec![[0; 3]; n];
     for (channel, axis) in axes.iter().enumerate() {
         let along: Vec<f64> = (0..n)
@@ -39,6 +66,12 @@ pub fn patch_colours(tokens: &Features) -> Vec<[u8; 3]> {
         }
     }
     colours
+}
+
+fn centred(tokens: &Features) -> Vec<f64> {
+    let (dims, mean) = (tokens.dims(), tokens.mean());
+    let values = tokens.values().iter().enumerate();
+    values.map(|(i, v)| f64::from(*v) - mean[i % dims]).collect()
 }
 
 /// The colours of one image's patches, `grid` x `grid` and row by row, as squares of `scale` x `scale` pixels: RGB bytes of

@@ -40,6 +40,9 @@ pub struct Options {
     pub backends: wgpu::Backends,
     /// Ask for nothing beyond the plain limits of WebGPU, and use no feature.
     pub plain: bool,
+    /// The device has subgroups although wgpu does not say so: whoever opens it has seen to that. In a browser wgpu 30
+    /// neither asks for them nor reports them.
+    pub subgroups: bool,
     /// Kernel family for matmul and attention (`any`, `tile`, `broadcast`); chosen from the adapter when `None`.
     pub variant: Option<String>,
     /// How lanes share the work in the other kernels; what the adapter is when `None`. Both ways run anywhere, so that
@@ -53,6 +56,7 @@ impl Default for Options {
             adapter: AdapterChoice::Auto,
             backends: wgpu::Backends::all(),
             plain: false,
+            subgroups: false,
             variant: None,
             kind: None,
         }
@@ -89,7 +93,7 @@ pub(super) struct Inner {
     pub queue: wgpu::Queue,
     pub info: wgpu::AdapterInfo,
     pub limits: wgpu::Limits,
-    pub features: wgpu::Features,
+    pub subgroups: bool,
     pub variant: Option<String>,
     pub kind: Kind,
     pub pipelines: Mutex<PipelineCache>,
@@ -230,7 +234,7 @@ impl Gpu {
             queue,
             info,
             limits,
-            features,
+            subgroups: features.contains(wgpu::Features::SUBGROUP) || options.subgroups && !options.plain,
             variant: options.variant.clone(),
             kind,
             pipelines: Mutex::default(),
@@ -279,7 +283,16 @@ impl Gpu {
     pub fn subgroup_width(&self) -> Option<u32> {
         let info = &self.inner.info;
         let fixed = info.subgroup_min_size == info.subgroup_max_size;
-        (self.inner.features.contains(wgpu::Features::SUBGROUP) && fixed).then_some(info.subgroup_min_size)
+        (self.inner.subgroups && fixed).then_some(info.subgroup_min_size)
+    }
+
+    /// What stands in front of every shader of this device: browsers want the use of subgroups declared, naga refuses the
+    /// declaration.
+    pub(super) fn directives(&self) -> &'static str {
+        match self.subgroup_width() {
+            Some(_) if cfg!(target_arch = "wasm32") => "enable subgroups;\n",
+            _ => "",
+        }
     }
 
     /// Invocations of a workgroup in kernels without workgroup memory: 8 on a software driver, 64 on a GPU.

@@ -109,7 +109,8 @@ impl Gpu {
             return Ok(pipeline.clone());
         }
         kernel.check(build)?;
-        let pipeline = Arc::new(self.make_pipeline(kernel, &kernel.text(build)));
+        let text = format!("{}{}", self.directives(), kernel.text(build));
+        let pipeline = Arc::new(self.make_pipeline(kernel, &text));
         cache.insert(key, pipeline.clone());
         Ok(pipeline)
     }

@@ -184,8 +184,12 @@ mod tests {
             step,
             ..Progress::default()
         };
-        let tensors = Tensors::from([("w".to_string(), tensor)]);
-        save(folder, &Snapshot { tensors, progress }, &Books::default(), keep).unwrap()
+        let snapshot = Snapshot {
+            tensors: Tensors::from([("w".to_string(), tensor)]),
+            progress,
+            config: None,
+        };
+        save(folder, &snapshot, &Books::default(), keep).unwrap()
     }
 
     fn kept(folder: &Folder) -> Vec<u64> {
@@ -233,6 +237,7 @@ mod tests {
             let snapshot = Snapshot {
                 tensors: Tensors::new(),
                 progress,
+                config: None,
             };
             save(&folder, &snapshot, &Books::default(), 1).unwrap();
             let last = load(folder.path()).unwrap().unwrap();

@@ -289,6 +289,15 @@ impl Config {
         }
     }
 
+    /// What the numbers of a run hang on, without the places where its images and files are.
+    pub fn portable(&self) -> Config {
+        let mut config = self.clone();
+        config.data.root_path = None;
+        config.data.image_folder = None;
+        config.logging.folder = None;
+        config
+    }
+
     /// Whether the variance-covariance term is on.
     pub fn regularized(&self) -> bool {
         self.meta.variance_weight != 0.0 || self.meta.covariance_weight != 0.0

@@ -23,5 +23,5 @@ pub mod snapshot;
 pub mod tensorboard;
 pub mod trainer;
 mod validate;
-mod watch;
+pub mod watch;
 mod yaml;

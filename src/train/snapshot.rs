@@ -13,6 +13,8 @@ use serde::{Deserialize, Serialize};
 pub struct Snapshot {
     pub tensors: Tensors,
     pub progress: Progress,
+    /// The run's configuration without its paths; `None` in older files.
+    pub config: Option<Config>,
 }
 
 /// Where a run stands: no clock and no path has a say in it, so that weight files of two runs of a seed are equal.
@@ -67,8 +69,16 @@ impl std::fmt::Display for Machine {
     }
 }
 
-/// The metadata of a weights file that says where its run stands.
+/// The metadata of a weights file: one text, since several would stand in any order, and files of one seed are to be equal.
 const KEY: &str = "ijepa.progress";
+
+#[derive(Serialize, Deserialize)]
+struct Header {
+    #[serde(flatten)]
+    progress: Progress,
+    #[serde(default)]
+    config: Option<String>,
+}
 
 impl Snapshot {
     /// A run before its first step: weights drawn from the configuration's seed.
@@ -78,6 +88,7 @@ impl Snapshot {
         Ok(Snapshot {
             tensors: init::draw(&config.model()?, config.meta.init, config.meta.seed),
             progress: Progress::default(),
+            config: Some(config.portable()),
         })
     }
 
@@ -89,11 +100,15 @@ impl Snapshot {
     }
 
     /// A safetensors file: weights under the reference's names, `mean.` and `square.` of each for AdamW, the target's
-    /// under `target_encoder.`; where the run stands is in its metadata.
+    /// under `target_encoder.`; where the run stands and how it is configured is in its metadata.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
-        let progress = serde_json::to_string(&self.progress);
-        let progress = progress.map_err(|e| Error::run(format!("where the run stands can't be written: {e}")))?;
-        weights::write(&self.tensors, &[(KEY, progress)])
+        let header = Header {
+            progress: self.progress.clone(),
+            config: self.config.as_ref().map(Config::to_yaml),
+        };
+        let text = serde_json::to_string(&header);
+        let text = text.map_err(|e| Error::run(format!("where the run stands can't be written: {e}")))?;
+        weights::write(&self.tensors, &[(KEY, text)])
     }
 
     /// `origin` names the bytes in messages.
@@ -107,8 +122,13 @@ impl Snapshot {
             ))
         };
         let text = weights::metadata(bytes, origin)?.remove(KEY).ok_or_else(missing)?;
-        let progress = serde_json::from_str(&text)
+        let header: Header = serde_json::from_str(&text)
             .map_err(|e| Error::usage(format!("{origin}: where its run stands can't be read: {e}")))?;
-        Ok(Snapshot { tensors, progress })
+        let config = header.config.map(|text| Config::from_yaml(&text, origin));
+        Ok(Snapshot {
+            tensors,
+            progress: header.progress,
+            config: config.transpose()?,
+        })
     }
 }

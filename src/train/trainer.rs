@@ -7,7 +7,7 @@ use super::plan;
 use super::schedule::{Rates, Schedule};
 use super::snapshot::{Machine, Progress, Snapshot};
 use super::watch::Watch;
-use crate::data::batch::Batch;
+use crate::data::batch::{Batch, iterations_per_epoch};
 use crate::data::source::Dataset;
 use crate::eval::monitor::{Judgement, Measurement, judge};
 use crate::gpu::Gpu;
@@ -29,7 +29,7 @@ pub struct Course {
 impl Course {
     /// For a configuration that [`Config::validate`] accepts and data with at least a batch of images.
     pub fn new(config: &Config, images: usize) -> Course {
-        let iterations_per_epoch = images / config.data.batch_size;
+        let iterations_per_epoch = iterations_per_epoch(images, config.data.batch_size);
         let schedule = Schedule::new(&config.optimization, iterations_per_epoch);
         Course {
             iterations_per_epoch: iterations_per_epoch as u64,
@@ -89,7 +89,7 @@ pub struct Step {
 pub struct Trainer {
     pub net: Ijepa,
     pub course: Course,
-    batch_size: usize,
+    config: Config,
     images: u64,
     measured: Vec<String>,
     watch: Watch,
@@ -123,7 +123,7 @@ impl Trainer {
         Ok(Trainer {
             net,
             course,
-            batch_size: config.data.batch_size,
+            config: config.clone(),
             images: data.len() as u64,
             measured: measured(&model),
             watch: Watch::new(data, watched, model.crop, config.eval_transform())?,
@@ -133,8 +133,13 @@ impl Trainer {
         })
     }
 
-    pub fn batch_size(&self) -> usize {
-        self.batch_size
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// What the monitor looks at.
+    pub fn watch(&self) -> &Watch {
+        &self.watch
     }
 
     /// Has the monitor seen the untrained encoder?
@@ -212,8 +217,11 @@ impl Trainer {
             untrained: self.untrained,
             machine: Some(Machine::of(self.net.gpu())),
         };
-        let tensors = self.net.tensors(true).await?;
-        Ok(Snapshot { tensors, progress })
+        Ok(Snapshot {
+            tensors: self.net.tensors(true).await?,
+            progress,
+            config: Some(self.config.portable()),
+        })
     }
 }
 

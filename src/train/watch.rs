@@ -5,7 +5,9 @@ use crate::data::eval::eval_batches;
 use crate::data::source::Dataset;
 use crate::data::transform::EvalTransform;
 use crate::eval::features::encode;
+use crate::eval::knn::leave_one_out;
 use crate::eval::monitor::{Measurement, measure};
+use crate::eval::samples::{Features, Samples};
 use crate::model::ijepa::Ijepa;
 
 /// Fixed images of a data set, with their labels where it has any.
@@ -35,6 +37,21 @@ impl Watch {
             }
         }
         Ok(watch)
+    }
+
+    /// The images `[n, crop, crop, 3]`, and their classes where they have any.
+    pub fn images(&self) -> (&[u8], Option<&[u32]>) {
+        (&self.images, self.labels.as_deref())
+    }
+
+    /// Leave-one-out k-NN of the pixels themselves in per cent, where there are labels: what features have to beat.
+    pub fn raw_neighbours(&self) -> Result<Option<f64>> {
+        let Some(labels) = &self.labels else {
+            return Ok(None);
+        };
+        let values = self.images.iter().map(|&byte| f32::from(byte) / 255.0).collect();
+        let pixels = Features::new(values, self.images.len() / self.count.max(1))?;
+        Ok(Some(leave_one_out(&Samples::new(pixels, labels.clone())?)))
     }
 
     /// Looks at the target features after `step` steps; `None` where one of them is not finite.

@@ -338,6 +338,20 @@ fn effective_rank_counts_directions_that_are_used_alike() {
 }
 
 #[test]
+fn axes_keep_their_order_and_signs_from_picture_to_picture() {
+    let tokens: Vec<f32> = (0..60)
+        .map(|i| ((i * i * 7 + i / 3) % 23) as f32 * (1 + i % 3) as f32)
+        .collect();
+    let axes = pca::axes(&features(tokens, 3));
+    let turned = vec![
+        axes[1].iter().map(|x| -x).collect(),
+        axes[2].clone(),
+        axes[0].iter().map(|x| -x).collect(),
+    ];
+    assert_eq!(pca::aligned(turned, &axes), axes);
+}
+
+#[test]
 fn patch_colours_follow_the_strongest_direction() {
     // Along (1, 1) by 0, 1, 2, 3, and nothing else: red runs from one end to the other, the rest is mid-grey.
     let tokens: Vec<f32> = (0..4).flat_map(|i| [i as f32, i as f32]).collect();

@@ -11,6 +11,11 @@ if (requestDevice) {
   };
 }
 
+/** Can devices have subgroups? Then they do, by the above. */
+export async function hasSubgroups() {
+  return (await navigator.gpu?.requestAdapter())?.features.has('subgroups') ?? false;
+}
+
 /** The adapter that wgpu opens. Its own name for it is the description, which browsers leave empty. */
 export async function describe() {
   const adapter = await navigator.gpu.requestAdapter();
