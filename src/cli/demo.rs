@@ -6,6 +6,7 @@ use super::{picture, print};
 use ijepa::data::source::Dataset;
 use ijepa::data::transform::EvalTransform;
 use ijepa::data::{Split, masks};
+use ijepa::eval::labelled::MOST_IMAGES;
 use ijepa::gpu::Gpu;
 use ijepa::model::init;
 use ijepa::train::checkpoint;
@@ -53,7 +54,7 @@ pub fn run(args: Args) -> Result<()> {
     let gpu = args.adapter.open()?;
     let seed = config.meta.seed;
     let (train, test) = (Dataset::glyphs(Split::Train, seed), Dataset::glyphs(Split::Test, seed));
-    let table = super::probe::table(&gpu, &config, checkpoint::weights(&args.out)?, &train, &test)?;
+    let table = super::probe::table(&gpu, &config, checkpoint::weights(&args.out)?, &train, &test, MOST_IMAGES)?;
     let pictures = pictures(&gpu, &config, &args.out, &test)?;
     print(&format!("{table}\n"))?;
     for path in pictures {
