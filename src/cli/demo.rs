@@ -2,6 +2,7 @@
 
 use super::adapter::AdapterArgs;
 use super::progress::{Loudness, Progress};
+use super::stop::Stop;
 use super::{picture, print};
 use ijepa::data::source::Dataset;
 use ijepa::data::transform::EvalTransform;
@@ -39,13 +40,14 @@ pub fn run(args: Args) -> Result<()> {
     config.meta.seed = args.seed;
     config.set_data("generated:glyphs");
     config.logging.folder = Some(args.out.display().to_string());
-    let mut progress = Progress::new(Loudness::Normal);
+    let (mut progress, stop) = (Progress::new(Loudness::Normal), Stop::default());
     // The demo's folder is its own: each demo starts afresh.
     if args.out.join(CONFIG).exists() {
         clear(&args.out, &config)?;
     }
-    let finished = super::train::start(&config, &args.out, false, &args.adapter, &mut progress)?;
-    if !finished.complete {
+    let finished = super::train::start(&config, &args.out, false, &args.adapter, &mut progress, &stop)?;
+    // From here on Ctrl-C ends the program; one that came with the last step does so, too.
+    if stop.over() || !finished.complete {
         return Err(Error::run(format!(
             "stopped at step {} of {}: the table needs the whole demo",
             finished.step, finished.of
