@@ -92,9 +92,21 @@ fn text(config: &Config, model: &ModelConfig) -> String {
     out + &format!("  {:<32} {:>15}\n", "together", mebibytes(total))
 }
 
+/// What stands above the table of keys: `docs/configuration.md` is this very output.
+const HEAD: &str = "\
+# Every configuration key
+
+In a YAML file by section and name, or on the command line by `--set key=value`. Defaults are those of a file that leaves
+the key out; presets set their own. `(own)` marks keys that the reference's files don't have.
+Printed by `ijepa info --keys`.
+
+| key | value | default | meaning |
+|---|---|---|---|
+";
+
 /// The table of keys, in Markdown.
 fn key_table() -> String {
-    let mut out = "| key | value | default | meaning |\n|---|---|---|---|\n".to_string();
+    let mut out = HEAD.to_string();
     let mut defaults = Config::default();
     for key in KEYS {
         let own = if key.official { "" } else { " (own)" };

@@ -12,6 +12,7 @@ mod probe;
 mod progress;
 mod replay;
 mod settings;
+mod stop;
 mod trace;
 mod train;
 

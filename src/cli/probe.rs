@@ -5,7 +5,7 @@ use super::print;
 use ijepa::data::Split;
 use ijepa::data::source::Dataset;
 use ijepa::eval::comparison::Comparison;
-use ijepa::eval::labelled::Labelled;
+use ijepa::eval::labelled::{Labelled, MOST_IMAGES};
 use ijepa::eval::probe::ProbeTable;
 use ijepa::gpu::Gpu;
 use ijepa::model::init;
@@ -14,12 +14,13 @@ use ijepa::train::checkpoint;
 use ijepa::train::config::Config;
 use ijepa::train::folder::{self, CONFIG};
 use ijepa::{Error, Result};
+use std::collections::HashSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// Measure a run's features on labelled images, beside raw pixels and the untrained encoder.
 #[derive(clap::Args)]
-#[command(after_help = "example: ijepa probe --weights runs/first --data generated:glyphs")]
+#[command(after_help = AFTER)]
 pub struct Args {
     /// Folder of the run, or one of the checkpoints in it
     #[arg(long, value_name = "RUN")]
@@ -37,6 +38,11 @@ pub struct Args {
     adapter: AdapterArgs,
 }
 
+const AFTER: &str = "\
+Images are decoded batch by batch and not kept. Of more than 50000 images to fit on, or to score, 50000 are used: picked by
+chance, always the same. Raw pixels are those of the cut image, scaled to 32 x 32 where it is larger.
+example: ijepa probe --weights runs/first --data generated:glyphs";
+
 pub fn run(args: Args) -> Result<()> {
     let run = match args.weights.is_file() {
         true => args.weights.parent().unwrap_or(Path::new("")),
@@ -48,16 +54,14 @@ pub fn run(args: Args) -> Result<()> {
     let open = |path: &str, split| Dataset::open(path, split, config.meta.seed, config.data.max_pixels);
     let train = open(&args.data, Split::Train)?;
     let test = open(args.test.as_deref().unwrap_or(&args.data), Split::Test)?;
-    if args.test.is_none() && test.split() != Some(Split::Test) {
-        return Err(Error::usage(format!(
-            "{} has no test/ or val/ to score on: name images of their own by --test PATH",
-            args.data
-        )));
+    if args.test.is_none() {
+        two_parts(&args.data, &train, &test)?;
     }
+    nothing_shared(&train, &test)?;
     let gpu = args.adapter.open()?;
-    let table = table(&gpu, &config, learned, &train, &test)?;
+    let table = table(&gpu, &config, learned, &train, &test, MOST_IMAGES)?;
     for summary in [train.bad().summary(), test.bad().summary()].into_iter().flatten() {
-        let _ = writeln!(std::io::stderr(), "{summary}");
+        say(&summary);
     }
     print(&format!("{table}\n"))?;
     match args.json {
@@ -66,23 +70,67 @@ pub fn run(args: Args) -> Result<()> {
     }
 }
 
-/// Scores a run's weights (with their name for messages) beside raw pixels and the run's own first weights.
+/// Refuses data that does not have both images to fit on and others to score.
+fn two_parts(source: &str, train: &Dataset, test: &Dataset) -> Result<()> {
+    if test.split() != Some(Split::Test) {
+        return Err(Error::usage(format!(
+            "{source} has no test/ or val/ to score on: name images of their own by --test PATH"
+        )));
+    }
+    if train.split() != Some(Split::Train) {
+        return Err(Error::usage(format!(
+            "{source} has no train/ to fit on, only images to score: give the training images as --data and these as \
+             --test {source}"
+        )));
+    }
+    Ok(())
+}
+
+/// Refuses to score images that the probes are fitted on: their neighbours are themselves.
+fn nothing_shared(train: &Dataset, test: &Dataset) -> Result<()> {
+    // What has no place of its own (generated sets) goes by its name.
+    let source = |data: &Dataset| std::fs::canonicalize(data.source()).unwrap_or_else(|_| data.source().into());
+    let (fitted, scored) = (source(train), source(test));
+    let scored: HashSet<PathBuf> = (0..test.len()).map(|index| scored.join(test.name(index))).collect();
+    let mut fitted = (0..train.len()).map(|index| fitted.join(train.name(index)));
+    match fitted.find(|place| scored.contains(place)) {
+        None => Ok(()),
+        Some(place) => Err(Error::usage(format!(
+            "the images to fit on and those to score are the same, {} for one: name others by --test PATH",
+            place.display()
+        ))),
+    }
+}
+
+/// Nothing is left to do where standard error is closed.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+/// Scores a run's weights (with their name for messages) beside raw pixels and the run's own first weights, on at most
+/// `most` images of each set.
 pub fn table(
     gpu: &Gpu,
     config: &Config,
     (learned, origin): (Tensors, String),
     train: &Dataset,
     test: &Dataset,
+    most: usize,
 ) -> Result<ProbeTable> {
     let (model, transform) = (config.model()?, config.eval_transform());
-    let labelled = |data: &Dataset| Labelled::new(data, train.class_names(), model.crop, transform);
+    let labelled = |data| Labelled::new(data, train.class_names(), model.crop, transform, most);
+    let (train, test) = (labelled(train)?, labelled(test)?);
+    [train.notice(), test.notice()]
+        .into_iter()
+        .flatten()
+        .for_each(|notice| say(&notice));
     let comparison = Comparison {
         model: &model,
         learned: &learned,
         origin: &origin,
         untrained: &init::draw(&model, config.meta.init, config.meta.seed),
-        train: &labelled(train)?,
-        test: &labelled(test)?,
+        train: &train,
+        test: &test,
     };
     pollster::block_on(comparison.table(gpu, config.data.batch_size))
 }

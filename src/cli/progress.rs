@@ -1,7 +1,8 @@
 //! How a run shows itself: a bar on a terminal, plain lines elsewhere; all on standard error.
 
+use ijepa::eval::monitor::{Judgement, Measurement};
 use ijepa::train::run::Event;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
@@ -16,11 +17,12 @@ pub enum Loudness {
 pub struct Progress {
     loudness: Loudness,
     bar: Option<ProgressBar>,
+    /// A terminal that a bar can be drawn on.
     terminal: bool,
     started: Option<(Instant, u64)>,
     spoken: Instant,
-    /// What the monitor said last, in short and in full, and whether that was shown.
-    verdict: String,
+    /// What the monitor saw and said last, in short; in full, and whether that was shown.
+    look: String,
     judgement: Option<(String, bool)>,
 }
 
@@ -32,10 +34,12 @@ impl Progress {
         Progress {
             loudness,
             bar: None,
-            terminal: std::io::stderr().is_terminal(),
+            // On a terminal that can't move its cursor (TERM=dumb or unset) the bar and all that is printed above it would
+            // be hidden: plain lines, then.
+            terminal: std::io::stderr().is_terminal() && !ProgressDrawTarget::stderr().is_hidden(),
             started: None,
             spoken: Instant::now(),
-            verdict: String::new(),
+            look: String::new(),
             judgement: None,
         }
     }
@@ -64,8 +68,8 @@ impl Progress {
             Event::Note(text) => self.say(text),
             Event::Log(line) if self.loudness == Loudness::Verbose => self.say(line),
             Event::Log(_) => {}
-            Event::Monitor { judgement, .. } => {
-                self.verdict = judgement.words.split(';').next().unwrap_or_default().to_string();
+            Event::Monitor { now, judgement } => {
+                self.look = look(now, judgement);
                 let line = format!("monitor: {}", judgement.words);
                 let shown = self.loudness == Loudness::Verbose || !self.terminal;
                 if shown {
@@ -91,7 +95,7 @@ impl Progress {
                     "epoch {} loss {:.4}{regularizer}{rate} {}",
                     step.epoch + 1,
                     step.loss,
-                    self.verdict
+                    self.look
                 );
                 self.show(step.step, of, done, began, text);
             }
@@ -104,7 +108,8 @@ impl Progress {
         }
         if self.terminal {
             let bar = self.bar.get_or_insert_with(|| {
-                let style = "{bar:24} step {pos}/{len} {msg} [{elapsed} < {eta}]";
+                // What may be cut off on a narrow terminal comes last.
+                let style = "{bar:16} step {pos}/{len} [{elapsed} < {eta}] {wide_msg}";
                 let bar = ProgressBar::new(of).with_position(step);
                 bar.set_style(ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()));
                 bar.reset_eta();
@@ -139,10 +144,44 @@ impl Progress {
     }
 }
 
+/// The monitor's look in a few words: the verdict, and what it was made from.
+fn look(now: &Measurement, judgement: &Judgement) -> String {
+    let neighbours = now
+        .neighbours
+        .map(|per_cent| format!(" k-NN {per_cent:.1} %"))
+        .unwrap_or_default();
+    let (rank, deviation) = (now.effective_rank, now.deviation);
+    let verdict = judgement.verdict.word();
+    format!("{verdict}: rank {rank:.1} deviation {deviation:.3}{neighbours}")
+}
+
 /// Small models have small parts.
 fn size(bytes: u64) -> String {
     match bytes {
         0..1_048_576 => format!("{:.1} KiB", bytes as f64 / 1024.0),
         _ => format!("{:.1} MiB", bytes as f64 / 1_048_576.0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ijepa::eval::monitor::judge;
+
+    #[test]
+    fn a_look_shows_what_the_monitor_measured() {
+        let now = |step, effective_rank, neighbours| Measurement {
+            step,
+            deviation: 0.4432,
+            effective_rank,
+            neighbours,
+        };
+        let text = |now: &Measurement, untrained: &Measurement| look(now, &judge(untrained, now, 500));
+        let (before, after) = (now(0, 11.2, Some(30.1)), now(500, 16.66, Some(49.4)));
+        assert_eq!(text(&after, &before), "healthy: rank 16.7 deviation 0.443 k-NN 49.4 %");
+        assert_eq!(
+            text(&now(10, 9.0, None), &before),
+            "undecided: rank 9.0 deviation 0.443"
+        );
     }
 }

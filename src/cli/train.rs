@@ -3,6 +3,7 @@
 use super::adapter::AdapterArgs;
 use super::progress::{Loudness, Progress};
 use super::settings::Settings;
+use super::stop::Stop;
 use ijepa::data::Split;
 use ijepa::data::source::Dataset;
 use ijepa::train::checkpoint;
@@ -13,7 +14,6 @@ use ijepa::train::run::{Finished, Job, train};
 use ijepa::{Error, Result};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Train an encoder on images, without labels, and write its weights and records to a folder.
 #[derive(clap::Args)]
@@ -124,7 +124,8 @@ pub fn run(args: Args) -> Result<()> {
     for notice in config.notices() {
         progress.say(&notice);
     }
-    let finished = start(&config, &folder, args.resume.is_some(), &args.adapter, &mut progress)?;
+    let (resume, stop) = (args.resume.is_some(), Stop::default());
+    let finished = start(&config, &folder, resume, &args.adapter, &mut progress, &stop)?;
     let picture = loss_picture(&folder, &config.logging.write_tag)?;
     if !finished.complete {
         progress.say(&format!(
@@ -151,6 +152,7 @@ pub fn start(
     resume: bool,
     adapter: &AdapterArgs,
     progress: &mut Progress,
+    stop: &Stop,
 ) -> Result<Finished> {
     if !resume {
         folder::vacant(folder)?; // checked again later; here before data and GPU are opened
@@ -175,14 +177,7 @@ pub fn start(
         data.source(),
         gpu.info().name
     ));
-    static STOP: AtomicBool = AtomicBool::new(false);
-    // A second handler can't be set (the demo trains once, so there is none); without one, Ctrl-C ends the process.
-    // The second Ctrl-C does not wait for the step to end.
-    let _ = ctrlc::set_handler(|| {
-        if STOP.swap(true, Ordering::Relaxed) {
-            std::process::exit(130);
-        }
-    });
+    stop.listen();
     let data = Arc::new(data);
     let job = Job {
         gpu: &gpu,
@@ -190,7 +185,7 @@ pub fn start(
         data: data.clone(),
         folder,
         resume,
-        stop: &STOP,
+        stop: stop.flag(),
     };
     let finished = pollster::block_on(train(&job, &mut |event| progress.tell(event)));
     progress.end();

@@ -1,7 +1,7 @@
 //! The probe's table for a run: raw pixels, the encoder as it was drawn, and as it has become.
 
 use super::features::encode;
-use super::labelled::Labelled;
+use super::labelled::{Collected, Labelled, raw};
 use super::probe::{ProbeTable, Row, score};
 use crate::Result;
 use crate::gpu::Gpu;
@@ -17,9 +17,12 @@ pub struct Comparison<'a> {
     /// Names `learned` in messages.
     pub origin: &'a str,
     pub untrained: &'a Tensors,
-    pub train: &'a Labelled,
-    pub test: &'a Labelled,
+    pub train: &'a Labelled<'a>,
+    pub test: &'a Labelled<'a>,
 }
+
+/// Images that are decoded together, about: enough for all threads, little enough to be no matter.
+const DECODED: usize = 256;
 
 impl Comparison<'_> {
     /// k-NN and linear accuracy of raw pixels, the untrained and the trained target encoder.
@@ -28,23 +31,39 @@ impl Comparison<'_> {
     pub async fn table(&self, gpu: &Gpu, batch: usize) -> Result<ProbeTable> {
         let dims = Dims::encode(batch);
         let batch = largest_batch(gpu.kind(), self.model, &dims, gpu.most_bytes()).max(1);
-        let untrained = self.row(gpu, self.untrained, "the drawn weights", batch).await?;
-        let learned = self.row(gpu, self.learned, self.origin, batch).await?;
-        let raw = score(&self.train.raw()?, &self.test.raw()?)?;
+        let (untrained, pixels) = self.row(gpu, self.untrained, "the drawn weights", batch, true).await?;
+        let (learned, _) = self.row(gpu, self.learned, self.origin, batch, false).await?;
+        let [train, test] = pixels;
         Ok(ProbeTable {
-            raw,
+            raw: score(&train.samples()?, &test.samples()?)?,
             untrained,
             learned,
         })
     }
 
-    async fn row(&self, gpu: &Gpu, tensors: &Tensors, origin: &str, batch: usize) -> Result<Row> {
+    /// An encoder's row. The pixels themselves, of training and test images, are taken along where they are asked for, so
+    /// that nothing is decoded once more for them.
+    async fn row(
+        &self,
+        gpu: &Gpu,
+        tensors: &Tensors,
+        origin: &str,
+        batch: usize,
+        with_pixels: bool,
+    ) -> Result<(Row, [Collected; 2])> {
         let mut net = Ijepa::new(gpu, self.model, tensors, origin, Terms::default(), Dims::encode(batch))?;
-        let mut samples = vec![];
-        for images in [self.train, self.test] {
-            let features = encode(&mut net, &images.images, images.len()).await?;
-            samples.push(images.samples(features, self.model.embed_dim)?);
+        let (mut encoded, mut pixels) = (<[Collected; 2]>::default(), <[Collected; 2]>::default());
+        for (which, images) in [self.train, self.test].into_iter().enumerate() {
+            for some in images.batches(batch * (DECODED / batch).max(1)) {
+                let some = some?;
+                let features = encode(&mut net, &some.images, some.labels.len()).await?;
+                encoded[which].add(&features, &some.labels);
+                if with_pixels {
+                    pixels[which].add(&raw(&some.images, self.model.crop), &some.labels);
+                }
+            }
         }
-        score(&samples[0], &samples[1])
+        let [train, test] = encoded;
+        Ok((score(&train.samples()?, &test.samples()?)?, pixels))
     }
 }

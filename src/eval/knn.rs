@@ -5,7 +5,7 @@
 //! row of a comparison takes whichever is better by leave-one-out on its own **training** images.
 
 use super::rows;
-use super::samples::{Features, Samples, same_dims};
+use super::samples::{Samples, same_dims};
 use crate::Result;
 
 /// Neighbours that vote.
@@ -14,6 +14,8 @@ pub const NEIGHBOURS: usize = 20;
 pub const TEMPERATURE: f64 = 0.07;
 /// Queries that are compared together, so that a row which was fetched serves them all.
 const BLOCK: usize = 32;
+/// Test images that are made ready together; a whole number of blocks.
+const PART: usize = 128 * BLOCK;
 
 /// How well neighbours tell the class.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -33,12 +35,22 @@ pub struct Knn {
 pub fn knn_accuracy(train: &Samples, test: &Samples) -> Result<Knn> {
     same_dims("k-NN", train, test)?;
     let mean = train.features.mean();
-    let bank = Bank::new(&train.features, &mean);
-    let [plain, centred] = bank.accuracies(&bank, train.labels(), train.labels(), true);
-    let queries = Bank::new(&test.features, &mean);
-    let scores = bank.accuracies(&queries, train.labels(), test.labels(), false);
+    let bank = Bank::new(train.features.values(), train.features.dims(), &mean);
+    let [plain, centred] = bank.left_out(train.labels());
+    let dims = test.features.dims();
+    let mut right = [0; 2];
+    // A part at a time, so that the test set is not held twice.
+    for (values, asked) in test
+        .features
+        .values()
+        .chunks(PART * dims)
+        .zip(test.labels().chunks(PART))
+    {
+        let some = bank.right(&Bank::new(values, dims, &mean), train.labels(), asked, false);
+        right = [right[0] + some[0], right[1] + some[1]];
+    }
     Ok(Knn {
-        accuracy: scores[usize::from(centred > plain)],
+        accuracy: per_cent(right[usize::from(centred > plain)], test.labels().len()),
         centred: centred > plain,
         leave_one_out: centred.max(plain),
     })
@@ -46,9 +58,14 @@ pub fn knn_accuracy(train: &Samples, test: &Samples) -> Result<Knn> {
 
 /// Per cent of the images whose class the others name, centred or not, whichever is better. Needs no second set.
 pub fn leave_one_out(samples: &Samples) -> f64 {
-    let bank = Bank::new(&samples.features, &samples.features.mean());
-    let [plain, centred] = bank.accuracies(&bank, samples.labels(), samples.labels(), true);
+    let features = &samples.features;
+    let bank = Bank::new(features.values(), features.dims(), &features.mean());
+    let [plain, centred] = bank.left_out(samples.labels());
     plain.max(centred)
+}
+
+fn per_cent(right: usize, of: usize) -> f64 {
+    100.0 * right as f64 / of as f64
 }
 
 /// Rows less the training mean, and what is needed to get both cosines from one inner product: with x = z + m,
@@ -65,15 +82,14 @@ struct Bank {
 }
 
 impl Bank {
-    fn new(features: &Features, mean: &[f64]) -> Self {
+    fn new(values: &[f32], dims: usize, mean: &[f64]) -> Self {
         let mean: Vec<f32> = mean.iter().map(|m| *m as f32).collect();
-        let dims = features.dims();
         let mean_square: f64 = mean.iter().map(|m| f64::from(*m) * f64::from(*m)).sum();
-        let mut centred = Vec::with_capacity(features.values().len());
-        let mut with_mean = Vec::with_capacity(features.len());
-        let mut scale = Vec::with_capacity(features.len());
+        let mut centred = Vec::with_capacity(values.len());
+        let mut with_mean = Vec::with_capacity(values.len() / dims);
+        let mut scale = Vec::with_capacity(values.len() / dims);
         let inverse = |square: f64| if square > 0.0 { 1.0 / square.sqrt() } else { 0.0 };
-        for row in features.values().chunks_exact(dims) {
+        for row in values.chunks_exact(dims) {
             let (mut with, mut plain_square, mut square) = (0.0, 0.0, 0.0);
             for (x, m) in row.iter().zip(&mean) {
                 let z = x - m;
@@ -98,8 +114,14 @@ impl Bank {
         &self.centred[i * self.dims..][..self.dims]
     }
 
-    /// Per cent of `queries` that are named right: as they are, and centred.
-    fn accuracies(&self, queries: &Bank, known: &[u32], asked: &[u32], leave_one_out: bool) -> [f64; 2] {
+    /// Per cent of the rows that the other ones name right: as they are, and centred.
+    fn left_out(&self, known: &[u32]) -> [f64; 2] {
+        self.right(self, known, known, true)
+            .map(|right| per_cent(right, known.len()))
+    }
+
+    /// How many of `queries` are named right: as they are, and centred.
+    fn right(&self, queries: &Bank, known: &[u32], asked: &[u32], leave_one_out: bool) -> [usize; 2] {
         let right = rows::map(asked.len().div_ceil(BLOCK), |block| {
             let first = block * BLOCK;
             let count = BLOCK.min(asked.len() - first);
@@ -112,7 +134,7 @@ impl Bank {
             }
             right
         });
-        [0, 1].map(|which| 100.0 * right.iter().map(|r| r[which]).sum::<usize>() as f64 / asked.len() as f64)
+        [0, 1].map(|which| right.iter().map(|r| r[which]).sum())
     }
 
     /// The cosines of queries `first .. first + count` with every row: as they are, and centred.

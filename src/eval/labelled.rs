@@ -1,50 +1,111 @@
-//! Labelled images, cut for evaluation: what probes are fitted on and scored with.
+//! Labelled images, cut for evaluation: what probes are fitted on and scored with. Decoded batch by batch and never kept,
+//! so that memory does not grow with the pixels of a data set.
 
 use super::samples::{Features, Samples};
 use crate::Result;
 use crate::data::eval::eval_batches;
+use crate::data::image::Image;
 use crate::data::source::Dataset;
 use crate::data::transform::EvalTransform;
 
-/// Images `[n, crop, crop, 3]` u8 with a class for each.
-pub struct Labelled {
-    pub images: Vec<u8>,
-    pub labels: Vec<u32>,
-    pub crop: usize,
+/// The most images of a data set that a probe is fitted on, and the most that it is scored with. Features of raw pixels,
+/// the widest of all, then take 600 MB, and a fit to them 1.2 GB.
+pub const MOST_IMAGES: usize = 50_000;
+/// Pixels are compared at no more than this side: a linear fit to 3 · 224² channels would be one to 150,528 of them.
+pub const RAW_SIDE: usize = 32;
+
+/// The images of a data set with a class for each.
+pub struct Labelled<'a> {
+    data: &'a Dataset,
+    labels: Vec<u32>,
+    crop: usize,
+    transform: EvalTransform,
+    most: usize,
 }
 
-impl Labelled {
-    /// All images of a data set, in order, with labels in the numbering of `classes` (the training set's). Bad images
-    /// are left out and recorded in the data set's list.
+/// Some of the images, `[n, crop, crop, 3]` u8, with the class of each.
+pub struct Batch {
+    pub images: Vec<u8>,
+    pub labels: Vec<u32>,
+}
+
+impl<'a> Labelled<'a> {
+    /// The images of a data set in order, with labels in the numbering of `classes` (the training set's); where there are
+    /// more than `most`, so many of them, picked by chance and always the same.
     ///
-    /// Errors: usage, without labels or with an unknown class; run, once a tenth of the images are bad.
-    pub fn new(data: &Dataset, classes: &[String], crop: usize, transform: EvalTransform) -> Result<Labelled> {
-        let all = data.labels_as(classes)?;
-        let (mut images, mut labels) = (Vec::with_capacity(data.len() * 3 * crop * crop), vec![]);
-        for batch in eval_batches(data, crop, transform, 1000, None) {
+    /// Errors: usage, without labels or with an unknown class.
+    pub fn new(
+        data: &'a Dataset,
+        classes: &[String],
+        crop: usize,
+        transform: EvalTransform,
+        most: usize,
+    ) -> Result<Labelled<'a>> {
+        let labels = data.labels_as(classes)?;
+        Ok(Labelled {
+            data,
+            labels,
+            crop,
+            transform,
+            most,
+        })
+    }
+
+    /// About `size` images at a time. Bad ones are left out and recorded in the data set's list: an error once a tenth of
+    /// the images are bad.
+    pub fn batches(&self, size: usize) -> impl Iterator<Item = Result<Batch>> {
+        eval_batches(self.data, self.crop, self.transform, size, Some(self.most)).map(|batch| {
             let batch = batch?;
-            images.extend(batch.images);
-            labels.extend(batch.indices.iter().map(|&i| all[i]));
-        }
-        Ok(Labelled { images, labels, crop })
+            Ok(Batch {
+                labels: batch.indices.iter().map(|&i| self.labels[i]).collect(),
+                images: batch.images,
+            })
+        })
     }
 
-    pub fn len(&self) -> usize {
-        self.labels.len()
+    /// "photos has 1281167 images: 50000 of them are used, ..."; `None` where all are.
+    pub fn notice(&self) -> Option<String> {
+        let (all, most) = (self.data.len(), self.most);
+        let source = self.data.source();
+        (all > most).then(|| {
+            format!(
+                "{source} has {all} images for this: {most} of them are used, picked by chance, always the same ones"
+            )
+        })
+    }
+}
+
+/// Pixels as features, `[n, 3 * side * side]` in 0 ... 1, of images `[n, crop, crop, 3]`; larger ones are scaled to
+/// [`RAW_SIDE`] first, antialiased as everywhere.
+pub fn raw(images: &[u8], crop: usize) -> Vec<f32> {
+    let values = |bytes: &[u8]| bytes.iter().map(|&byte| f32::from(byte) / 255.0).collect();
+    if crop <= RAW_SIDE {
+        return values(images);
+    }
+    let small = images.chunks_exact(3 * crop * crop).flat_map(|pixels| {
+        let (width, height, pixels) = (crop, crop, pixels.to_vec());
+        let image = Image { width, height, pixels };
+        image.center_resized(RAW_SIDE, RAW_SIDE).pixels
+    });
+    values(&small.collect::<Vec<u8>>())
+}
+
+/// Features of all images with the class of each, collected batch by batch.
+#[derive(Default)]
+pub struct Collected {
+    values: Vec<f32>,
+    labels: Vec<u32>,
+}
+
+impl Collected {
+    pub fn add(&mut self, values: &[f32], labels: &[u32]) {
+        self.values.extend(values);
+        self.labels.extend(labels);
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.labels.is_empty()
-    }
-
-    /// The pixels themselves as features, `[n, 3 * crop * crop]` in 0 ... 1.
-    pub fn raw(&self) -> Result<Samples> {
-        let values = self.images.iter().map(|&byte| f32::from(byte) / 255.0).collect();
-        self.samples(values, 3 * self.crop * self.crop)
-    }
-
-    /// Features `[n, dims]` that an encoder made of these images.
-    pub fn samples(&self, features: Vec<f32>, dims: usize) -> Result<Samples> {
-        Samples::new(Features::new(features, dims)?, self.labels.clone())
+    /// Errors: run, where a value is not finite.
+    pub fn samples(self) -> Result<Samples> {
+        let dims = self.values.len() / self.labels.len().max(1);
+        Samples::new(Features::new(self.values, dims)?, self.labels)
     }
 }

@@ -73,8 +73,9 @@ struct System<'a> {
     scaling: Scaling,
     /// Standardised features, `dims` x images.
     features: DMatrix<f64>,
-    /// One-hot classes less their mean, images x classes: with centred features the intercept is that mean.
-    targets: DMatrix<f64>,
+    /// Each image's class, by its place.
+    named: Vec<usize>,
+    /// Each class's part of the images: with centred features the intercept.
     shares: Vec<f64>,
     /// features · featuresᵀ, or featuresᵀ · features where there are fewer images than channels; the lower triangle.
     products: DMatrix<f64>,
@@ -84,16 +85,15 @@ impl<'a> System<'a> {
     fn new(samples: &Samples, images: &[usize], classes: &'a [u32]) -> Self {
         let (n, dims) = (images.len(), samples.features.dims());
         let scaling = Scaling::new(samples, images);
-        let standard = rows::map(n, |i| scaling.apply(samples.features.row(images[i])));
-        let features = DMatrix::from_vec(dims, n, standard.concat());
-        let mut targets = DMatrix::zeros(n, classes.len());
-        for (i, image) in images.iter().enumerate() {
-            targets[(i, place(classes, samples.labels()[*image]))] = 1.0;
-        }
-        let shares: Vec<f64> = targets.column_iter().map(|column| column.sum() / n as f64).collect();
-        for (mut column, share) in targets.column_iter_mut().zip(&shares) {
-            column.add_scalar_mut(-share);
-        }
+        // Written in place: these may be 50,000 images of 3,072 channels.
+        let mut features = DMatrix::zeros(dims, n);
+        let columns = features.as_mut_slice().par_chunks_mut(dims);
+        columns
+            .zip(images)
+            .for_each(|(column, image)| scaling.apply(samples.features.row(*image), column));
+        let named: Vec<usize> = images.iter().map(|i| place(classes, samples.labels()[*i])).collect();
+        let share = |class| named.iter().filter(|named| **named == class).count() as f64 / n as f64;
+        let shares = rows::map(classes.len(), share);
         let products = if n < dims {
             times_its_transpose(&features.transpose())
         } else {
@@ -103,7 +103,7 @@ impl<'a> System<'a> {
             classes,
             scaling,
             features,
-            targets,
+            named,
             shares,
             products,
         }
@@ -123,12 +123,25 @@ impl<'a> System<'a> {
         };
         // (X Xᵀ + p) w = X y, and its dual w = X (Xᵀ X + p)⁻¹ y.
         let dual = n < self.features.nrows();
-        let weights = if dual {
-            &self.features * solve(&self.targets).ok_or_else(broken)?
-        } else {
-            solve(&(&self.features * &self.targets)).ok_or_else(broken)?
-        };
+        let mut weights = DMatrix::zeros(self.features.nrows(), self.classes.len());
+        for first in (0..self.classes.len()).step_by(CLASSES) {
+            let targets = self.targets(first, CLASSES.min(self.classes.len() - first));
+            let some = if dual {
+                &self.features * solve(&targets).ok_or_else(broken)?
+            } else {
+                solve(&(&self.features * &targets)).ok_or_else(broken)?
+            };
+            weights.columns_mut(first, some.ncols()).copy_from(&some);
+        }
         Ok(Fit { system: self, weights })
+    }
+
+    /// One-hot classes `first .. first + count` less their mean, images x classes.
+    fn targets(&self, first: usize, count: usize) -> DMatrix<f64> {
+        DMatrix::from_fn(self.named.len(), count, |image, class| {
+            let class = first + class;
+            f64::from(u8::from(self.named[image] == class)) - self.shares[class]
+        })
     }
 }
 
@@ -144,7 +157,10 @@ impl Fit<'_> {
     fn right(&self, samples: &Samples, images: &[usize]) -> usize {
         let classes = self.system.classes;
         let named_right = rows::map(images.len(), |i| {
-            let features = self.system.scaling.apply(samples.features.row(images[i]));
+            let mut features = vec![0.0; samples.features.dims()];
+            self.system
+                .scaling
+                .apply(samples.features.row(images[i]), &mut features);
             let score = |class: usize| {
                 let weights = self.weights.column(class);
                 let score: f64 = weights.iter().zip(&features).map(|(w, x)| w * x).sum();
@@ -195,14 +211,16 @@ impl Scaling {
         Self { mean, scale }
     }
 
-    fn apply(&self, row: &[f32]) -> Vec<f64> {
+    fn apply(&self, row: &[f32], standard: &mut [f64]) {
         let channels = row.iter().zip(&self.mean).zip(&self.scale);
-        channels
-            .map(|((x, mean), scale)| (f64::from(*x) - mean) * scale)
-            .collect()
+        for (out, ((x, mean), scale)) in standard.iter_mut().zip(channels) {
+            *out = (f64::from(*x) - mean) * scale;
+        }
     }
 }
 
+/// Classes that are solved for together: there may be thousands, of as many images.
+const CLASSES: usize = 256;
 /// Columns that one thread takes at a time.
 const STRIP: usize = 128;
 /// Columns that are factored before the rest is brought up to date.

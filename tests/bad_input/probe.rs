@@ -7,6 +7,10 @@ fn what_cannot_be_scored_is_refused() {
     let place = place();
     let at = place.path();
     succeeds(at, &tiny("run", "2", &["--quiet"]));
+    super::tiny::photos(&at.join("more"));
+    super::tiny::photos(&at.join("both/train"));
+    super::tiny::photos(&at.join("both/val"));
+    super::tiny::photos(&at.join("late/test"));
     std::fs::create_dir_all(at.join("flat")).unwrap();
     std::fs::create_dir_all(at.join("other/test/zebra")).unwrap();
     for i in 0..3 {
@@ -20,6 +24,20 @@ fn what_cannot_be_scored_is_refused() {
             None,
             "photos has no test/ or val/ to score on: name images of their own by --test PATH",
         ),
+        (
+            "run",
+            "late",
+            None,
+            "late has no train/ to fit on, only images to score: give the training images as --data and these as --test late",
+        ),
+        ("run", "photos", Some("photos"), "those to score are the same, "),
+        (
+            "run",
+            "photos",
+            Some("both/../photos"),
+            "/photos/class 0/0.png for one: name others by --test PATH",
+        ),
+        ("run", "both", Some("both/train"), "those to score are the same, "),
         (
             "run",
             "flat",
@@ -69,7 +87,7 @@ fn what_cannot_be_scored_is_refused() {
         "--data",
         "photos",
         "--test",
-        "photos",
+        "more",
         "--json",
     ];
     let output = run(at, &one);
@@ -83,7 +101,7 @@ fn what_cannot_be_scored_is_refused() {
         "--data",
         "photos",
         "--test",
-        "photos",
+        "more",
         "--json",
     ];
     assert_eq!(String::from_utf8(run(at, &named).stdout).unwrap(), text);

@@ -76,8 +76,9 @@ fn info_and_trace_refuse_nothing_for_its_size() {
 #[test]
 fn info_lists_every_key() {
     let table = prints(&["info", "--keys"]);
-    assert!(table.starts_with("| key | value | default | meaning |\n|---|---|---|---|\n"));
-    assert_eq!(table.lines().count(), 2 + ijepa::train::keys::KEYS.len());
+    assert!(table.contains("\n\n| key | value | default | meaning |\n|---|---|---|---|\n"));
+    let rows = table.lines().filter(|line| line.starts_with("| `")).count();
+    assert_eq!(rows, ijepa::train::keys::KEYS.len());
     assert!(
         table.contains("| `optimization.lr` | a number | `0.001` | learning rate after the warm-up |"),
         "{table}"
@@ -87,6 +88,16 @@ fn info_lists_every_key() {
         "{table}"
     );
     assert!(table.contains("`meta.use_bfloat16`") && table.contains("has no meaning here"));
+}
+
+#[test]
+fn the_document_of_the_keys_is_what_info_prints() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/configuration.md");
+    let document = std::fs::read_to_string(path).unwrap_or_default();
+    assert!(
+        document == prints(&["info", "--keys"]),
+        "docs/configuration.md is not up to date; renew it by: cargo run -- info --keys > docs/configuration.md"
+    );
 }
 
 #[test]

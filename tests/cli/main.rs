@@ -1,9 +1,14 @@
 //! The binary from outside: help, text, messages, exit codes.
 
 mod bench;
+mod demo;
 mod doctor;
 mod info;
 mod masks;
+mod probe;
+mod stop;
+#[path = "../common/tiny.rs"]
+mod tiny;
 mod trace;
 mod usage;
 

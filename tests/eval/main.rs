@@ -1,5 +1,6 @@
 //! Evaluation against answers that are known beforehand.
 
+mod labelled;
 mod monitor;
 
 use ijepa::eval::knn::{knn_accuracy, leave_one_out};

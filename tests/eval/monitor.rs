@@ -2,8 +2,9 @@
 
 use super::clusters;
 use ijepa::eval::knn::leave_one_out;
-use ijepa::eval::monitor::{CSV_HEADER, Measurement, Verdict, csv_row, judge, measure};
+use ijepa::eval::monitor::{self, CSV_HEADER, Measurement, Verdict, csv_row, judge, measure};
 use ijepa::eval::rank::spread;
+use ijepa::train::config::Config;
 
 fn measured(step: u64, effective_rank: f64, deviation: f64, neighbours: Option<f64>) -> Measurement {
     Measurement {
@@ -114,4 +115,32 @@ fn the_monitor_measures_features_and_writes_rows() {
         row(&measured(10, 12.3456, 0.123456, None)),
         "10,0.12346,12.346,,undecided"
     );
+}
+
+/// The table of verdicts in README.md has the numbers that are in force.
+#[test]
+fn the_documented_thresholds_are_the_ones_in_use() {
+    let readme = include_str!("../../README.md");
+    assert_eq!(Config::default().logging.monitor_images, 256);
+    for line in [
+        "a fixed set of 256 training images".to_string(),
+        format!("| `undecided` | before step {} |", monitor::EARLIEST_STEP),
+        format!(
+            "| `collapsing` | rank below {} times or deviation below {} times the untrained encoder's; in the run's second half \
+             also rank below {} times, unless k-NN has gained {} points |",
+            monitor::COLLAPSED_RANK,
+            monitor::COLLAPSED_DEVIATION,
+            monitor::SHRUNK_RANK,
+            monitor::HEALTHY_GAIN
+        ),
+        format!(
+            "| `healthy` | rank at least {} times the untrained encoder's and k-NN not {1} points worse; or rank at least {2} \
+             times and k-NN {1} points better |",
+            monitor::HEALTHY_RANK,
+            monitor::HEALTHY_GAIN,
+            monitor::KEPT_RANK
+        ),
+    ] {
+        assert!(readme.contains(&line), "README.md lacks: {line}");
+    }
 }

@@ -1,0 +1,115 @@
+//! Ctrl-C, the end of a session, and terminals that can draw nothing.
+#![cfg(unix)]
+
+use super::tiny::{ijepa, place, said, tiny};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+fn send(signal: &str, child: &Child) {
+    let id = child.id().to_string();
+    assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
+}
+
+/// Waits until `there` is true; panics where the process ends before.
+fn wait(child: &mut Child, what: &str, there: impl Fn() -> bool) {
+    let began = Instant::now();
+    while !there() {
+        assert!(
+            child.try_wait().unwrap().is_none(),
+            "the process ended and {what} did not come"
+        );
+        assert!(began.elapsed() < Duration::from_secs(240), "{what} did not come");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+fn rows(folder: &Path) -> usize {
+    std::fs::read_to_string(folder.join("jepa_r0.csv"))
+        .unwrap_or_default()
+        .lines()
+        .count()
+}
+
+/// A command that is started with SIGHUP ignored, as `nohup` does.
+fn nohup(command: &Command) -> Command {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "trap '' HUP; exec \"$0\" \"$@\""]);
+    shell.arg(command.get_program()).args(command.get_args());
+    shell.current_dir(command.get_current_dir().unwrap());
+    shell
+}
+
+#[test]
+fn a_run_under_nohup_outlives_its_session_and_is_saved_by_sigterm() {
+    let place = place();
+    let folder = place.path().join("run");
+    let command = ijepa(
+        place.path(),
+        &tiny("run", "1000000", &["--set", "logging.checkpoint_every=0"]),
+    );
+    let mut child = nohup(&command)
+        .stdin(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    wait(&mut child, "the first step", || rows(&folder) > 3);
+    send("-HUP", &child);
+    let before = rows(&folder);
+    wait(&mut child, "a step after SIGHUP", || rows(&folder) > before + 5);
+    send("-TERM", &child);
+    let output = child.wait_with_output().unwrap();
+    let text = said(&output);
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    assert!(text.lines().last().unwrap().starts_with("stopped at step "), "{text}");
+    assert!(folder.join("latest.safetensors").exists());
+}
+
+#[test]
+fn ctrl_c_ends_the_demo_while_it_makes_its_table() {
+    let place = place();
+    let mut child = ijepa(place.path(), &["demo", "--short", "--out", "made"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let last = place.path().join("made/latest.json");
+    wait(&mut child, "the last checkpoint", || last.exists());
+    send("-INT", &child);
+    let output = child.wait_with_output().unwrap();
+    let code = output.status.code();
+    assert!(code == Some(130) || code == Some(1), "{code:?}: {}", said(&output));
+    assert_eq!(
+        String::from_utf8(output.stdout).unwrap(),
+        "",
+        "the table was made all the same"
+    );
+}
+
+/// A terminal by `script`, which every Debian has.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_terminal_that_cannot_draw_gets_plain_lines() {
+    let place = place();
+    for (term, plain) in [(Some("dumb"), true), (None, true), (Some("xterm"), false)] {
+        let out = format!("run-{}", term.unwrap_or("unset"));
+        let command = ijepa(place.path(), &tiny(&out, "6", &[]));
+        let words = [command.get_program()].into_iter().chain(command.get_args());
+        let words = words.map(|word| format!("'{}'", word.to_str().unwrap()));
+        let line = words.collect::<Vec<_>>().join(" ");
+        let mut script = Command::new("script");
+        script
+            .args(["-qec", &line, "shown"])
+            .current_dir(place.path())
+            .stdin(Stdio::null())
+            .env_remove("TERM")
+            .envs(term.map(|term| ("TERM", term)));
+        let output = script.output().unwrap();
+        let shown = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success(), "{shown}");
+        let line = |start: &str| shown.lines().any(|line| line.starts_with(start));
+        let (steps, memory) = (line("step 1/6 ") && line("step 6/6 "), line("memory of a step: "));
+        assert_eq!((steps, memory), (plain, true), "TERM {term:?}: {shown:?}");
+        assert_eq!(shown.contains("\u{1b}["), !plain, "TERM {term:?}: {shown:?}");
+    }
+}
