@@ -212,7 +212,9 @@ fn translate(module: &Module, info: &ModuleInfo, subgroups: bool) -> Result<(), 
 fn every_pipeline_is_valid_within_plain_limits_and_translates() {
     let (mut count, mut wrong) = (0, vec![]);
     for kernel in KERNELS {
-        let subgroups = kernel.name.starts_with("matmul_broadcast");
+        let subgroups = ["matmul_broadcast", "matmul_quad"]
+            .iter()
+            .any(|name| kernel.name.starts_with(name));
         for (label, text) in texts(kernel) {
             count += 1;
             let verdict = validate(&text, subgroups).and_then(|(module, info)| {

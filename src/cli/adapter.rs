@@ -1,7 +1,7 @@
 //! Which GPU computes: the arguments that every computing command takes.
 
 use ijepa::Result;
-use ijepa::gpu::{AdapterChoice, Gpu, Options};
+use ijepa::gpu::{AdapterChoice, Gpu, Options, VARIANTS};
 use ijepa::train::snapshot::Machine;
 
 #[derive(clap::Args)]
@@ -13,7 +13,7 @@ pub struct AdapterArgs {
     #[arg(long, value_name = "NAME", value_parser = ["vulkan", "dx12", "metal"])]
     backend: Option<String>,
     /// Kernels for matrix products [default: what suits the adapter]
-    #[arg(long, value_name = "NAME", value_parser = ["any", "tile", "broadcast"])]
+    #[arg(long, value_name = "NAME", value_parser = VARIANTS)]
     variant: Option<String>,
 }
 

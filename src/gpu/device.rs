@@ -33,6 +33,9 @@ impl std::str::FromStr for AdapterChoice {
     }
 }
 
+/// The families of kernels: see `ops::matmul`, whose variants have these names.
+pub const VARIANTS: [&str; 4] = ["any", "tile", "broadcast", "quad"];
+
 /// How to open a device.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -43,7 +46,7 @@ pub struct Options {
     /// The device has subgroups although wgpu does not say so: whoever opens it has seen to that. In a browser wgpu 30
     /// neither asks for them nor reports them.
     pub subgroups: bool,
-    /// Kernel family for matmul and attention (`any`, `tile`, `broadcast`); chosen from the adapter when `None`.
+    /// Kernel family for matmul and attention ([`VARIANTS`]); chosen from the adapter when `None`.
     pub variant: Option<String>,
     /// How lanes share the work in the other kernels; what the adapter is when `None`. Both ways run anywhere, so that
     /// each can be tested on the other's machine.
@@ -174,11 +177,12 @@ impl Gpu {
     /// Opens the device. Larger buffers and subgroups are used where the adapter has them; neither is required.
     pub async fn open(options: &Options) -> Result<Self> {
         if let Some(variant) = &options.variant
-            && !["any", "tile", "broadcast"].contains(&variant.as_str())
+            && !VARIANTS.contains(&variant.as_str())
         {
-            let hint = crate::error::did_you_mean(variant, ["any", "tile", "broadcast"]);
+            let hint = crate::error::did_you_mean(variant, VARIANTS);
             return Err(Error::usage(format!(
-                "no kernel variant \"{variant}\": use any, tile or broadcast{hint}"
+                "no kernel variant \"{variant}\": use one of {}{hint}",
+                VARIANTS.join(", ")
             )));
         }
         #[cfg(not(target_arch = "wasm32"))]

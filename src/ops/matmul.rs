@@ -41,6 +41,8 @@ pub enum Variant {
     Tile,
     /// Subgroups of exactly 8 that pass A round; for drivers that run shaders on the processor.
     Broadcast,
+    /// Quads of lanes that pass B round; for such drivers with subgroups of 4, as browsers have.
+    Quad,
 }
 
 impl Variant {
@@ -50,6 +52,7 @@ impl Variant {
             Variant::Any => "any",
             Variant::Tile => "tile",
             Variant::Broadcast => "broadcast",
+            Variant::Quad => "quad",
         }
     }
 }
@@ -127,6 +130,14 @@ pub(super) static BROADCAST_TN: Kernel = Kernel {
     ],
 };
 
+pub(super) static QUAD: Kernel = Kernel {
+    name: "matmul_quad",
+    source: include_str!("../../wgsl/matmul_quad.wgsl"),
+    bindings: BINDINGS,
+    shared: BY_FOUR,
+    constants: &[("FORM", &[0, 1, 2]), EPILOGUE],
+};
+
 /// Weights of this many values and more get pipelines with their sizes as constants: a sixth faster on the software
 /// driver, but each costs a fraction of a second to compile.
 const WORTH_CONSTANTS: usize = 100_000;
@@ -200,30 +211,35 @@ pub fn choose(gpu: &Gpu, form: Form, batch: &Batch) -> Variant {
         (Some("any"), _) => Variant::Any,
         (Some("tile"), _) => Variant::Tile,
         (Some("broadcast"), _) => Variant::Broadcast,
+        (Some("quad"), _) => Variant::Quad,
         (_, Kind::Hardware) => Variant::Tile,
+        (_, Kind::Software) if gpu.subgroup_width() == Some(4) => Variant::Quad,
         (_, Kind::Software) => Variant::Broadcast,
     };
     // `any` alone folds its grid, so that no number of rows is too many for it.
     let grid_holds = |rows: usize| batch.m.div_ceil(rows) <= MOST_WORKGROUPS;
-    let broadcast = gpu.subgroup_width() == Some(8) && suits_broadcast(form, batch) && grid_holds(16);
+    let broadcast = gpu.subgroup_width() == Some(8) && by_four(form, batch) && grid_holds(16);
+    // A quad is four lanes of a subgroup of whatever width.
+    let quad = gpu.subgroup_width().is_some_and(|width| width >= 4) && by_four(form, batch) && grid_holds(32);
     match wanted {
         Variant::Broadcast if broadcast => Variant::Broadcast,
-        Variant::Broadcast if gpu.kind() == Kind::Software => Variant::Any,
-        Variant::Broadcast | Variant::Tile if grid_holds(64) => Variant::Tile,
+        Variant::Quad if quad => Variant::Quad,
+        Variant::Broadcast | Variant::Quad if gpu.kind() == Kind::Software => Variant::Any,
+        Variant::Broadcast | Variant::Quad | Variant::Tile if grid_holds(64) => Variant::Tile,
         _ => Variant::Any,
     }
 }
 
 /// Four values at a time: strides must be multiples of four, and ragged ends need padding.
-fn suits_broadcast(form: Form, batch: &Batch) -> bool {
-    let by_four = |p: &Place| [p.offset, p.row, p.outer, p.inner].iter().all(|v| v.is_multiple_of(4));
+fn by_four(form: Form, batch: &Batch) -> bool {
+    let fits = |p: &Place| [p.offset, p.row, p.outer, p.inner].iter().all(|v| v.is_multiple_of(4));
     let padded = |length: usize, row: usize| length.next_multiple_of(4) <= row;
     let ends = match form {
         Form::Nn => batch.n.is_multiple_of(4) && padded(batch.k, batch.a.row),
         Form::Nt => batch.k.is_multiple_of(4) && padded(batch.n, batch.c.row),
         Form::Tn => batch.n.is_multiple_of(4) && padded(batch.m, batch.a.row),
     };
-    ends && by_four(&batch.a) && by_four(&batch.b) && by_four(&batch.c)
+    ends && fits(&batch.a) && fits(&batch.b) && fits(&batch.c)
 }
 
 /// Shaders are compiled without bounds checks: no matrix of the batch, `[rows, cols]` each, may reach beyond its view.
@@ -262,10 +278,9 @@ fn record(
             "matmul: {count} products of [{m}, {k}] and [{k}, {n}]"
         )));
     }
-    let item = if variant == Variant::Broadcast {
-        Item::Vec4
-    } else {
-        Item::Scalar
+    let item = match variant {
+        Variant::Broadcast | Variant::Quad => Item::Vec4,
+        Variant::Any | Variant::Tile => Item::Scalar,
     };
     let (by_a, by_b) = match form {
         Form::Nn => ([m, k], [k, n]),
@@ -315,6 +330,7 @@ fn record(
             (&ANY, [0, 0])
         }
         (Variant::Tile, _) => (&TILE, [64, 64]),
+        (Variant::Quad, _) => (&QUAD, [32, 32]),
         (Variant::Broadcast, Form::Tn) => {
             constants.push(("FIXED_M", fixed(m)));
             constants.push(("FIXED_N", fixed(n)));

@@ -18,7 +18,7 @@ pub mod variance_covariance;
 use crate::gpu::Kernel;
 
 /// Every kernel there is, with all the pipelines that may be made of it.
-pub static KERNELS: [&Kernel; 22] = [
+pub static KERNELS: [&Kernel; 23] = [
     &adamw::ADAMW,
     &add_positions::ADD_POSITIONS,
     &attention::SOFTMAX,
@@ -35,6 +35,7 @@ pub static KERNELS: [&Kernel; 22] = [
     &matmul::TILE,
     &matmul::BROADCAST,
     &matmul::BROADCAST_TN,
+    &matmul::QUAD,
     &patchify::PATCHIFY,
     &predictor_tokens::PREDICTOR_TOKENS,
     &reduce::REDUCE,

@@ -25,7 +25,7 @@ pub fn gpu(variant: &'static str, kind: Option<Kind>) -> Gpu {
 }
 
 /// Every family of kernels. On an adapter that can't run one, the next best is chosen by the code under test.
-pub const VARIANTS: [&str; 3] = ["any", "tile", "broadcast"];
+pub use ijepa::gpu::VARIANTS;
 
 /// Both ways in which lanes share the work; each runs on every adapter.
 pub const KINDS: [Kind; 2] = [Kind::Software, Kind::Hardware];

@@ -388,7 +388,7 @@ fn batches_that_reach_beyond_a_view_are_refused() {
 
 #[test]
 fn no_number_of_rows_is_too_many_for_a_grid() {
-    for (name, most) in [("broadcast", 16 * 65_535), ("tile", 64 * 65_535)] {
+    for (name, most) in [("broadcast", 16 * 65_535), ("quad", 32 * 65_535), ("tile", 64 * 65_535)] {
         let bench = Bench::new(name, "");
         for rows in [most, most + 1] {
             let taken = variant(bench.rec.gpu(), Form::Nn, rows, 8, 8);
@@ -396,6 +396,7 @@ fn no_number_of_rows_is_too_many_for_a_grid() {
                 Variant::Any => continue, // folds its grid
                 Variant::Tile => 64,
                 Variant::Broadcast => 16,
+                Variant::Quad => 32,
             };
             assert!(rows.div_ceil(tile) <= 65_535, "{name}: {taken:?} for {rows} rows");
         }

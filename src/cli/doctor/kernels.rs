@@ -422,7 +422,13 @@ mod tests {
 
     #[test]
     fn no_kernel_is_left_out() {
-        let products = ["matmul_any", "matmul_tile", "matmul_broadcast", "matmul_broadcast_tn"];
+        let products = [
+            "matmul_any",
+            "matmul_tile",
+            "matmul_broadcast",
+            "matmul_broadcast_tn",
+            "matmul_quad",
+        ];
         let examined: BTreeSet<&str> = CHECKS
             .iter()
             .flat_map(|check| check.kernels)

@@ -6,7 +6,7 @@ use ijepa::cpu;
 use ijepa::ops::matmul::{self, Epilogue, Form, Variant, variant};
 
 /// Every variant of the matrix product, whether or not the adapter chooses it.
-pub const VARIANTS: [Variant; 3] = [Variant::Any, Variant::Tile, Variant::Broadcast];
+pub const VARIANTS: [Variant; 4] = [Variant::Any, Variant::Tile, Variant::Broadcast, Variant::Quad];
 
 /// Rows that are no multiple of a tile, and the length of sums: in fours where the columns are.
 fn sizes(cols: usize) -> (usize, usize) {
