@@ -3,18 +3,12 @@ import fs from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type * as Ijepa from 'ijepa';
 import { differences, tensors } from './golden';
+import { openPackage } from './package';
 import { expect, test } from './page';
 
 const golden = (name: string) => fs.readFileSync(fileURLToPath(new URL(`../../tests/golden/${name}`, import.meta.url)));
 
-// The package beside the page, as other pages would have it.
-test.beforeEach(async ({ page, baseURL }) => {
-  await page.route(`${baseURL}pkg/**`, (route) => {
-    const path = route.request().url().slice(baseURL!.length);
-    return route.fulfill({ path: fileURLToPath(new URL(`../${path}`, import.meta.url)) });
-  });
-  await page.goto('icon.svg'); // a place of this origin where nothing else runs
-});
+test.beforeEach(({ page, baseURL }) => openPackage(page, baseURL!));
 
 interface Recorded {
   images: number;
