@@ -22,7 +22,9 @@ const RECORDED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/demo-2
 
 /// FNV-1a, 32 bits: short enough to be written twice.
 fn hash(bytes: &[u8]) -> u32 {
-    bytes.iter().fold(0x811c_9dc5, |hash, &byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+    bytes.iter().fold(0x811c_9dc5, |hash, &byte| {
+        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
+    })
 }
 
 fn steps() -> Vec<Value> {

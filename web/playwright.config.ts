@@ -5,7 +5,7 @@ import { defineConfig } from '@playwright/test';
 const url = 'http://localhost:4174/any/folder/';
 
 export default defineConfig({
-  testDir: 'tests',
+  testDir: process.env.IJEPA_WEB_TESTS ?? 'tests', // or bench
   outputDir: '../target/web-tests',
   reporter: 'list',
   workers: 1, // one software adapter already takes all cores
