@@ -34,3 +34,23 @@ export async function barriers(page: Page): Promise<string[]> {
     .filter(({ impact }) => impact === 'serious' || impact === 'critical')
     .map(({ help, nodes }) => `${help}: ${nodes.map((node) => node.target).join(', ')}`);
 }
+
+/** Fills the form so that a step takes a second on a software adapter, and starts. */
+export async function beginSmall(page: Page, button = 'Start training', more: string[] = []) {
+  await smallSettings(page, more);
+  await page.getByRole('button', { name: button }).click();
+}
+
+export async function smallSettings(page: Page, more: string[] = []) {
+  await expect(page.getByRole('button', { name: 'Start training' })).toBeEnabled({ timeout: 30_000 });
+  await page.locator('#settings > summary').click();
+  await page.getByLabel('Batch', { exact: true }).fill('4');
+  await page.getByLabel('Anything else').fill(['logging.monitor_images=40', ...more].join('\n'));
+  await page.locator('#settings > summary').click();
+}
+
+/** A picture of the whole page at a fixed width. */
+export async function shot(page: Page, name: string) {
+  await page.evaluate(() => scrollTo(0, 0));
+  await page.screenshot({ path: `tests/shots/${name}.png`, fullPage: true, animations: 'disabled' });
+}
