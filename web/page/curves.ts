@@ -41,7 +41,7 @@ abstract class Curve {
   protected abstract axis(values: number[]): string[];
 
   private size() {
-    return { width: Math.max(200, this.place.clientWidth), height: this.place.clientWidth < 500 ? 200 : 260 };
+    return { width: Math.max(200, this.place.clientWidth), height: innerWidth < 640 ? 200 : 260 };
   }
 
   private fit() {
@@ -238,7 +238,7 @@ export class AccuracyCurve extends Curve {
       ['step', String(look.step), 'plain'],
       ['k-NN', percent(look.neighbours), 'smooth'],
       ['untrained', percent(this.looks[0]?.neighbours), 'untrained'],
-      ['raw pixels', percent(this.raw), 'pixels'],
+      ['pixels', percent(this.raw), 'pixels'],
     ];
   }
 

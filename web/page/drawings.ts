@@ -60,7 +60,7 @@ export class BatchDrawing {
     const rows = Math.ceil(batch.count / columns);
     const gap = 10;
     const sideOf = (width: number) => Math.min(180, (width - gap * (columns - 1)) / columns);
-    const { context, width } = fit(canvas, (width) => rows * sideOf(width) + gap * (rows - 1));
+    const { context, width } = fit(canvas, (width) => rows * (sideOf(width) + gap) - gap);
     const patches = facts.grid;
     // Whole pixels for a patch: outlines then lie on the images' own edges.
     const cell = Math.floor(sideOf(width) / patches);
@@ -68,8 +68,8 @@ export class BatchDrawing {
     const hues = [1, 2, 3, 4].map((i) => colour(`--block-${i}`));
     const veil = colour('--veil');
     for (let image = 0; image < batch.count; image++) {
-      const x = (image % columns) * (sideOf(width) + gap);
-      const y = Math.floor(image / columns) * (sideOf(width) + gap);
+      const x = Math.round((image % columns) * (sideOf(width) + gap));
+      const y = Math.round(Math.floor(image / columns) * (side + gap));
       context.imageSmoothingEnabled = facts.crop > side;
       context.drawImage(tile(batch.pixels, image, facts.crop), x, y, side, side);
       const seen = new Set(batch.context[image]);

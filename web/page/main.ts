@@ -37,6 +37,10 @@ function frame() {
   if (due.size) requestAnimationFrame(frame);
 }
 
+const calm = matchMedia('(prefers-reduced-motion: reduce)');
+/** When the batch was drawn last. */
+let drawn = -Infinity;
+
 // Said to screen readers, at most every ten seconds beside what the visitor has just done.
 let spoken = 0;
 function speak(text: string, always = true) {
@@ -157,7 +161,7 @@ function clear() {
   showStep(0, null, null, 0);
 }
 
-const at = (when: number) => new Date(when).toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' });
+const at = (when: number) => new Date(when).toLocaleTimeString([], { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
 
 function offer(saved: Saved) {
   const images = saved.own ? `It trains on your own ${saved.own} images, which are kept with it. ` : '';
@@ -177,7 +181,7 @@ function hear(message: FromWorker) {
   switch (message.kind) {
     case 'ready': {
       const { name, software } = message.adapter;
-      write('adapter', software ? `${name}, which computes on the processor: slow` : name);
+      write('adapter', software ? `${name} (on the processor, so slow)` : name);
       enter('ready', 'One click trains on 4,000 generated images; no choice is needed.');
       checkSettings();
       if (message.saved && message.saved.step > 0) offer(message.saved);
@@ -222,6 +226,9 @@ function hear(message: FromWorker) {
       break;
     }
     case 'batch':
+      // Pictures that change all the time are motion, too.
+      if (calm.matches && state === 'running' && performance.now() - drawn < 5000) break;
+      drawn = performance.now();
       draw('batch', () => {
         if (!facts) return;
         element('batch-empty').hidden = true;

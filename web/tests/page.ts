@@ -35,18 +35,28 @@ export async function barriers(page: Page): Promise<string[]> {
     .map(({ help, nodes }) => `${help}: ${nodes.map((node) => node.target).join(', ')}`);
 }
 
-/** Fills the form so that a step takes a second on a software adapter, and starts. */
-export async function beginSmall(page: Page, button = 'Start training', more: string[] = []) {
-  await smallSettings(page, more);
+/** Fills the form so that a step takes well under a second on a software adapter, and starts. */
+export async function beginSmall(page: Page, { button = 'Start training', batch = 4, more = [] as string[] } = {}) {
+  await expect(page.getByRole('button', { name: 'Start training' })).toBeEnabled({ timeout: 30_000 });
+  await page.locator('#settings > summary').click();
+  await page.getByLabel('Batch', { exact: true }).fill(String(batch));
+  const small = ['meta.model.depth=1', 'meta.pred_depth=1', 'logging.monitor_images=40'];
+  await page.getByLabel('Anything else').fill([...small, ...more].join('\n'));
+  await expect(page.locator('#settings-note')).toContainText('changed');
+  await page.locator('#settings > summary').click();
   await page.getByRole('button', { name: button }).click();
 }
 
-export async function smallSettings(page: Page, more: string[] = []) {
-  await expect(page.getByRole('button', { name: 'Start training' })).toBeEnabled({ timeout: 30_000 });
-  await page.locator('#settings > summary').click();
-  await page.getByLabel('Batch', { exact: true }).fill('4');
-  await page.getByLabel('Anything else').fill(['logging.monitor_images=40', ...more].join('\n'));
-  await page.locator('#settings > summary').click();
+export const stepOf = async (page: Page) => Number(await page.locator('#step').textContent());
+
+export async function reach(page: Page, step: number) {
+  await expect.poll(() => stepOf(page), { timeout: 60_000, intervals: [250] }).toBeGreaterThanOrEqual(step);
+}
+
+export async function pause(page: Page) {
+  await page.getByRole('button', { name: 'Pause' }).click();
+  await expect(page.getByRole('button', { name: 'Continue' })).toBeEnabled({ timeout: 30_000 });
+  await expect(page.locator('#saved')).toContainText('Saved in this browser');
 }
 
 /** A picture of the whole page at a fixed width. */
