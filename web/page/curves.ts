@@ -9,7 +9,7 @@ const MOST_POINTS = 2000;
 
 const colour = (name: string) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 const percent = (value: number | null | undefined) => (value == null ? '–' : `${value.toFixed(1)} %`);
-export const decimals = (value: number | null | undefined) => (value == null ? '–' : value.toPrecision(4));
+export const decimals = (value: number | null | undefined) => (value == null ? '–' : value === 0 || value >= 5e-4 ? value.toFixed(4) : value.toExponential(1));
 
 interface Line {
   label: string;

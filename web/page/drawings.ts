@@ -59,7 +59,7 @@ export class BatchDrawing {
     const columns = Math.min(batch.count, 4);
     const rows = Math.ceil(batch.count / columns);
     const gap = 10;
-    const sideOf = (width: number) => Math.min(180, (width - gap * (columns - 1)) / columns);
+    const sideOf = (width: number) => Math.min(240, (width - gap * (columns - 1)) / columns);
     const { context, width } = fit(canvas, (width) => rows * (sideOf(width) + gap) - gap);
     const patches = facts.grid;
     // Whole pixels for a patch: outlines then lie on the images' own edges.

@@ -339,6 +339,11 @@ function showReading(reading: Reading) {
   if (reading.done) checkSettings();
 }
 
+function forgetImages() {
+  showReading({ done: true, seen: 0, images: 0, folders: [], skipped: [], skippedCount: 0 });
+  write('images-state', 'Training uses 4,000 generated images of ten shapes.');
+}
+
 function download(name: string, blob: Blob) {
   const link = Object.assign(document.createElement('a'), { href: URL.createObjectURL(blob), download: name });
   link.click();
@@ -392,10 +397,11 @@ function connect() {
   listen((files) => {
     if (files.length) tell({ kind: 'read', files, crop: form.crop });
   });
+  element('to-settings').addEventListener('click', () => (element<HTMLDetailsElement>('settings').open = true));
   button('forget-images').addEventListener('click', () => {
     tell({ kind: 'drop images' });
-    showReading({ done: true, seen: 0, images: 0, folders: [], skipped: [], skippedCount: 0 });
-    write('images-state', 'Training uses 4,000 generated images of ten shapes.');
+    forgetImages();
+    element('files').focus();
   });
 }
 
@@ -413,9 +419,24 @@ async function open() {
     write('doing', '');
     return notices.noAdapter();
   }
+  work();
+}
+
+function work() {
   worker = new Worker(new URL('./worker.ts', import.meta.url), { type: 'module' });
   worker.addEventListener('message', (event: MessageEvent<FromWorker>) => hear(event.data));
-  worker.addEventListener('error', (event) => fail('load', event.message || 'the worker did not load'));
+  worker.addEventListener('error', (event) => {
+    if (state === 'loading') return fail('load', event.message || 'the worker did not load');
+    // What the module can't make room for, it can't survive either: another worker takes its place.
+    const beginning = state === 'beginning';
+    worker?.terminate();
+    clear();
+    forgetImages();
+    enter('loading', 'Loading…');
+    if (beginning) notices.tooLittleMemory(event.message);
+    else notices.brokenDown(event.message);
+    work();
+  });
 }
 
 void open();

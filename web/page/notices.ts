@@ -63,3 +63,6 @@ export const lostForGood = (step: number) =>
     `The run is kept at step ${step}. Close what else uses the GPU and reload this page: it offers to continue.`,
     [['Reload', () => location.reload()]],
   );
+
+export const brokenDown = (why: string) =>
+  notice('run', 'Training broke down', `What was saved last is offered below. What happened: ${why}`);

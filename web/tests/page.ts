@@ -4,9 +4,11 @@ import axe from 'axe-core';
 
 export { expect };
 
-export const test = base.extend<{ watched: void }>({
+export const test = base.extend<{ excused: RegExp | null; watched: void }>({
+  /** Errors that a test makes on purpose. */
+  excused: [null, { option: true }],
   watched: [
-    async ({ page, context, baseURL }, use) => {
+    async ({ page, context, baseURL, excused }, use) => {
       const outside: string[] = [];
       const complaints: string[] = [];
       // Of the context, not of the page: workers ask for files, too.
@@ -20,7 +22,7 @@ export const test = base.extend<{ watched: void }>({
       page.on('pageerror', (error) => complaints.push(error.message));
       await use();
       expect(outside, 'requests that left the page’s folder').toEqual([]);
-      expect(complaints, 'errors in the console').toEqual([]);
+      expect(complaints.filter((complaint) => !excused?.test(complaint)), 'errors in the console').toEqual([]);
     },
     { auto: true },
   ],
