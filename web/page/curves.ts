@@ -11,6 +11,12 @@ const colour = (name: string) => getComputedStyle(document.documentElement).getP
 const percent = (value: number | null | undefined) => (value == null ? '–' : `${value.toFixed(1)} %`);
 export const decimals = (value: number | null | undefined) => (value == null ? '–' : value === 0 || value >= 5e-4 ? value.toFixed(4) : value.toExponential(1));
 
+/** A mean that follows the loss: over few steps at first, over about ten later. */
+export function smoothed(points: Point[]): number[] {
+  let mean = 0;
+  return points.map(({ loss }, i) => (mean += (loss - mean) * Math.max(1 / (i + 1), 0.1)));
+}
+
 interface Line {
   label: string;
   colour: string;
@@ -178,12 +184,8 @@ export class LossCurve extends Curve {
   }
 
   private columns(): uPlot.AlignedData {
-    // A mean that follows: over few steps at first, over 25 later.
-    let mean = NaN;
-    const all = this.points.map(({ step, loss, regularizer }, i) => {
-      mean = i ? mean + (loss - mean) * Math.max(1 / (i + 1), 0.04) : loss;
-      return [step, loss, mean, regularizer] as const;
-    });
+    const means = smoothed(this.points);
+    const all = this.points.map(({ step, loss, regularizer }, i) => [step, loss, means[i]!, regularizer] as const);
     const stride = Math.ceil(all.length / MOST_POINTS);
     const few = stride > 1 ? all.filter((_, i) => i % stride === 0 || i === all.length - 1) : all;
     const positive = (value: number) => (this.log && !(value > 0) ? null : value);

@@ -1,6 +1,6 @@
 // The page: buttons to messages, messages to pictures. All the work is the worker's.
 import type { Facts, Look } from 'ijepa';
-import { AccuracyCurve, decimals, LossCurve } from './curves';
+import { AccuracyCurve, decimals, LossCurve, smoothed } from './curves';
 import { BatchDrawing, ColoursDrawing, png } from './drawings';
 import { listen } from './files';
 import type { Course, FromWorker, Reading, Saved, ToWorker } from './messages';
@@ -60,7 +60,6 @@ const tell = (message: ToWorker) => worker?.postMessage(message);
 
 function enter(next: State, doing = '') {
   state = next;
-  const going = next === 'running';
   const label = { loading: 'Start training', ready: 'Start training', beginning: 'Starting…', running: 'Pause', paused: 'Continue', finished: 'Finished', lost: 'Waiting…' }[next];
   write('train', label);
   button('train').disabled = ['loading', 'beginning', 'finished', 'lost'].includes(next);
@@ -70,7 +69,7 @@ function enter(next: State, doing = '') {
   for (const id of ['loss-png', 'knn-png', 'batch-png', 'colours-png']) button(id).disabled = !facts;
   document.body.dataset.state = next;
   write('doing', doing);
-  if (going) notices.unnotice('saved');
+  describeImages();
 }
 
 function showStep(step: number, loss: number | null, rate: number | null, seconds: number) {
@@ -116,9 +115,7 @@ function showVerdict(look: Look) {
 const story = element('loss-story').textContent!.replace(/\s+/g, ' ').trim();
 /** Puts the run's own numbers before the explanation, once the loss has turned. */
 function tellStory() {
-  const smooth: number[] = [];
-  let mean = NaN;
-  course.points.forEach(({ loss }, i) => smooth.push((mean = i ? mean + (loss - mean) * Math.max(1 / (i + 1), 0.04) : loss)));
+  const smooth = smoothed(course.points);
   const low = smooth.reduce((best, value, i) => (value < smooth[best]! ? i : best), 0);
   const now = smooth.at(-1) ?? 0;
   const turned = low > 10 && now > 1.5 * smooth[low]!;
@@ -164,17 +161,19 @@ function clear() {
 const at = (when: number) => new Date(when).toLocaleTimeString([], { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
 
 function offer(saved: Saved) {
+  const finished = saved.step >= saved.steps;
+  const title = finished ? `Open the finished run of ${at(saved.when)}?` : `Continue the run of ${at(saved.when)}, step ${saved.step}?`;
   const images = saved.own ? `It trains on your own ${saved.own} images, which are kept with it. ` : '';
-  notices.notice(
-    'saved',
-    `Continue the run of ${at(saved.when)}, step ${saved.step}?`,
-    `${images}It goes on to step ${saved.steps} as if nothing had happened.`,
-    [
-      ['Continue', () => (enter('beginning', 'Opening the saved run…'), tell({ kind: 'continue' }))],
-      ['Delete it', () => tell({ kind: 'forget' })],
-    ],
-    false,
-  );
+  const end = finished ? `All its ${saved.steps} steps are taken.` : `It goes on to step ${saved.steps} as if nothing had happened.`;
+  const open = () => {
+    enter('beginning', 'Opening the saved run…');
+    tell({ kind: 'continue' });
+  };
+  const choices: notices.Choice[] = [
+    [finished ? 'Open it' : 'Continue', open],
+    ['Delete it', () => tell({ kind: 'forget' })],
+  ];
+  notices.notice('saved', title, `${images}${end} A new run would take its place.`, choices, false);
 }
 
 function hear(message: FromWorker) {
@@ -201,10 +200,10 @@ function hear(message: FromWorker) {
       course = message.course;
       examples = message.examples as Uint8Array<ArrayBuffer>;
       own = message.own;
-      notices.unnotice('lost');
+      for (const name of ['lost', 'saved']) notices.unnotice(name);
       notices.unnotice('run');
       showStep(facts.step, course.points.at(-1)?.loss ?? null, null, course.seconds);
-      enter(message.running ? 'running' : 'paused', about());
+      enter(message.running ? 'running' : facts.step < facts.steps ? 'paused' : 'finished', about());
       speak(`${message.running ? 'Training' : 'Ready'}, step ${facts.step} of ${facts.steps}`);
       draw('loss', () => lossCurve.set(course.points));
       if (course.looks.length) {
@@ -319,14 +318,23 @@ function checkSettings() {
 
 // Images.
 let images: Reading = { done: true, seen: 0, images: 0, folders: [], skipped: [], skippedCount: 0 };
+const number = (n: number, what: string) => `${n.toLocaleString('en')} ${what}${n === 1 ? '' : 's'}`;
+function describeImages() {
+  const { done, seen, images: count, folders } = images;
+  let text = 'Training uses 4,000 generated images of ten shapes.';
+  if (!done) text = `Reading… ${number(count, 'image')} so far`;
+  else if (count) {
+    const shown = folders.slice(0, 8).join(', ') + (folders.length > 8 ? ', …' : '');
+    const where = folders.length ? ` in ${number(folders.length, 'folder')}: ${shown}` : '';
+    const begun = !['loading', 'ready'].includes(state);
+    const next = !begun ? 'Training starts with them.' : own === count ? 'Training uses them.' : 'Reset, then training starts with them.';
+    text = `${number(count, 'image')}${where}. ${next}`;
+  } else if (seen) text = 'No image could be read. Training uses the generated images.';
+  write('images-state', text);
+}
 function showReading(reading: Reading) {
   images = reading;
-  const number = (n: number, what: string) => `${n.toLocaleString('en')} ${what}${n === 1 ? '' : 's'}`;
-  const folders = reading.folders.length ? ` in ${number(reading.folders.length, 'folder')}: ${reading.folders.slice(0, 8).join(', ')}${reading.folders.length > 8 ? ', …' : ''}` : '';
-  const next = state === 'ready' ? 'Training starts with them.' : 'Reset, then training starts with them.';
-  let text = `Reading… ${number(reading.images, 'image')} so far`;
-  if (reading.done) text = reading.images ? `${number(reading.images, 'image')}${folders}. ${next}` : 'No image could be read. Training uses the generated images.';
-  write('images-state', text);
+  describeImages();
   element('forget-images').hidden = !reading.images;
   element('skipped').hidden = !reading.skippedCount;
   write('skipped-count', `${number(reading.skippedCount, 'file')} skipped`);
@@ -341,7 +349,6 @@ function showReading(reading: Reading) {
 
 function forgetImages() {
   showReading({ done: true, seen: 0, images: 0, folders: [], skipped: [], skippedCount: 0 });
-  write('images-state', 'Training uses 4,000 generated images of ten shapes.');
 }
 
 function download(name: string, blob: Blob) {

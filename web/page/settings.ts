@@ -47,7 +47,7 @@ const FIELDS: Field[] = [
 ];
 
 const PRESETS = [
-  ['demo', 'demo: 64 channels, 32 pixels; learns in minutes'],
+  ['demo', 'demo: 64 channels, 32 pixels; minutes on a GPU'],
   ['nano', 'nano: 96 channels, for small photographs'],
   ['tiny', 'tiny: ViT-Tiny, 224 pixels; hours on a good GPU'],
   ['small', 'small: ViT-Small, 224 pixels'],

@@ -13,6 +13,20 @@ export interface Head extends Saved {
   csv: string;
 }
 
+let claimed = false;
+
+/** Only one tab at a time may keep its run here. One that was just closed may take a moment to let go. */
+export async function claim(): Promise<boolean> {
+  claimed = await new Promise<boolean>((resolve) => {
+    const hold = () => {
+      resolve(true);
+      return new Promise(() => {}); // as long as this worker lives
+    };
+    navigator.locks.request('ijepa.run', { signal: AbortSignal.timeout(1500) }, hold).catch(() => resolve(false));
+  });
+  return claimed;
+}
+
 async function write(name: string, head: object, bodies: BlobPart[]) {
   const text = new TextEncoder().encode(JSON.stringify(head));
   const folder = await navigator.storage.getDirectory();
@@ -39,6 +53,7 @@ async function read<T>(name: string): Promise<{ head: T; body: Blob } | null> {
 }
 
 export async function saveRun(head: Head, checkpoint: Uint8Array) {
+  if (!claimed) throw new Error('another tab keeps its run there');
   await write(RUN, head, [checkpoint as BlobPart]);
 }
 
@@ -48,6 +63,7 @@ export async function savedRun(): Promise<{ head: Head; body: Blob } | null> {
 }
 
 export async function forgetRun() {
+  if (!claimed) return;
   try {
     const folder = await navigator.storage.getDirectory();
     for (const name of [RUN, IMAGES]) await folder.removeEntry(name).catch(() => {});
@@ -59,7 +75,7 @@ export async function forgetRun() {
 /** False: they are too many to be kept. */
 export async function saveImages(pictures: Picture[]): Promise<boolean> {
   const bytes = pictures.reduce((sum, { rgba }) => sum + rgba.length, 0);
-  if (bytes > MOST_IMAGE_BYTES) return false;
+  if (!claimed || bytes > MOST_IMAGE_BYTES) return false;
   const list = pictures.map(({ name, width, height }) => ({ name, width, height }));
   await write(IMAGES, list, pictures.map(({ rgba }) => rgba as BlobPart));
   return true;

@@ -3,7 +3,7 @@ import start, { adapter, check, configuration, type Settings } from 'ijepa';
 import type { FromWorker, ToWorker } from './messages';
 import { Pictures, type Picture } from './pictures';
 import { Run, type Kept } from './run';
-import { forgetRun, savedImages, savedRun, saveImages } from './storage';
+import { claim, forgetRun, savedImages, savedRun, saveImages } from './storage';
 
 const say = (message: FromWorker) => self.postMessage(message);
 const why = (error: unknown) => (error instanceof Error ? error.message : String(error));
@@ -51,7 +51,7 @@ async function failed(error: unknown): Promise<void> {
   if (run) run.running = false;
   if (run) say({ kind: 'running', running: false, finished: false });
   const text = why(error);
-  const memory = /memory|exceeds? the|too large|buffer size|allocation/i.test(text);
+  const memory = /memory|exceeds? the|too large|binds at most|buffer size|allocation/i.test(text);
   say({ kind: 'failed', what: memory ? 'memory' : 'run', why: text });
 }
 
@@ -204,7 +204,7 @@ try {
   await start();
   const found = await adapter();
   watchDevices();
-  const saved = (await savedRun())?.head ?? null;
+  const saved = (await claim()) ? ((await savedRun())?.head ?? null) : null;
   self.addEventListener('message', (event: MessageEvent<ToWorker>) => hear(event.data));
   say({ kind: 'ready', adapter: found, saved: saved && { when: saved.when, step: saved.step, steps: saved.steps, own: saved.own } });
 } catch (error) {

@@ -44,6 +44,25 @@ test('one step, train, pause, reset, with the keyboard alone', async ({ page }) 
   await expect(page.locator('.notice')).toHaveCount(0);
 });
 
+test('a run that ends, and is opened again', async ({ page }) => {
+  await page.goto('.');
+  await beginSmall(page, { batch: 8, more: ['optimization.steps=12'] });
+  const train = page.locator('#train');
+  await expect(train).toHaveText('Finished', { timeout: 60_000 });
+  await expect(page.locator('#step')).toHaveText('12');
+  await expect(page.locator('#verdict-words')).toContainText('At step 12');
+  await expect(page.locator('#knn-values')).toContainText('step 12');
+  await expect(page.locator('#saved')).toContainText('Saved in this browser');
+  await shot(page, 'finished');
+  await page.reload();
+  await expect(page.locator('.notice')).toContainText('Open the finished run of');
+  await page.getByRole('button', { name: 'Open it' }).click();
+  await expect(train).toHaveText('Finished', { timeout: 30_000 });
+  await expect(page.locator('#loss-values')).toContainText('step 12');
+  await expect(page.locator('#verdict-words')).toContainText('At step 12');
+  await expect(page.getByRole('button', { name: 'Weights' })).toBeEnabled();
+});
+
 test('a setting that can’t work is refused beside its field', async ({ page }) => {
   await page.goto('.');
   await expect(page.getByRole('button', { name: 'Start training' })).toBeEnabled();
