@@ -59,6 +59,7 @@ let worker: Worker | null = null;
 const tell = (message: ToWorker) => worker?.postMessage(message);
 
 function enter(next: State, doing = '') {
+  const before = state;
   state = next;
   const label = { loading: 'Start training', ready: 'Start training', beginning: 'Starting…', running: 'Pause', paused: 'Continue', finished: 'Finished', lost: 'Waiting…' }[next];
   write('train', label);
@@ -67,7 +68,8 @@ function enter(next: State, doing = '') {
   button('reset').disabled = !['running', 'paused', 'finished'].includes(next);
   button('weights').disabled = button('csv').disabled = !['running', 'paused', 'finished'].includes(next);
   for (const id of ['loss-png', 'knn-png', 'batch-png', 'colours-png']) button(id).disabled = !facts;
-  document.body.dataset.state = next;
+  // A button that was disabled under the keyboard gives the focus away.
+  if (before === 'beginning' && document.activeElement === document.body) button('train').focus({ preventScroll: true });
   write('doing', doing);
   describeImages();
 }
@@ -344,7 +346,10 @@ function showReading(reading: Reading) {
       ...reading.skipped.map(({ name, why }) => Object.assign(document.createElement('li'), { textContent: `${name}: ${why}` })),
     );
   }
-  if (reading.done) checkSettings();
+  if (reading.done) {
+    checkSettings();
+    if (reading.seen) speak(element('images-state').textContent!);
+  }
 }
 
 function forgetImages() {

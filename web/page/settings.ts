@@ -99,7 +99,7 @@ export class SettingsForm {
 
   private row(name: string, label: string, hint: string, inputs: HTMLElement[]) {
     const standard = make('span', { className: 'default' });
-    const error = make('p', { id: `why-${name}`, className: 'why-not', hidden: true });
+    const error = make('p', { id: `why-${name}`, className: 'why-not', ariaLive: 'polite', hidden: true });
     this.errors.set(name, error);
     this.defaults.set(name, standard);
     for (const input of inputs) input.setAttribute('aria-describedby', `hint-${name} why-${name}`);

@@ -1,5 +1,5 @@
 // The visitor's own images: files, folders, archives, drops and pastes; what is broken is named and skipped.
-import { writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { zipSync } from 'fflate';
 import { createTar } from 'nanotar';
 import { barriers, beginSmall, expect, pause, reach, shot, test } from './page';
@@ -94,6 +94,14 @@ test('a drop, a paste, and a tar of a thousand images, while the page stays free
   await page.locator('#files').setInputFiles(tar);
   await expect(page.locator('#images-state')).toContainText('1,002 images in 11 folders', { timeout: 30_000 });
   expect(await page.evaluate(() => (globalThis as unknown as { longest: { duration: number } }).longest.duration)).toBeLessThan(50);
+
+  const folder = test.info().outputPath('animals');
+  for (const [i, kind] of ['cats', 'dogs', 'dogs'].entries()) {
+    await mkdir(`${folder}/${kind}`, { recursive: true });
+    await writeFile(`${folder}/${kind}/${i}.png`, images[i]!);
+  }
+  await page.locator('#folder').setInputFiles(folder);
+  await expect(page.locator('#images-state')).toContainText('1,005 images in 13 folders');
   await page.getByRole('button', { name: 'Use the generated images' }).click();
   await expect(page.locator('#images-state')).toContainText('4,000 generated images');
 });

@@ -6,6 +6,7 @@ test('one step, train, pause, reset, with the keyboard alone', async ({ page }) 
   await beginSmall(page, { button: 'One step' });
   const train = page.locator('#train');
   await expect(train).toHaveText('Continue', { timeout: 60_000 });
+  await expect(train).toBeFocused();
   await reach(page, 1);
   const one = page.getByRole('button', { name: 'One step' });
   await one.focus();

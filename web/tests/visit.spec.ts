@@ -37,6 +37,9 @@ test('a click trains, and every panel fills', async ({ page }) => {
   await expect(page.locator('#loss-values')).toContainText('step 1');
   await page.keyboard.press('ArrowRight');
   await expect(page.locator('#loss-values')).toContainText('step 2');
+  await page.locator('#loss-chart .u-over').hover();
+  await expect(page.locator('#loss-values')).toContainText(/step [5-9]/);
+  await page.mouse.move(0, 0);
   await page.getByRole('button', { name: 'Log' }).click();
   await page.getByRole('button', { name: 'Log' }).click();
 
