@@ -20,6 +20,7 @@ let facts: Facts | null = null;
 let course: Course = { points: [], looks: [], raw: null, colours: null, seconds: 0 };
 let examples = new Uint8Array();
 let own = 0;
+let software = false;
 /** The run was begun by the button for one step. */
 let stepAtOnce = false;
 
@@ -181,7 +182,8 @@ function offer(saved: Saved) {
 function hear(message: FromWorker) {
   switch (message.kind) {
     case 'ready': {
-      const { name, software } = message.adapter;
+      const { name } = message.adapter;
+      software = message.adapter.software;
       write('adapter', software ? `${name} (on the processor, so slow)` : name);
       enter('ready', 'One click trains on 4,000 generated images; no choice is needed.');
       checkSettings();
@@ -196,6 +198,12 @@ function hear(message: FromWorker) {
     case 'busy':
       write('doing', message.text);
       speak(message.text);
+      break;
+    case 'opened':
+      facts = message.facts;
+      examples = message.examples as Uint8Array<ArrayBuffer>;
+      showStep(0, null, null, 0);
+      draw('colours', drawColours);
       break;
     case 'begun':
       facts = message.facts;
@@ -241,7 +249,7 @@ function hear(message: FromWorker) {
       if (facts) draw('colours', drawColours);
       break;
     case 'look':
-      if (!facts) break;
+      if (!facts || state === 'beginning') break; // the first ones come with the course
       course.looks.push(message.look);
       showVerdict(message.look);
       draw('looks', drawLooks);
@@ -370,7 +378,10 @@ function start(running: boolean) {
   clear();
   enter('beginning', 'Starting…');
   stepAtOnce = !running;
-  tell({ kind: 'start', settings: form.settings(), own: images.images > 0, running });
+  const settings = form.settings();
+  // On a processor the monitor's usual number of images would take a minute before the first step.
+  if (software) settings.set = ['logging.monitor_images=128', ...(settings.set ?? [])];
+  tell({ kind: 'start', settings, own: images.images > 0, running });
 }
 
 function connect() {

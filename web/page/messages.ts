@@ -73,6 +73,7 @@ export type FromWorker =
   | { kind: 'ready'; adapter: Adapter; saved: Saved | null }
   | { kind: 'checked'; id: number; why: string | null; config: string | null }
   | { kind: 'busy'; text: string }
+  | { kind: 'opened'; facts: Facts; examples: Uint8Array } // what there is before the first look takes its time
   | { kind: 'begun'; facts: Facts; course: Course; examples: Uint8Array; running: boolean; own: number }
   | { kind: 'steps'; points: Point[]; last: Step; rate: number; seconds: number }
   | { kind: 'batch'; batch: BatchView }

@@ -67,9 +67,10 @@ export class Run {
   static async create(settings: Settings, pictures: Picture[], say: (message: FromWorker) => void): Promise<Run> {
     const trainer = await Trainer.create(settings, imagesOf(pictures));
     const run = new Run(trainer, pictures.length, say, null);
-    run.say({ kind: 'busy', text: 'Looking at the untrained encoder…' });
-    await run.look();
+    run.say({ kind: 'opened', facts: run.facts, examples: run.examples });
+    run.say({ kind: 'busy', text: 'Looking at what the untrained network makes of images, to compare with later…' });
     await run.colour();
+    await run.look();
     await run.keep();
     return run;
   }
