@@ -1,19 +1,465 @@
-import type { FromWorker } from './messages';
+// The page: buttons to messages, messages to pictures. All the work is the worker's.
+import type { Facts, Look } from 'ijepa';
+import { AccuracyCurve, decimals, LossCurve, smoothed } from './curves';
+import { BatchDrawing, ColoursDrawing, png } from './drawings';
+import { listen } from './files';
+import type { Course, FromWorker, Reading, Saved, ToWorker } from './messages';
+import * as notices from './notices';
+import { SettingsForm } from './settings';
 
-const element = (id: string) => document.getElementById(id) as HTMLElement;
+const element = <T extends HTMLElement = HTMLElement>(id: string) => document.getElementById(id) as T;
+const write = (id: string, text: string) => {
+  const target = element(id);
+  if (target.textContent !== text) target.textContent = text;
+};
+const button = (id: string) => element<HTMLButtonElement>(id);
 
-function show(message: FromWorker) {
-  if (message.kind === 'adapter') {
-    element('adapter').textContent = message.adapter.name;
-  } else {
-    element('adapter').textContent = 'none';
-    element('error').textContent = message.text;
-    element('error').hidden = false;
+type State = 'loading' | 'ready' | 'beginning' | 'running' | 'paused' | 'finished' | 'lost';
+let state: State = 'loading';
+let facts: Facts | null = null;
+let course: Course = { points: [], looks: [], raw: null, colours: null, seconds: 0 };
+let examples = new Uint8Array();
+let own = 0;
+let software = false;
+/** The run was begun by the button for one step. */
+let stepAtOnce = false;
+
+// Drawing: the latest of each kind, one in a frame, so that no frame has to wait for two.
+const due = new Map<string, () => void>();
+function draw(name: string, what: () => void) {
+  if (!due.size) requestAnimationFrame(frame);
+  due.set(name, what);
+}
+function frame() {
+  const [next] = due;
+  if (!next) return;
+  due.delete(next[0]);
+  next[1]();
+  if (due.size) requestAnimationFrame(frame);
+}
+
+const calm = matchMedia('(prefers-reduced-motion: reduce)');
+/** When the batch was drawn last. */
+let drawn = -Infinity;
+
+// Said to screen readers, at most every ten seconds beside what the visitor has just done.
+let spoken = 0;
+function speak(text: string, always = true) {
+  if (!always && performance.now() - spoken < 10_000) return;
+  spoken = performance.now();
+  write('live', text);
+}
+
+const lossCurve = new LossCurve(element('loss-chart'), element('loss-values'), 'Loss at every step');
+const accuracyCurve = new AccuracyCurve(element('knn-chart'), element('knn-values'), 'k-NN accuracy over the run');
+const batchDrawing = new BatchDrawing(element<HTMLCanvasElement>('batch'));
+const coloursDrawing = new ColoursDrawing(element<HTMLCanvasElement>('colours'));
+const empties = new Map(['loss-chart', 'knn-chart'].map((id) => [id, element(id).textContent!.trim()]));
+
+let worker: Worker | null = null;
+const tell = (message: ToWorker) => worker?.postMessage(message);
+
+function enter(next: State, doing = '') {
+  const before = state;
+  state = next;
+  const label = { loading: 'Start training', ready: 'Start training', beginning: 'Starting…', running: 'Pause', paused: 'Continue', finished: 'Finished', lost: 'Waiting…' }[next];
+  write('train', label);
+  button('train').disabled = ['loading', 'beginning', 'finished', 'lost'].includes(next);
+  button('one').disabled = !['ready', 'paused'].includes(next);
+  button('reset').disabled = !['running', 'paused', 'finished'].includes(next);
+  button('weights').disabled = button('csv').disabled = !['running', 'paused', 'finished'].includes(next);
+  for (const id of ['loss-png', 'knn-png', 'batch-png', 'colours-png']) button(id).disabled = !facts;
+  // A button that was disabled under the keyboard gives the focus away.
+  if (before === 'beginning' && document.activeElement === document.body) button('train').focus({ preventScroll: true });
+  write('doing', doing);
+  describeImages();
+}
+
+function showStep(step: number, loss: number | null, rate: number | null, seconds: number) {
+  write('step', String(step));
+  write('steps', facts ? ` of ${facts.steps}` : '');
+  if (rate !== null) write('rate', rate >= 100 ? rate.toFixed(0) : rate.toFixed(1));
+  if (loss !== null) write('loss', loss.toFixed(4));
+  write('time', clock(seconds));
+  element<HTMLProgressElement>('progress').value = facts ? step / facts.steps : 0;
+}
+
+function clock(seconds: number): string {
+  const whole = Math.floor(seconds);
+  const two = (n: number) => String(n).padStart(2, '0');
+  const hours = Math.floor(whole / 3600);
+  const minutes = Math.floor(whole / 60) % 60;
+  return hours ? `${hours}:${two(minutes)}:${two(whole % 60)}` : `${minutes}:${two(whole % 60)}`;
+}
+
+function showVerdict(look: Look) {
+  const first = course.looks[0]!;
+  // Its sentence begins with the verdict and a reason; the numbers after it stand in the table.
+  const [head = '', ...reason] = look.words.split(';')[0]!.split(': ');
+  const words: Record<string, string> = { healthy: 'Healthy', collapsing: 'Collapsing', undecided: 'Undecided' };
+  const before = element('verdict').dataset.verdict;
+  element('verdict').dataset.verdict = look.verdict;
+  write('verdict', words[look.verdict] ?? head);
+  const text = reason.join(': ') || 'features say more than the untrained network’s did';
+  write('verdict-words', `At step ${look.step}: ${text}.`);
+  if (before !== look.verdict && before !== 'none') speak(`Verdict: ${look.verdict}, ${text}`);
+  element('monitor').hidden = false;
+  const rows: [string, (look: Look) => string][] = [
+    ['rank', ({ effectiveRank }) => effectiveRank.toFixed(1)],
+    ['deviation', ({ deviation }) => deviation.toFixed(3)],
+    ['knn', ({ neighbours }) => (neighbours === null ? 'no labels' : `${neighbours.toFixed(1)} %`)],
+  ];
+  for (const [name, text] of rows) {
+    write(`${name}-before`, text(first));
+    write(`${name}-now`, text(look));
   }
 }
 
-const worker = new Worker(new URL('./worker.ts', import.meta.url), { type: 'module' });
-worker.addEventListener('message', (event: MessageEvent<FromWorker>) => show(event.data));
-worker.addEventListener('error', (event) => {
-  show({ kind: 'error', text: event.message || 'the page could not load its worker: reload it, or try a newer browser' });
+const story = element('loss-story').textContent!.replace(/\s+/g, ' ').trim();
+/** Puts the run's own numbers before the explanation, once the loss has turned. */
+function tellStory() {
+  const smooth = smoothed(course.points);
+  const low = smooth.reduce((best, value, i) => (value < smooth[best]! ? i : best), 0);
+  const now = smooth.at(-1) ?? 0;
+  const turned = low > 10 && now > 1.5 * smooth[low]!;
+  const numbers = turned ? `Here it fell to ${decimals(smooth[low])} by step ${course.points[low]!.step} and stands at ${decimals(now)} now. ` : '';
+  write('loss-story', numbers + story);
+}
+
+function drawLooks() {
+  const last = course.looks.at(-1);
+  if (!last) return;
+  if (last.neighbours === null) {
+    accuracyCurve.clear('Your images are in one folder, so there are no labels to compare neighbours by.');
+  } else {
+    accuracyCurve.set(course.looks, course.raw, course.points.at(-1)?.step ?? 0);
+  }
+}
+
+function drawColours() {
+  element('colours-empty').hidden = true;
+  coloursDrawing.draw(examples, course.colours, facts!);
+}
+
+function clear() {
+  facts = null;
+  course = { points: [], looks: [], raw: null, colours: null, seconds: 0 };
+  own = 0;
+  due.clear();
+  lossCurve.clear(empties.get('loss-chart')!);
+  accuracyCurve.clear(empties.get('knn-chart')!);
+  batchDrawing.clear();
+  coloursDrawing.clear();
+  element('batch-empty').hidden = element('colours-empty').hidden = false;
+  element('monitor').hidden = true;
+  element('verdict').dataset.verdict = 'none';
+  write('verdict', 'No verdict yet');
+  write('verdict-words', 'A monitor compares the features with those of the untrained network.');
+  write('loss-story', story);
+  write('rate', '–');
+  write('loss', '–');
+  showStep(0, null, null, 0);
+}
+
+const at = (when: number) => new Date(when).toLocaleTimeString([], { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
+
+function offer(saved: Saved) {
+  const finished = saved.step >= saved.steps;
+  const title = finished ? `Open the finished run of ${at(saved.when)}?` : `Continue the run of ${at(saved.when)}, step ${saved.step}?`;
+  const images = saved.own ? `It trains on your own ${saved.own} images, which are kept with it. ` : '';
+  const end = finished ? `All its ${saved.steps} steps are taken.` : `It goes on to step ${saved.steps} as if nothing had happened.`;
+  const open = () => {
+    enter('beginning', 'Opening the saved run…');
+    tell({ kind: 'continue' });
+  };
+  const choices: notices.Choice[] = [
+    [finished ? 'Open it' : 'Continue', open],
+    ['Delete it', () => tell({ kind: 'forget' })],
+  ];
+  notices.notice('saved', title, `${images}${end} A new run would take its place.`, choices, false);
+}
+
+function hear(message: FromWorker) {
+  switch (message.kind) {
+    case 'ready': {
+      const { name } = message.adapter;
+      software = message.adapter.software;
+      write('adapter', software ? `${name} (on the processor, so slow)` : name);
+      enter('ready', 'One click trains on 4,000 generated images; no choice is needed.');
+      checkSettings();
+      if (message.saved && message.saved.step > 0) offer(message.saved);
+      break;
+    }
+    case 'checked':
+      if (message.id !== asked) break;
+      if (message.id === askedDefaults) form.showDefaults(message.config ?? '');
+      else form.judge(message.why, message.config, images.images);
+      break;
+    case 'busy':
+      write('doing', message.text);
+      speak(message.text);
+      break;
+    case 'opened':
+      facts = message.facts;
+      examples = message.examples as Uint8Array<ArrayBuffer>;
+      showStep(0, null, null, 0);
+      draw('colours', drawColours);
+      break;
+    case 'begun':
+      facts = message.facts;
+      course = message.course;
+      examples = message.examples as Uint8Array<ArrayBuffer>;
+      own = message.own;
+      for (const name of ['lost', 'saved']) notices.unnotice(name);
+      notices.unnotice('run');
+      showStep(facts.step, course.points.at(-1)?.loss ?? null, null, course.seconds);
+      enter(message.running ? 'running' : facts.step < facts.steps ? 'paused' : 'finished', about());
+      speak(`${message.running ? 'Training' : 'Ready'}, step ${facts.step} of ${facts.steps}`);
+      draw('loss', () => lossCurve.set(course.points));
+      if (course.looks.length) {
+        showVerdict(course.looks.at(-1)!);
+        draw('looks', drawLooks);
+      }
+      draw('colours', drawColours);
+      if (stepAtOnce) tell({ kind: 'step' });
+      stepAtOnce = false;
+      break;
+    case 'steps': {
+      if (!facts) break;
+      course.points.push(...message.points);
+      const { step, loss } = message.last;
+      showStep(step, loss, message.rate, message.seconds);
+      speak(`Step ${step} of ${facts.steps}, loss ${loss.toFixed(3)}`, false);
+      draw('loss', () => lossCurve.set(course.points));
+      draw('story', tellStory);
+      break;
+    }
+    case 'batch':
+      // Pictures that change all the time are motion, too.
+      if (calm.matches && state === 'running' && performance.now() - drawn < 5000) break;
+      drawn = performance.now();
+      draw('batch', () => {
+        if (!facts) return;
+        element('batch-empty').hidden = true;
+        batchDrawing.draw(message.batch, facts);
+      });
+      break;
+    case 'colours':
+      course.colours = message.colours;
+      if (facts) draw('colours', drawColours);
+      break;
+    case 'look':
+      if (!facts || state === 'beginning') break; // the first ones come with the course
+      course.looks.push(message.look);
+      showVerdict(message.look);
+      draw('looks', drawLooks);
+      break;
+    case 'running':
+      enter(message.finished ? 'finished' : message.running ? 'running' : 'paused', message.finished ? 'Done. Keep the weights, or reset and train again.' : about());
+      speak(message.finished ? 'Training has finished' : message.running ? 'Training' : 'Paused');
+      break;
+    case 'reset':
+      clear();
+      enter('ready', 'Ready to begin again.');
+      write('saved', 'The run saves itself in this browser every minute and at each pause.');
+      speak('Reset');
+      break;
+    case 'reading':
+      showReading(message.reading);
+      break;
+    case 'file':
+      download(message.name, message.bytes);
+      break;
+    case 'saved':
+      write('saved', `Saved in this browser at ${at(message.saved.when)}, step ${message.saved.step}: after a reload it can go on from there.`);
+      break;
+    case 'unsaved':
+      write('saved', `This browser refused to keep the run (${message.why}): download the weights before you close the page.`);
+      break;
+    case 'lost':
+      enter('lost', 'Waiting for the GPU…');
+      (message.again ? notices.lostForNow : notices.lostForGood)(message.step);
+      break;
+    case 'failed':
+      fail(message.what, message.why);
+      break;
+  }
+}
+
+function fail(what: 'adapter' | 'memory' | 'run' | 'load', why: string) {
+  if (what === 'load') {
+    write('adapter', 'none');
+    enter('loading', '');
+    return notices.notLoaded(why);
+  }
+  if (state === 'beginning') {
+    clear();
+    enter('ready', '');
+  }
+  if (what === 'memory') notices.tooLittleMemory(why);
+  else notices.notice('run', 'Training stopped', `${why.charAt(0).toUpperCase()}${why.slice(1)}.`);
+}
+
+function about(): string {
+  if (!facts) return '';
+  const parameters = facts.parameters >= 1e6 ? `${(facts.parameters / 1e6).toFixed(1)} million` : facts.parameters.toLocaleString('en');
+  const what = own ? 'of your images' : 'generated images';
+  return `${parameters} weights, ${facts.images.toLocaleString('en')} ${what}, batches of ${facts.batch}.`;
+}
+
+// Settings: asked for at every change, answered by the library.
+let asked = 0;
+let askedDefaults = 0;
+let settle: number | undefined;
+const form = new SettingsForm(element<HTMLFormElement>('form'), () => {
+  clearTimeout(settle);
+  settle = window.setTimeout(checkSettings, 120);
 });
+function checkSettings() {
+  askedDefaults = ++asked;
+  const mine = asked;
+  tell({ kind: 'check', settings: form.settings(true), id: mine });
+  // The second answer comes after the first, which it builds on.
+  setTimeout(() => {
+    if (asked === mine) tell({ kind: 'check', settings: form.settings(), id: ++asked });
+  }, 60);
+  write('settings-note', form.changed ? `${form.changed} changed; they count from the next start` : 'all at their defaults');
+}
+
+// Images.
+let images: Reading = { done: true, seen: 0, images: 0, folders: [], skipped: [], skippedCount: 0 };
+const number = (n: number, what: string) => `${n.toLocaleString('en')} ${what}${n === 1 ? '' : 's'}`;
+function describeImages() {
+  const { done, seen, images: count, folders } = images;
+  let text = 'Training uses 4,000 generated images of ten shapes.';
+  if (!done) text = `Reading… ${number(count, 'image')} so far`;
+  else if (count) {
+    const shown = folders.slice(0, 8).join(', ') + (folders.length > 8 ? ', …' : '');
+    const where = folders.length ? ` in ${number(folders.length, 'folder')}: ${shown}` : '';
+    const begun = !['loading', 'ready'].includes(state);
+    const next = !begun ? 'Training starts with them.' : own === count ? 'Training uses them.' : 'Reset, then training starts with them.';
+    text = `${number(count, 'image')}${where}. ${next}`;
+  } else if (seen) text = 'No image could be read. Training uses the generated images.';
+  write('images-state', text);
+}
+function showReading(reading: Reading) {
+  images = reading;
+  describeImages();
+  element('forget-images').hidden = !reading.images;
+  element('skipped').hidden = !reading.skippedCount;
+  write('skipped-count', `${number(reading.skippedCount, 'file')} skipped`);
+  const list = element('skipped-list');
+  if (list.childElementCount !== reading.skipped.length) {
+    list.replaceChildren(
+      ...reading.skipped.map(({ name, why }) => Object.assign(document.createElement('li'), { textContent: `${name}: ${why}` })),
+    );
+  }
+  if (reading.done) {
+    checkSettings();
+    if (reading.seen) speak(element('images-state').textContent!);
+  }
+}
+
+function forgetImages() {
+  showReading({ done: true, seen: 0, images: 0, folders: [], skipped: [], skippedCount: 0 });
+}
+
+function download(name: string, blob: Blob) {
+  const link = Object.assign(document.createElement('a'), { href: URL.createObjectURL(blob), download: name });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+}
+
+function start(running: boolean) {
+  if (form.why) {
+    element<HTMLDetailsElement>('settings').open = true;
+    return form.focusWrong();
+  }
+  clear();
+  enter('beginning', 'Starting…');
+  stepAtOnce = !running;
+  const settings = form.settings();
+  // On a processor the monitor's usual number of images would take a minute before the first step.
+  if (software) settings.set = ['logging.monitor_images=128', ...(settings.set ?? [])];
+  tell({ kind: 'start', settings, own: images.images > 0, running });
+}
+
+function connect() {
+  button('train').addEventListener('click', () => {
+    if (state === 'ready') start(true);
+    else if (state === 'running') (write('doing', 'Finishing this step…'), tell({ kind: 'pause' }));
+    else if (state === 'paused') tell({ kind: 'run' });
+  });
+  button('one').addEventListener('click', () => {
+    if (state === 'ready') start(false);
+    else tell({ kind: 'step' });
+  });
+  button('reset').addEventListener('click', () => tell({ kind: 'reset' }));
+  button('weights').addEventListener('click', () => tell({ kind: 'weights' }));
+  button('csv').addEventListener('click', () => tell({ kind: 'csv' }));
+  const toggle = (id: string, what: (on: boolean) => void) =>
+    button(id).addEventListener('click', () => {
+      const on = button(id).getAttribute('aria-pressed') !== 'true';
+      button(id).setAttribute('aria-pressed', String(on));
+      what(on);
+    });
+  toggle('loss-log', (on) => lossCurve.setLog(on));
+  toggle('loss-raw', (on) => lossCurve.toggle('raw', on));
+  toggle('loss-smooth', (on) => lossCurve.toggle('smooth', on));
+  toggle('loss-reg', (on) => lossCurve.toggle('reg', on));
+  const picture = (id: string, of: () => HTMLCanvasElement | null) =>
+    button(`${id}-png`).addEventListener('click', async () => {
+      const canvas = of();
+      const blob = canvas && (await png(canvas));
+      if (blob) download(`ijepa-${id}-step-${course.points.at(-1)?.step ?? 0}.png`, blob);
+    });
+  picture('loss', () => lossCurve.picture());
+  picture('knn', () => accuracyCurve.picture());
+  picture('batch', () => element<HTMLCanvasElement>('batch'));
+  picture('colours', () => element<HTMLCanvasElement>('colours'));
+  listen((files) => {
+    if (files.length) tell({ kind: 'read', files, crop: form.crop });
+  });
+  element('to-settings').addEventListener('click', () => (element<HTMLDetailsElement>('settings').open = true));
+  button('forget-images').addEventListener('click', () => {
+    tell({ kind: 'drop images' });
+    forgetImages();
+    element('files').focus();
+  });
+}
+
+async function open() {
+  clear();
+  enter('loading', 'Loading…');
+  connect();
+  if (!navigator.gpu) {
+    write('adapter', 'none');
+    write('doing', '');
+    return notices.noWebGpu();
+  }
+  if (!(await navigator.gpu.requestAdapter().catch(() => null))) {
+    write('adapter', 'none');
+    write('doing', '');
+    return notices.noAdapter();
+  }
+  work();
+}
+
+function work() {
+  worker = new Worker(new URL('./worker.ts', import.meta.url), { type: 'module' });
+  worker.addEventListener('message', (event: MessageEvent<FromWorker>) => hear(event.data));
+  worker.addEventListener('error', (event) => {
+    if (state === 'loading') return fail('load', event.message || 'the worker did not load');
+    // What the module can't make room for, it can't survive either: another worker takes its place.
+    const beginning = state === 'beginning';
+    worker?.terminate();
+    clear();
+    forgetImages();
+    enter('loading', 'Loading…');
+    if (beginning) notices.tooLittleMemory(event.message);
+    else notices.brokenDown(event.message);
+    work();
+  });
+}
+
+void open();

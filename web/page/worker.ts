@@ -1,12 +1,212 @@
-// All work on the GPU happens here, so that the page stays free to answer.
-import start, { adapter } from 'ijepa';
-import type { FromWorker } from './messages';
+// All work on the GPU, on images and on storage happens here, so that the page stays free to answer.
+import start, { adapter, check, configuration, type Settings } from 'ijepa';
+import type { FromWorker, ToWorker } from './messages';
+import { Pictures, type Picture } from './pictures';
+import { Run, type Kept } from './run';
+import { claim, forgetRun, savedImages, savedRun, saveImages } from './storage';
 
 const say = (message: FromWorker) => self.postMessage(message);
+const why = (error: unknown) => (error instanceof Error ? error.message : String(error));
+const pause = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds));
+
+const pictures = new Pictures();
+let run: Run | null = null;
+/** The images that the run has, which need not be those chosen for the next one. */
+let trained: Picture[] = [];
+
+// What has the trainer; the next waits for it.
+let turn: Promise<void> = Promise.resolve();
+const inTurn = (what: () => Promise<void>) => (turn = turn.then(what).catch(failed));
+
+// The loss of the device that the present trainer has. Each trainer gets a promise of its own, before it opens its device.
+let lost = forDevice();
+function forDevice() {
+  let reject = (_: Error) => {};
+  const promise = new Promise<never>((_, no) => (reject = no));
+  promise.catch(() => {}); // nobody may be waiting
+  return { promise, reject };
+}
+
+class DeviceLost extends Error {}
+
+function watchDevices() {
+  const adapters = globalThis.GPUAdapter?.prototype;
+  if (!adapters) return;
+  const open = adapters.requestDevice;
+  adapters.requestDevice = async function (descriptor) {
+    const mine = lost;
+    const device = await open.call(this, descriptor);
+    void device.lost.then(() => mine.reject(new DeviceLost()));
+    return device;
+  };
+}
+
+/** Waits for the GPU, but no longer than it is there. */
+const onGpu = <T>(work: Promise<T>) => Promise.race([work, lost.promise]);
+
+async function failed(error: unknown): Promise<void> {
+  // A step that fails because of a loss may say so before the browser does.
+  if (!(error instanceof DeviceLost)) error = await Promise.race([lost.promise, pause(500).then(() => error)]).catch((loss) => loss);
+  if (error instanceof DeviceLost && run) return comeBack(run);
+  if (run) run.running = false;
+  if (run) say({ kind: 'running', running: false, finished: false });
+  const text = why(error);
+  const memory = /memory|exceeds? the|too large|binds at most|buffer size|allocation/i.test(text);
+  say({ kind: 'failed', what: memory ? 'memory' : 'run', why: text });
+}
+
+/** The device is gone: opens another one and goes on from what was kept last. */
+async function comeBack(gone: Run): Promise<void> {
+  const { kept } = gone;
+  run = null; // its trainer is in the middle of something, and can't be freed
+  say({ kind: 'lost', again: true, step: kept?.head.step ?? 0 });
+  for (const wait of [500, 2000, 8000, 30_000]) {
+    await pause(wait);
+    if (!kept) break;
+    lost = forDevice();
+    try {
+      await resume(kept, gone.running);
+      return;
+    } catch {
+      // not yet
+    }
+  }
+  say({ kind: 'lost', again: false, step: kept?.head.step ?? 0 });
+}
+
+function letGo() {
+  lost = forDevice();
+  run?.trainer.free();
+  run = null;
+}
+
+async function begin(settings: Settings, own: boolean, running: boolean) {
+  letGo();
+  say({ kind: 'busy', text: 'Preparing the network and its kernels…' });
+  const crop = Number(/crop_size: (\d+)/.exec(configuration(settings))?.[1] ?? 32);
+  if (own) await pictures.fit(crop);
+  trained = own ? pictures.all : [];
+  run = await onGpu(Run.create(settings, trained, say));
+  run.running = running;
+  run.announce();
+  if (own) await saveImages(trained).catch(() => {});
+  void loop(run);
+}
+
+async function resume(kept: Kept, running: boolean) {
+  run = await onGpu(Run.resume(kept, trained, say));
+  run.running = running && !run.finished;
+  run.announce();
+  void loop(run);
+}
+
+async function goOn() {
+  const found = await savedRun();
+  if (!found) throw new Error('the saved run is gone from this browser’s storage');
+  say({ kind: 'busy', text: 'Preparing the network and its kernels…' });
+  const images = found.head.own ? await savedImages() : [];
+  if (images?.length !== found.head.own) throw new Error('the images of the saved run are not in this browser’s storage: start a new run');
+  letGo();
+  trained = images;
+  await resume({ head: found.head, checkpoint: new Uint8Array(await found.body.arrayBuffer()) }, true);
+}
+
+/** Steps while this run runs. Each waits its turn, so that whatever the visitor asks for comes between two. */
+async function loop(mine: Run) {
+  while (run === mine && mine.running && !mine.finished) {
+    await inTurn(async () => {
+      if (run !== mine || !mine.running) return;
+      await onGpu(mine.take());
+      if (mine.finished) stop(mine);
+    });
+  }
+}
+
+function stop(mine: Run) {
+  mine.running = false;
+  mine.tell(true);
+  say({ kind: 'running', running: false, finished: mine.finished });
+}
+
+function hear(message: ToWorker) {
+  switch (message.kind) {
+    case 'start':
+      inTurn(() => begin(message.settings, message.own, message.running));
+      break;
+    case 'continue':
+      inTurn(goOn);
+      break;
+    case 'forget':
+      inTurn(forgetRun);
+      break;
+    case 'run':
+      inTurn(async () => {
+        if (!run || run.running || run.finished) return;
+        run.running = true;
+        say({ kind: 'running', running: true, finished: false });
+        void loop(run);
+      });
+      break;
+    case 'pause':
+      if (run) run.running = false; // the step under way is the last one
+      inTurn(async () => {
+        if (!run) return;
+        stop(run);
+        await onGpu(run.save());
+      });
+      break;
+    case 'step':
+      inTurn(async () => {
+        if (!run || run.running || run.finished) return;
+        await onGpu(run.take());
+        stop(run);
+      });
+      break;
+    case 'reset':
+      if (run) run.running = false;
+      inTurn(async () => {
+        letGo();
+        trained = [];
+        await forgetRun();
+        say({ kind: 'reset' });
+      });
+      break;
+    case 'check':
+      try {
+        check(message.settings);
+        say({ kind: 'checked', id: message.id, why: null, config: configuration(message.settings) });
+      } catch (error) {
+        say({ kind: 'checked', id: message.id, why: why(error), config: null });
+      }
+      break;
+    case 'read':
+      void pictures.add(message.files, message.crop, (reading) => say({ kind: 'reading', reading }));
+      break;
+    case 'drop images':
+      pictures.clear();
+      break;
+    case 'weights':
+      inTurn(async () => {
+        if (!run) return;
+        const bytes = await onGpu(run.trainer.save());
+        say({ kind: 'file', name: `ijepa-step-${run.step}.safetensors`, bytes: new Blob([bytes as BlobPart]) });
+      });
+      break;
+    case 'csv':
+      inTurn(async () => {
+        if (run) say({ kind: 'file', name: `ijepa-step-${run.step}.csv`, bytes: new Blob([run.csv()], { type: 'text/csv' }) });
+      });
+      break;
+  }
+}
 
 try {
   await start();
-  say({ kind: 'adapter', adapter: await adapter() });
+  const found = await adapter();
+  watchDevices();
+  const saved = (await claim()) ? ((await savedRun())?.head ?? null) : null;
+  self.addEventListener('message', (event: MessageEvent<ToWorker>) => hear(event.data));
+  say({ kind: 'ready', adapter: found, saved: saved && { when: saved.when, step: saved.step, steps: saved.steps, own: saved.own } });
 } catch (error) {
-  say({ kind: 'error', text: error instanceof Error ? error.message : String(error) });
+  say({ kind: 'failed', what: 'load', why: why(error) });
 }

@@ -141,6 +141,12 @@ pub fn check(settings: Settings) -> Result<(), JsError> {
     Ok(())
 }
 
+/// The whole configuration that these settings mean, as YAML: what a page shows as defaults, and what a run will use.
+#[wasm_bindgen]
+pub fn configuration(settings: Settings) -> Result<String, JsError> {
+    Ok(Given::of(&settings)?.config()?.portable().to_yaml())
+}
+
 /// A run. Methods that return promises must be awaited one after the other.
 #[wasm_bindgen]
 pub struct Trainer {
@@ -196,6 +202,7 @@ impl Trainer {
     /// Takes one step.
     #[wasm_bindgen(unchecked_return_type = "Step")]
     pub async fn step(&mut self) -> Result<JsValue, JsError> {
+        let began = js_sys::Date::now();
         let batch = Batches::take(&self.data, self.batches.make(self.taken))?;
         let under_way = self.run.begin(&batch)?;
         self.last = Some(batch);
@@ -209,7 +216,7 @@ impl Trainer {
             loss: step.loss,
             k_context: step.k_context,
             k_target: step.k_target,
-            milliseconds: 0.0,
+            milliseconds: js_sys::Date::now() - began,
             regularizer: self.run.config().regularized().then_some(step.regularizer),
         };
         self.table += &format!("{row}\n");

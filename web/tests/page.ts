@@ -4,9 +4,11 @@ import axe from 'axe-core';
 
 export { expect };
 
-export const test = base.extend<{ watched: void }>({
+export const test = base.extend<{ excused: RegExp | null; watched: void }>({
+  /** Errors that a test makes on purpose. */
+  excused: [null, { option: true }],
   watched: [
-    async ({ page, context, baseURL }, use) => {
+    async ({ page, context, baseURL, excused }, use) => {
       const outside: string[] = [];
       const complaints: string[] = [];
       // Of the context, not of the page: workers ask for files, too.
@@ -20,7 +22,7 @@ export const test = base.extend<{ watched: void }>({
       page.on('pageerror', (error) => complaints.push(error.message));
       await use();
       expect(outside, 'requests that left the page’s folder').toEqual([]);
-      expect(complaints, 'errors in the console').toEqual([]);
+      expect(complaints.filter((complaint) => !excused?.test(complaint)), 'errors in the console').toEqual([]);
     },
     { auto: true },
   ],
@@ -33,4 +35,34 @@ export async function barriers(page: Page): Promise<string[]> {
   return violations
     .filter(({ impact }) => impact === 'serious' || impact === 'critical')
     .map(({ help, nodes }) => `${help}: ${nodes.map((node) => node.target).join(', ')}`);
+}
+
+/** Fills the form so that a step takes well under a second on a software adapter, and starts. */
+export async function beginSmall(page: Page, { button = 'Start training', batch = 4, more = [] as string[] } = {}) {
+  await expect(page.getByRole('button', { name: 'Start training' })).toBeEnabled({ timeout: 30_000 });
+  await page.locator('#settings > summary').click();
+  await page.getByLabel('Batch', { exact: true }).fill(String(batch));
+  const small = ['meta.model.depth=1', 'meta.pred_depth=1', 'logging.monitor_images=40'];
+  await page.getByLabel('Anything else').fill([...small, ...more].join('\n'));
+  await expect(page.locator('#settings-note')).toContainText('changed');
+  await page.locator('#settings > summary').click();
+  await page.getByRole('button', { name: button }).click();
+}
+
+export const stepOf = async (page: Page) => Number(await page.locator('#step').textContent());
+
+export async function reach(page: Page, step: number) {
+  await expect.poll(() => stepOf(page), { timeout: 60_000, intervals: [250] }).toBeGreaterThanOrEqual(step);
+}
+
+export async function pause(page: Page) {
+  await page.getByRole('button', { name: 'Pause' }).click();
+  await expect(page.getByRole('button', { name: 'Continue' })).toBeEnabled({ timeout: 30_000 });
+  await expect(page.locator('#saved')).toContainText('Saved in this browser');
+}
+
+/** A picture of the whole page at a fixed width. */
+export async function shot(page: Page, name: string) {
+  await page.evaluate(() => scrollTo(0, 0));
+  await page.screenshot({ path: `tests/shots/${name}.png`, fullPage: true, animations: 'disabled' });
 }

@@ -1,0 +1,71 @@
+// What went wrong, each in its own plain words with what to do. Foreign text only ever becomes text.
+
+export type Choice = [label: string, action: () => void];
+
+const place = () => document.getElementById('notices')!;
+
+/** Shows a notice in place of an earlier one of the same name. */
+export function notice(name: string, title: string, text: string, choices: Choice[] = [], urgent = true) {
+  const box = document.createElement('div');
+  box.className = urgent ? 'notice urgent' : 'notice';
+  box.dataset.name = name;
+  box.setAttribute('role', urgent ? 'alert' : 'status');
+  const head = Object.assign(document.createElement('p'), { className: 'title', textContent: title });
+  box.append(head);
+  if (text) box.append(Object.assign(document.createElement('p'), { textContent: text }));
+  if (choices.length) {
+    const buttons = Object.assign(document.createElement('div'), { className: 'buttons' });
+    choices.forEach(([label, action], i) => {
+      const button = Object.assign(document.createElement('button'), { type: 'button', textContent: label });
+      if (i === 0) button.className = 'strong';
+      button.addEventListener('click', () => {
+        box.remove();
+        action();
+      });
+      buttons.append(button);
+    });
+    box.append(buttons);
+  }
+  unnotice(name);
+  place().append(box);
+}
+
+export function unnotice(name: string) {
+  for (const box of place().children) if ((box as HTMLElement).dataset.name === name) box.remove();
+}
+
+export const noWebGpu = () =>
+  notice(
+    'gpu',
+    'This browser has no WebGPU',
+    'Training needs it. Open this page in a recent Chrome, Edge, Safari or Firefox, over https or on localhost. On Linux, Chrome may want WebGPU switched on at chrome://flags.',
+  );
+
+export const noAdapter = () =>
+  notice(
+    'gpu',
+    'The browser found no GPU it may use',
+    'WebGPU is there, but no adapter. Switch on graphics acceleration in the browser’s settings, update the graphics driver, then reload this page.',
+  );
+
+export function tooLittleMemory(why: string) {
+  // The library speaks to the command line, too, and browsers leave adapters unnamed.
+  const plain = why.replace(/ \(--[^)]*\)/, '').replace('adapter ""', 'this GPU');
+  notice('run', 'There is too little memory for this', `Choose a smaller batch or a smaller preset in the settings. In detail: ${plain}.`);
+}
+
+export const notLoaded = (why: string) => notice('gpu', 'The page could not load', `Reload it, or try a newer browser. What happened: ${why}`);
+
+export const lostForNow = (step: number) =>
+  notice('lost', 'The GPU went away', `The browser took it back, perhaps for a driver update or because it was too busy. Training goes on from step ${step} as soon as it returns.`);
+
+export const lostForGood = (step: number) =>
+  notice(
+    'lost',
+    'The GPU did not come back',
+    `The run is kept at step ${step}. Close what else uses the GPU and reload this page: it offers to continue.`,
+    [['Reload', () => location.reload()]],
+  );
+
+export const brokenDown = (why: string) =>
+  notice('run', 'Training broke down', `What was saved last is offered below. What happened: ${why}`);

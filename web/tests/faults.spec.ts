@@ -1,0 +1,52 @@
+// What can be missing, each with its own words.
+import { barriers, beginSmall, expect, pause, reach, shot, test } from './page';
+
+test('a browser without WebGPU', async ({ page }) => {
+  await page.addInitScript(() => Object.defineProperty(navigator, 'gpu', { value: undefined }));
+  await page.goto('.');
+  await expect(page.getByRole('alert')).toContainText('This browser has no WebGPU');
+  await expect(page.getByRole('button', { name: 'Start training' })).toBeDisabled();
+  expect(await barriers(page)).toEqual([]);
+  await shot(page, 'no-webgpu');
+});
+
+test('a browser without an adapter', async ({ page }) => {
+  await page.addInitScript(() => Object.defineProperty(navigator.gpu, 'requestAdapter', { value: async () => null }));
+  await page.goto('.');
+  await expect(page.getByRole('alert')).toContainText('found no GPU it may use');
+  await page.setViewportSize({ width: 390, height: 844 });
+  await shot(page, 'no-adapter-390');
+});
+
+test('a batch that no GPU memory holds', async ({ page }) => {
+  await page.goto('.');
+  await expect(page.getByRole('button', { name: 'Start training' })).toBeEnabled();
+  await page.locator('#settings > summary').click();
+  await page.getByLabel('Batch', { exact: true }).fill('4000');
+  await page.getByLabel('Anything else').fill('meta.model.mlp_ratio=64');
+  await expect(page.locator('#settings-note')).toContainText('2 changed');
+  await page.waitForTimeout(300);
+  await page.getByRole('button', { name: 'Start training' }).click();
+  await expect(page.getByRole('alert')).toContainText('too little memory', { timeout: 60_000 });
+  await expect(page.getByRole('button', { name: 'Start training' })).toBeEnabled();
+  await shot(page, 'memory');
+});
+
+test.describe('a worker that breaks down', () => {
+  test.use({ excused: /broken for a test/ });
+
+  test('is replaced, and the run offered again', async ({ page }) => {
+    await page.goto('.');
+    await beginSmall(page);
+    await reach(page, 2);
+    await pause(page);
+    await page.workers()[0]!.evaluate(() => {
+      setTimeout(() => {
+        throw new Error('broken for a test');
+      });
+    });
+    await expect(page.getByRole('alert')).toContainText('Training broke down');
+    await page.getByRole('button', { name: /^Continue/ }).click();
+    await reach(page, 4);
+  });
+});
