@@ -51,6 +51,8 @@ pub mod eval;
 pub mod gpu;
 pub mod model;
 pub mod ops;
+#[cfg(feature = "native")]
+pub mod ordinary;
 mod parallel;
 pub mod train;
 

@@ -7,7 +7,7 @@ use ijepa::data::masks::{self, Masks};
 use ijepa::data::{Split, decode, glyphs};
 use ijepa::model::shapes::size;
 use ijepa::train::config::Config;
-use ijepa::{Error, Result};
+use ijepa::{Error, Result, ordinary};
 use std::path::{Path, PathBuf};
 
 /// Print the context and target masks of an image as lists of patches, and draw them over it.
@@ -30,6 +30,9 @@ pub struct Args {
     index: usize,
 }
 
+/// Patches of a batch whose masks are held in memory, each several times.
+const MOST_PATCHES: usize = 1 << 26;
+
 pub fn run(args: Args) -> Result<()> {
     let config = args.settings.config("base")?;
     config.validate()?;
@@ -45,6 +48,13 @@ pub fn run(args: Args) -> Result<()> {
             args.out.display()
         )));
     }
+    let grid = config.masks().grid;
+    if config.data.batch_size.saturating_mul(grid * grid) > MOST_PATCHES {
+        return Err(Error::usage(format!(
+            "masks of {} images with {grid} x {grid} patches are too many to list: use a smaller --batch",
+            config.data.batch_size
+        )));
+    }
     let pixels = pixels(&config, args.image.as_deref())?;
     let drawn = masks::sample(&config.masks(), config.meta.seed, args.number, config.data.batch_size);
     let picture = picture::masks(&pixels, config.masks().grid, &drawn, args.index);
@@ -56,6 +66,9 @@ pub fn run(args: Args) -> Result<()> {
     ))
 }
 
+/// More bytes than an image within the default limit of pixels has.
+const MOST_BYTES: u64 = 1 << 30;
+
 /// The image as the network sees it in evaluation, in the size of a panel, `[side, side, 3]`.
 fn pixels(config: &Config, file: Option<&Path>) -> Result<Vec<u8>> {
     let side = picture::side(config.masks().grid);
@@ -65,7 +78,7 @@ fn pixels(config: &Config, file: Option<&Path>) -> Result<Vec<u8>> {
         return Ok(Image { width, height, pixels }.center_resized(side, side).pixels);
     };
     let refuse = |why: String| Error::usage(format!("--image {}: {why}", path.display()));
-    let bytes = std::fs::read(path).map_err(|e| refuse(format!("cannot be read: {e}")))?;
+    let bytes = ordinary::read(path, MOST_BYTES).map_err(|e| refuse(format!("cannot be read: {e}")))?;
     let image = decode::decode(&bytes, config.data.max_pixels).map_err(refuse)?;
     Ok(config.eval_transform().apply(&image, side))
 }

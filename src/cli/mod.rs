@@ -64,8 +64,14 @@ pub fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // Nothing is left to do where even this cannot be written.
-            let _ = writeln!(std::io::stderr(), "ijepa {name}: {error}");
+            // What was given may hold line breaks or a terminal's commands. Nothing is left to do where even this cannot be
+            // written.
+            let escaped = |c: char| match c.is_control() {
+                true => c.escape_default().collect(),
+                false => String::from(c),
+            };
+            let text: String = error.to_string().chars().map(escaped).collect();
+            let _ = writeln!(std::io::stderr(), "ijepa {name}: {text}");
             ExitCode::from(error.exit_code() as u8)
         }
     }

@@ -5,7 +5,7 @@ use super::print;
 use ijepa::model::weights;
 use ijepa::train::config::Config;
 use ijepa::train::replay::replay;
-use ijepa::{Error, Result};
+use ijepa::{Error, Result, ordinary};
 use std::path::{Path, PathBuf};
 
 /// Run recorded steps and write what they gave, to compare with the reference's numbers.
@@ -51,7 +51,8 @@ pub fn run(args: Args) -> Result<()> {
     if args.iterations_per_epoch == 0 {
         return Err(Error::usage("--iterations-per-epoch is 0: it must be 1 or more"));
     }
-    let read = |path: &Path| std::fs::read(path).map_err(|e| Error::usage(format!("{}: {e}", path.display())));
+    let read =
+        |path: &Path| ordinary::read(path, u64::MAX).map_err(|e| Error::usage(format!("{}: {e}", path.display())));
     let recording = read(&args.input)?;
     let yaml = String::from_utf8_lossy(&read(&args.config)?).into_owned();
     let config = Config::from_yaml(&yaml, &args.config.display().to_string())?;

@@ -16,6 +16,9 @@ impl Stop {
     /// From here on Ctrl-C and SIGTERM set the flag; whoever is asked again does not wait any longer. SIGHUP is left as it
     /// was found: `nohup` has it ignored, and a run that it ends goes on from its last checkpoint, bit for bit.
     pub fn listen(&self) {
+        // A file that grows beyond a limit of the system is an error to report, not an end without a word.
+        #[cfg(unix)]
+        let _ = flag::register(signal_hook::consts::SIGXFSZ, Arc::default());
         for signal in [SIGINT, SIGTERM] {
             // In this order: the first signal finds the flag down, the second one finds it up. Where a signal can't be
             // caught, it ends the process as ever.

@@ -1,5 +1,6 @@
 //! The files of a folder or a tar archive: found once, read one by one.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -10,6 +11,7 @@ use crate::data::entry::{self, shown};
 use crate::data::image::Image;
 use crate::data::links::{self, Member};
 use crate::error::{Error, Result};
+use crate::ordinary;
 
 /// Where a file's bytes are.
 #[derive(Clone, Debug)]
@@ -56,8 +58,24 @@ pub fn of_folder(root: &Path) -> Files {
     let mut entries = Vec::new();
     let walk = walkdir::WalkDir::new(root).follow_links(true).min_depth(1);
     let is_run = |item: &walkdir::DirEntry| item.file_type().is_dir() && item.path().join(RUN).is_file();
-    for item in walk.into_iter().filter_entry(|item| !is_run(item)) {
+    let mut reached: BTreeMap<PathBuf, usize> = BTreeMap::new();
+    let mut walk = walk.into_iter();
+    while let Some(item) = walk.next() {
         let (path, bad) = match item {
+            Ok(item) if is_run(&item) => {
+                walk.skip_current_dir();
+                continue;
+            }
+            Ok(item) if item.path_is_symlink() && item.file_type().is_dir() => {
+                let target = std::fs::canonicalize(item.path()).unwrap_or_default();
+                let times = reached.entry(target).or_default();
+                *times += 1;
+                if *times <= links::LINKS_TO_ONE {
+                    continue;
+                }
+                walk.skip_current_dir();
+                (item.into_path(), Some(links::too_many_links()))
+            }
             Ok(item) if item.file_type().is_dir() => continue,
             Ok(item) if item.file_type().is_file() => (item.into_path(), None),
             Ok(item) => (item.into_path(), Some("is no ordinary file".to_string())),
@@ -89,8 +107,14 @@ pub fn of_folder(root: &Path) -> Files {
 /// All files of a tar archive, as far as it can be read. An error if the file cannot be opened or is no tar.
 pub fn of_tar(path: &Path) -> Result<Files> {
     let unreadable = |error: std::io::Error| Error::usage(format!("{} cannot be read: {error}", path.display()));
-    let mut file = File::open(path).map_err(unreadable)?;
+    let mut file = ordinary::open(path).map_err(unreadable)?;
     let length = file.metadata().map_err(unreadable)?.len();
+    if let Some(size) = longest_name(&file) {
+        return Err(Error::usage(format!(
+            "{} is damaged: it says that the name of a file in it has {size} bytes",
+            path.display()
+        )));
+    }
     let mut start = Vec::new();
     (&file).take(START).read_to_end(&mut start).map_err(unreadable)?;
     file.seek(SeekFrom::Start(0)).map_err(unreadable)?;
@@ -143,6 +167,26 @@ pub fn of_tar(path: &Path) -> Result<Files> {
         cut,
         archive,
     })
+}
+
+/// Bytes of the longest block that holds a member's name or attributes, where it is longer than any could be: such blocks
+/// are read into memory whole.
+fn longest_name(mut file: &File) -> Option<u64> {
+    const MOST: u64 = 1 << 20;
+    let mut archive = tar::Archive::new(file);
+    let raw = archive.entries_with_seek().ok()?.raw(true);
+    let beside = |kind: tar::EntryType| {
+        kind.is_gnu_longname()
+            || kind.is_gnu_longlink()
+            || kind.is_pax_local_extensions()
+            || kind.is_pax_global_extensions()
+    };
+    let sizes = raw
+        .map_while(Result::ok)
+        .filter(|item| beside(item.header().entry_type()));
+    let longest = sizes.map(|item| item.size()).find(|&size| size > MOST);
+    let _ = file.seek(SeekFrom::Start(0));
+    longest
 }
 
 fn not_a_tar(path: &Path, start: &[u8]) -> String {

@@ -25,6 +25,20 @@ type Members = BTreeMap<Path, Member>;
 /// Links that are followed one after the other, as on Linux; more are a loop.
 const HOPS: usize = 40;
 
+/// Links by which one folder may be reached, in a folder on a disk and in an archive; more are a bomb: a few links to folders
+/// of links make millions of names.
+pub const LINKS_TO_ONE: usize = 64;
+
+/// What is collected on the way.
+#[derive(Default)]
+struct Walk {
+    /// The folders that links on the way lay in and led to.
+    inside: Vec<Path>,
+    /// How often a link led to a folder.
+    reached: BTreeMap<Path, usize>,
+    entries: Vec<Entry>,
+}
+
 /// All files, those that links lead to under the names of the links too. Links to nothing and loops become bad files.
 pub fn followed(members: Vec<(Vec<u8>, Member)>) -> Vec<Entry> {
     let mut known = Members::new();
@@ -36,17 +50,17 @@ pub fn followed(members: Vec<(Vec<u8>, Member)>) -> Vec<Entry> {
             known.insert(name, member); // of two with one name the later counts, as when unpacking
         }
     }
-    let mut entries = Vec::new();
+    let mut walk = Walk::default();
     for (name, member) in &known {
-        list(&known, name.clone(), name, member, &mut Vec::new(), &mut entries);
+        list(&known, name.clone(), name, member, &mut walk);
     }
-    entries
+    walk.entries
 }
 
-/// Adds what is found at `path` under the name `name`; `inside` are the folders that links on the way lay in and led to.
-fn list(known: &Members, name: Path, path: &Path, member: &Member, inside: &mut Vec<Path>, entries: &mut Vec<Entry>) {
+/// Adds what is found at `path` under the name `name`.
+fn list(known: &Members, name: Path, path: &Path, member: &Member, walk: &mut Walk) {
     let mut add = |place: &Place, bad: Option<String>| {
-        entries.push(Entry {
+        walk.entries.push(Entry {
             name: name.join(&b'/'),
             place: place.clone(),
             bad,
@@ -69,17 +83,27 @@ fn list(known: &Members, name: Path, path: &Path, member: &Member, inside: &mut 
     if below.peek().is_none() && !matches!(known.get(&target), Some(Member::Folder)) {
         return add(&nowhere, Some("links to nothing in the archive".to_string()));
     }
-    let above = path.starts_with(&target) || inside.iter().any(|folder| folder.starts_with(&target));
-    if above || inside.len() > 2 * HOPS {
+    let above = path.starts_with(&target) || walk.inside.iter().any(|folder| folder.starts_with(&target));
+    if above || walk.inside.len() > 2 * HOPS {
         return add(&nowhere, Some("links to a folder above it".to_string()));
     }
-    let outside = inside.len();
-    inside.extend([path[..path.len() - 1].to_vec(), target.clone()]);
+    let times = walk.reached.entry(target.clone()).or_default();
+    *times += 1;
+    if *times > LINKS_TO_ONE {
+        return add(&nowhere, Some(too_many_links()));
+    }
+    let outside = walk.inside.len();
+    walk.inside.extend([path[..path.len() - 1].to_vec(), target.clone()]);
     for (path, member) in below {
         let name = [name.as_slice(), &path[target.len()..]].concat();
-        list(known, name, path, member, inside, entries);
+        list(known, name, path, member, walk);
     }
-    inside.truncate(outside);
+    walk.inside.truncate(outside);
+}
+
+/// Why a link to a folder is not followed any more.
+pub fn too_many_links() -> String {
+    format!("links to a folder that {LINKS_TO_ONE} links lead to already")
 }
 
 /// All that lies in a folder and the folders in it.

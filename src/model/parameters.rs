@@ -45,10 +45,26 @@ pub fn sizes(config: &ModelConfig) -> [usize; 4] {
     [all, all, 2 * all, encoder]
 }
 
+/// Refuses a model with a tensor that the adapter can't bind: known before weights are drawn or read.
+pub fn require(gpu: &Gpu, config: &ModelConfig) -> Result<()> {
+    let limit = (gpu.most_bytes() / 4) as usize;
+    let specs = encoder(config).into_iter().chain(predictor(config));
+    match { specs }.find(|spec| spec.len().next_multiple_of(ALIGN) > limit) {
+        None => Ok(()),
+        Some(spec) => Err(Error::usage(format!(
+            "\"{}\" alone takes {} MiB, but this adapter binds at most {} MiB: use a smaller model",
+            spec.name,
+            spec.len() >> 18,
+            limit >> 18
+        ))),
+    }
+}
+
 impl Parameters {
     /// Uploads weights from `tensors` (`encoder.*`, `predictor.*`, `target_encoder.*` or else the encoder's own, and
     /// AdamW's `mean.*` and `square.*` where they are). `origin` names the tensors in messages.
     pub fn new(gpu: &Gpu, config: &ModelConfig, tensors: &Tensors, origin: &str) -> Result<Parameters> {
+        require(gpu, config)?;
         let limit = (gpu.most_bytes() / 4) as usize;
         let (mut arenas, mut places) = (vec![], HashMap::new());
         // The reference's four groups: encoder decayed, predictor decayed, encoder rest, predictor rest.
@@ -62,14 +78,6 @@ impl Parameters {
             let mut end = 0;
             for spec in specs.into_iter().filter(|spec| spec.decays() == decayed) {
                 let length = spec.len().next_multiple_of(ALIGN);
-                if length > limit {
-                    return Err(Error::usage(format!(
-                        "\"{}\" alone takes {} MiB, but this adapter binds at most {} MiB",
-                        spec.name,
-                        length >> 18,
-                        limit >> 18
-                    )));
-                }
                 if end + length > limit {
                     arenas.push(Arena::new(gpu, decayed, std::mem::take(&mut group), end)?);
                     end = 0;

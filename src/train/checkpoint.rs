@@ -5,7 +5,7 @@ use super::log::EpochMeans;
 use super::snapshot::{Machine, Progress, Snapshot};
 use crate::model::tensors::Tensors;
 use crate::model::weights;
-use crate::{Error, Result};
+use crate::{Error, Result, ordinary};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -39,6 +39,8 @@ pub struct Checkpoint {
 /// The file that a run goes on from.
 pub const LATEST: &str = "latest.safetensors";
 const LATEST_BESIDE: &str = "latest.json";
+/// More bytes than the JSON beside a checkpoint has.
+const MOST_BESIDE: u64 = 1 << 20;
 
 /// Writes `step-N.safetensors` and `latest.safetensors` (one file under two names), and `.json` beside each; then takes
 /// away the oldest, so that `keep` stay (0: all).
@@ -103,7 +105,8 @@ fn names(folder: &Path) -> Result<Vec<String>> {
 
 /// What computed the run in a folder so far, as far as that can be told without reading its weights.
 pub fn machine(folder: &Path) -> Option<Machine> {
-    let beside: Beside = serde_json::from_slice(&std::fs::read(folder.join(LATEST_BESIDE)).ok()?).ok()?;
+    let beside: Beside =
+        serde_json::from_slice(&ordinary::read(&folder.join(LATEST_BESIDE), MOST_BESIDE).ok()?).ok()?;
     beside.progress.machine
 }
 
@@ -128,7 +131,7 @@ pub fn load(folder: &Path) -> Result<Option<Checkpoint>> {
     let beside = [LATEST_BESIDE.to_string(), format!("step-{}.json", progress.step)]
         .into_iter()
         .find_map(|name| {
-            let beside: Beside = serde_json::from_slice(&std::fs::read(folder.join(name)).ok()?).ok()?;
+            let beside: Beside = serde_json::from_slice(&ordinary::read(&folder.join(name), MOST_BESIDE).ok()?).ok()?;
             (beside.progress == *progress).then_some(beside.books)
         });
     Ok(Some(Checkpoint {
@@ -140,8 +143,12 @@ pub fn load(folder: &Path) -> Result<Option<Checkpoint>> {
 
 fn read(path: &Path) -> Result<Snapshot> {
     let origin = path.display().to_string();
-    let bytes = std::fs::read(path).map_err(|e| Error::usage(format!("{origin}: {e}")))?;
-    Snapshot::from_bytes(&bytes, &origin)
+    let bytes = ordinary::read(path, u64::MAX).map_err(|e| Error::usage(format!("{origin}: {e}")))?;
+    let snapshot = Snapshot::from_bytes(&bytes, &origin)?;
+    match snapshot.broken() {
+        Some(name) => Err(Error::usage(format!("{origin}: \"{name}\" is not finite"))),
+        None => Ok(snapshot),
+    }
 }
 
 /// The newest checkpoint in a folder: `latest`, or, where that is missing, the one of the highest step.
@@ -165,7 +172,8 @@ pub fn weights(path: &Path) -> Result<(Tensors, String)> {
         true => last(path)?.unwrap_or(path.join(LATEST)),
         false => path.to_path_buf(),
     };
-    let bytes = std::fs::read(&file).map_err(|e| Error::usage(format!("no weights at {}: {e}", file.display())))?;
+    let bytes = ordinary::read(&file, u64::MAX);
+    let bytes = bytes.map_err(|e| Error::usage(format!("no weights at {}: {e}", file.display())))?;
     let origin = file.display().to_string();
     Ok((weights::read(&bytes, &origin)?, origin))
 }

@@ -289,12 +289,17 @@ impl Config {
         }
     }
 
-    /// What the numbers of a run hang on, without the places where its images and files are.
+    /// What the numbers of a run hang on, and what its monitor sees; not where its images and files are, nor how often it
+    /// is saved: weight files of two runs of a seed are equal.
     pub fn portable(&self) -> Config {
         let mut config = self.clone();
         config.data.root_path = None;
         config.data.image_folder = None;
-        config.logging.folder = None;
+        config.logging = Logging {
+            monitor_every: self.logging.monitor_every,
+            monitor_images: self.logging.monitor_images,
+            ..Config::default().logging
+        };
         config
     }
 

@@ -1,6 +1,6 @@
 //! A run's folder: made once, locked while a process works in it, its growing files cut back to a checkpoint.
 
-use crate::{Error, Result};
+use crate::{Error, Result, ordinary};
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Write};
@@ -8,6 +8,9 @@ use std::path::{Path, PathBuf};
 
 /// The configuration as run, under the reference's name; the first file of a run.
 pub const CONFIG: &str = "params-ijepa.yaml";
+
+/// More bytes than any configuration has.
+const MOST_CONFIG: u64 = 1 << 20;
 
 /// What went wrong with which file; a full disk is the likeliest, and one can go on after it.
 pub(crate) fn at(path: &Path) -> impl Fn(std::io::Error) -> Error + '_ {
@@ -247,7 +250,7 @@ fn size(bytes: u64) -> String {
 /// Errors: usage, where there is no run.
 pub fn config(path: &Path) -> Result<String> {
     let file = path.join(CONFIG);
-    std::fs::read_to_string(&file)
+    ordinary::text(&file, MOST_CONFIG)
         .map_err(|e| Error::usage(format!("{} holds no run: {}: {e}", path.display(), file.display())))
 }
 

@@ -5,6 +5,7 @@ use crate::data::masks;
 use crate::gpu::Gpu;
 use crate::model::config::ModelConfig;
 use crate::model::needs::{Dims, largest_batch, too_large};
+use crate::model::parameters;
 use crate::{Error, Result};
 
 /// Per cent more than the longest masks of the first batches: what memory is planned for, and what must fit where it has to.
@@ -29,8 +30,14 @@ pub struct Lengths {
 
 /// What the first `steps` batches of a run draw, as far as a plan looks.
 pub fn lengths(config: &Config, steps: u64) -> Lengths {
-    let (masks, images) = (config.masks(), config.data.batch_size.min(IMAGES));
-    let patches = images as u64 * masks.grid as u64 * masks.grid as u64;
+    let masks = config.masks();
+    let patches = (masks.grid * masks.grid * (masks.num_enc_masks + masks.num_pred_masks)) as u64;
+    let images = config
+        .data
+        .batch_size
+        .min(IMAGES)
+        .min((PATCHES / patches.max(1)).max(1) as usize);
+    let patches = images as u64 * patches;
     let batches = steps.min(BATCHES).min(PATCHES / patches.max(1)).max(1);
     let (mut longest, mut sum) = ((0, 0), (0, 0));
     for batch in 0..batches {
@@ -70,6 +77,7 @@ fn with_margin(config: &Config, steps: u64, percent: usize) -> Dims {
 ///
 /// Errors: usage, where a tensor is larger than what the adapter binds at once, with the batch that fits.
 pub fn fitting(gpu: &Gpu, config: &Config, steps: u64) -> Result<Dims> {
+    parameters::require(gpu, &config.model()?)?;
     let rarest = |batch: usize| {
         let mut config = config.clone();
         config.data.batch_size = batch;

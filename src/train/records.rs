@@ -7,8 +7,8 @@ use super::folder::{Folder, at};
 use super::log::{EVERY, EpochMeans};
 use super::tensorboard::{self, Events};
 use super::trainer::Step;
-use crate::Result;
 use crate::eval::monitor::{self, Judgement, Measurement};
+use crate::{Error, Result, ordinary};
 use std::io;
 use std::time::SystemTime;
 
@@ -55,7 +55,10 @@ impl Records {
         for (name, header, cut) in tables {
             let path = folder.path().join(name);
             let text = match path.exists() && step > 0 {
-                true => std::fs::read_to_string(&path).map_err(at(&path))?,
+                true => ordinary::text(&path, u64::MAX).map_err(|e| {
+                    let path = path.display();
+                    Error::usage(format!("{path}: {e}: move it away, and the run begins a new one"))
+                })?,
                 false => String::new(),
             };
             let kept = cut(&text, step as usize).len();

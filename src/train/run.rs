@@ -4,6 +4,7 @@
 use super::checkpoint;
 use super::config::Config;
 use super::folder::{self, CONFIG, Folder};
+use super::plan;
 use super::records::Records;
 use super::snapshot::{Machine, Progress, Snapshot};
 use super::trainer::{Course, Step, Trainer, UnderWay};
@@ -77,6 +78,7 @@ pub async fn train(job: &Job<'_>, tell: &mut dyn FnMut(Event)) -> Result<Finishe
     config.validate()?;
     data.require(config.data.batch_size)?;
     let of = Course::new(config, data.len()).of;
+    plan::fitting(gpu, config, of)?; // before gigabytes of weights are drawn or read
 
     // Locked before it is read: another process may still be writing there.
     let (folder, saved) = match job.resume {

@@ -39,9 +39,10 @@ impl Config {
             ("mask.num_enc_masks", mask.num_enc_masks),
             ("mask.num_pred_masks", mask.num_pred_masks),
         ] {
-            within(key, masks)?;
-            if masks > MOST_MASKS {
-                return Err(Error::usage(format!("{key} is {masks}: the most is {MOST_MASKS}")));
+            match masks {
+                0 => within(key, 0)?,
+                1..=MOST_MASKS => {}
+                _ => return Err(Error::usage(format!("{key} is {masks}: the most is {MOST_MASKS}"))),
             }
         }
         self.check_model()?;
@@ -120,6 +121,12 @@ impl Config {
             )));
         }
         let tag = &logging.write_tag;
+        if tag.len() > 100 {
+            return Err(Error::usage(format!(
+                "logging.write_tag has {} characters and begins file names: use at most 100",
+                tag.len()
+            )));
+        }
         if tag.is_empty() || !tag.chars().all(|c| c.is_alphanumeric() || "._-".contains(c)) || tag.starts_with('.') {
             return Err(Error::usage(format!(
                 "logging.write_tag \"{tag}\" begins file names: use letters, digits, \".\", \"_\" and \"-\""

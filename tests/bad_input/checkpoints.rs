@@ -287,3 +287,60 @@ fn images_that_are_missing_on_the_way_back_are_named() {
         "{message}"
     );
 }
+
+#[test]
+fn weights_that_are_not_finite_are_refused_and_the_way_back_is_named() {
+    let place = trained();
+    let run = place.path().join("run");
+    let latest = run.join("latest.safetensors");
+    let mut bytes = std::fs::read(&latest).unwrap();
+    let end = bytes.len();
+    bytes[end - 4..].copy_from_slice(&f32::NAN.to_le_bytes());
+    std::fs::remove_file(&latest).unwrap(); // the second name of a good one
+    std::fs::write(&latest, bytes).unwrap();
+    let before = snapshot(&run);
+    let message = fails(place.path(), 2, &RESUME);
+    assert!(
+        message.contains("\" is not finite; to go on from run/step-8.safetensors, remove run/latest"),
+        "{message}"
+    );
+    assert!(snapshot(&run) == before);
+}
+
+/// A pipe would be waited for without end.
+#[cfg(unix)]
+#[test]
+fn what_is_no_ordinary_file_is_refused() {
+    let place = trained();
+    let made = std::process::Command::new("mkfifo")
+        .arg(place.path().join("pipe"))
+        .status()
+        .unwrap();
+    assert!(made.success());
+    let cases: [&[&str]; 3] = [
+        &["masks", "--image", "pipe", "--out", "m.png"],
+        &[
+            "replay",
+            "--input",
+            "pipe",
+            "--config",
+            "pipe",
+            "--iterations-per-epoch",
+            "1",
+            "--out",
+            "r",
+        ],
+        &["train", "--data", "pipe", "--out", "new", "--steps", "1"],
+    ];
+    for arguments in cases {
+        let message = fails(place.path(), 2, arguments);
+        assert!(
+            message.contains("pipe") && message.contains("is no ordinary file"),
+            "{message}"
+        );
+    }
+    // A table that is none says what to do.
+    std::fs::write(place.path().join("run/jepa_r0.csv"), [0xff; 300]).unwrap();
+    let message = fails(place.path(), 2, &RESUME);
+    assert!(message.contains("jepa_r0.csv: is no text: move it away"), "{message}");
+}

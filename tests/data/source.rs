@@ -371,3 +371,63 @@ fn generated_glyphs_open_as_a_data_set() {
     assert_eq!(train.labels().unwrap()[..12], [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1]);
     assert_eq!(test.image(7).unwrap().pixels, ijepa::data::glyphs::image(5, Test, 7));
 }
+
+/// A few links to folders of links name millions of files; what one folder can be reached by is bounded.
+#[cfg(unix)]
+#[test]
+fn bombs_of_links_end() {
+    let root = tempfile::tempdir().unwrap();
+    for level in 0..25 {
+        let folder = root.path().join(format!("d{level}"));
+        std::fs::create_dir(&folder).unwrap();
+        std::fs::write(folder.join("1.png"), png(4)).unwrap();
+        for name in ["x", "y"] {
+            std::os::unix::fs::symlink(format!("../d{}", level + 1), folder.join(name)).unwrap();
+        }
+    }
+    std::fs::create_dir(root.path().join("d25")).unwrap();
+    let bytes = {
+        let mut tar = tar::Builder::new(Vec::new());
+        tar.follow_symlinks(false);
+        tar.append_dir_all(".", root.path()).unwrap();
+        tar.into_inner().unwrap()
+    };
+    let archive = tempfile::tempdir().unwrap();
+    std::fs::write(archive.path().join("bomb.tar"), bytes).unwrap();
+    for path in [root.path().to_path_buf(), archive.path().join("bomb.tar")] {
+        // Either enough is left to be used, or the rest is so much that it is refused.
+        match open(&path, Split::Train) {
+            Ok(data) => assert!(data.len() < 10_000, "{} images", data.len()),
+            Err(error) => assert!(
+                error.to_string().contains("links to a folder that 64 links lead to"),
+                "{error}"
+            ),
+        }
+    }
+}
+
+/// A header may say that a name has gigabytes, which a sparse file even has.
+#[test]
+fn an_archive_with_a_monstrous_name_is_refused() {
+    let root = tempfile::tempdir().unwrap();
+    for kind in [tar::EntryType::GNULongName, tar::EntryType::XHeader] {
+        let mut header = tar::Header::new_gnu();
+        header.set_path("././@LongLink").unwrap();
+        header.set_entry_type(kind);
+        header.set_size(7 << 30);
+        header.set_cksum();
+        let path = root.path().join("long.tar");
+        std::fs::write(&path, header.as_bytes()).unwrap();
+        std::fs::File::options()
+            .write(true)
+            .open(&path)
+            .unwrap()
+            .set_len((7 << 30) + 4096)
+            .unwrap();
+        let message = usage(&path);
+        assert!(
+            message.contains("the name of a file in it has 7516192768 bytes"),
+            "{message}"
+        );
+    }
+}

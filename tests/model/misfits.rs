@@ -44,7 +44,10 @@ fn weights_that_are_missing_or_of_another_shape() {
     };
     assert_eq!(
         shaped(name, &[47]),
-        format!("w.safetensors: \"{name}\" is [47], but the configuration asks for [48]")
+        format!(
+            "w.safetensors: \"{name}\" is [47], but the configuration asks for [48]: take weights and configuration of \
+             one run"
+        )
     );
     for (name, shape) in [
         ("target_encoder.patch_embed.proj.weight", &[24, 75][..]),
