@@ -10,6 +10,8 @@ export default defineConfig({
   reporter: 'list',
   workers: 1, // one software adapter already takes all cores
   timeout: 120_000,
+  expect: { timeout: 20_000 }, // loading takes seconds where other work has the cores
+  retries: 1, // what answers too late twice is too slow
   forbidOnly: true,
   use: {
     baseURL: url,
