@@ -38,12 +38,17 @@ fn a_folder_with_files_of_a_runs_names_is_refused() {
         let folder = place.path().join("mine");
         std::fs::create_dir(&folder).unwrap();
         std::fs::write(folder.join(name), "mine").unwrap();
-        for arguments in [tiny("mine", "5", &[]), vec!["demo", "--out", "mine"]] {
+        let cases = [
+            (tiny("mine", "5", &[]), format!("mine holds a file {name} already")),
+            // The demo clears its folder, so that it takes none with files of others.
+            (
+                vec!["demo", "--out", "mine"],
+                format!("mine holds files that are no run's, {name} for one"),
+            ),
+        ];
+        for (arguments, wanted) in cases {
             let message = fails(place.path(), 2, &arguments);
-            assert!(
-                message.contains(&format!("mine holds a file {name} already")),
-                "{message}"
-            );
+            assert!(message.contains(&wanted), "{message}");
         }
         assert_eq!(snapshot(&folder).into_values().collect::<Vec<_>>(), [b"mine"]);
         std::fs::remove_dir_all(&folder).unwrap();
