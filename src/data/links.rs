@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
-use crate::data::files::{Entry, Place};
+use crate::data::place::{Entry, Place};
 
 /// What an archive holds under a name.
 #[derive(Debug)]

@@ -22,6 +22,8 @@ pub mod masks;
 #[cfg(feature = "native")]
 mod open;
 #[cfg(feature = "native")]
+mod place;
+#[cfg(feature = "native")]
 pub mod quiet;
 pub mod source;
 mod split;

@@ -3,9 +3,9 @@
 use crate::data::arrange::arrange;
 use crate::data::bad::BadFiles;
 use crate::data::entry::{Entry, shown};
-#[cfg(feature = "native")]
-use crate::data::files::{self, Archive};
 use crate::data::image::Image;
+#[cfg(feature = "native")]
+use crate::data::place::{self, Archive};
 use crate::data::{Split, glyphs};
 use crate::error::{Error, Result};
 
@@ -34,7 +34,7 @@ pub(super) enum Kind {
     Held(Vec<Entry<Image>>),
     #[cfg(feature = "native")]
     Files {
-        entries: Vec<files::Entry>,
+        entries: Vec<place::Entry>,
         archive: Archive,
         max_pixels: u64,
     },

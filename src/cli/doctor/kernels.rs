@@ -376,40 +376,30 @@ fn update(exam: &mut Exam, cols: usize) -> Result<()> {
     let [mut p, mut m, mut v, mut target] = [0, 1, 2, 3].map(|i| f64s(&start[i]));
     cpu::adamw::adamw(theirs, &mut p, &f64s(&gradients), &mut m, &mut v, Some(&mut target));
 
+    // Weights, both means and the target after the update, with the flag as given.
     let vgradients = exam.put(1, length, &gradients)?;
-    let mut views = vec![];
-    for values in &start {
-        views.push(exam.put(1, length, values)?);
-    }
-    let control = exam.put(1, 4, &[0, 1f32.to_bits(), 0, 0])?;
-    let tensors = adamw::Tensors {
-        weights: &views[0],
-        gradients: &vgradients,
-        mean: &views[1],
-        square: &views[2],
-        target: Some(&views[3]),
+    let updated = |exam: &mut Exam, flag: u32| -> Result<Vec<ijepa::gpu::View>> {
+        let mut views = vec![];
+        for values in &start {
+            views.push(exam.put(1, length, values)?);
+        }
+        let control = exam.put(1, 4, &[flag, 1f32.to_bits(), 0, 0])?;
+        let tensors = adamw::Tensors {
+            weights: &views[0],
+            gradients: &vgradients,
+            mean: &views[1],
+            square: &views[2],
+            target: Some(&views[3]),
+        };
+        adamw::adamw(&mut exam.rec, step, tensors, &control)?;
+        Ok(views)
     };
-    adamw::adamw(&mut exam.rec, step, tensors, &control)?;
     let wanted = [("weights", p), ("mean", m), ("square", v), ("target", target)];
-    for (view, (name, want)) in views.iter().zip(wanted) {
+    for (view, (name, want)) in updated(exam, 0)?.iter().zip(wanted) {
         exam.check(name, view, &want, ELEMENTWISE)?;
     }
-
     // Once more with the flag up: nothing may change.
-    let mut views = vec![];
-    for values in &start {
-        views.push(exam.put(1, length, values)?);
-    }
-    let control = exam.put(1, 4, &[1, 1f32.to_bits(), 0, 0])?;
-    let tensors = adamw::Tensors {
-        weights: &views[0],
-        gradients: &vgradients,
-        mean: &views[1],
-        square: &views[2],
-        target: Some(&views[3]),
-    };
-    adamw::adamw(&mut exam.rec, step, tensors, &control)?;
-    for (view, values) in views.iter().zip(&start) {
+    for (view, values) in updated(exam, 1)?.iter().zip(&start) {
         exam.check("what the flag protects", view, &f64s(values), 0.0)?;
     }
     Ok(())
