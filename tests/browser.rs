@@ -10,8 +10,9 @@ use ijepa::data::batch::Batches;
 use ijepa::data::source::Dataset;
 use ijepa::gpu::Options;
 use ijepa::train::config::Config;
+use ijepa::train::plan;
 use ijepa::train::snapshot::Snapshot;
-use ijepa::train::trainer::Trainer;
+use ijepa::train::trainer::{Course, Trainer};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -32,8 +33,9 @@ fn steps() -> Vec<Value> {
     let data = Arc::new(Dataset::glyphs(Split::Train, config.meta.seed));
     let mut batches = Batches::new(data.clone(), config.batches(), Arc::default()).unwrap();
     let gpu = device::open(Options::default());
+    let dims = plan::fitting(&gpu, &config, Course::new(&config, data.len()).of).unwrap();
     let first = Snapshot::first(&config).unwrap();
-    let mut trainer = Trainer::new(&gpu, &config, &data, first, "the drawn weights").unwrap();
+    let mut trainer = Trainer::new(&gpu, &config, &data, dims, first, "the drawn weights").unwrap();
     let step = |step| {
         let batch = Batches::take(&data, batches.make(step)).unwrap();
         let under_way = trainer.begin(&batch).unwrap();

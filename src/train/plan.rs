@@ -55,12 +55,12 @@ pub fn lengths(config: &Config, steps: u64) -> Lengths {
 /// Lengths for which memory is planned: the longest of the run's first batches, and a tenth more, as far as such masks
 /// can be drawn at all.
 pub fn dims(config: &Config, steps: u64) -> Dims {
-    with_margin(config, steps, MARGIN)
+    with_margin(config, lengths(config, steps), MARGIN)
 }
 
-fn with_margin(config: &Config, steps: u64, percent: usize) -> Dims {
+fn with_margin(config: &Config, lengths: Lengths, percent: usize) -> Dims {
     let masks = config.masks();
-    let (k_context, k_target) = lengths(config, steps).longest;
+    let (k_context, k_target) = lengths.longest;
     let (most_context, most_target) = masks::max_lengths(&masks);
     let longer = |length: usize| length + (length * percent).div_ceil(100);
     Dims {
@@ -77,14 +77,19 @@ fn with_margin(config: &Config, steps: u64, percent: usize) -> Dims {
 ///
 /// Errors: usage, where a tensor is larger than what the adapter binds at once, with the batch that fits.
 pub fn fitting(gpu: &Gpu, config: &Config, steps: u64) -> Result<Dims> {
-    parameters::require(gpu, &config.model()?)?;
+    let model = config.model()?;
+    parameters::require(gpu, &model)?;
+    let own = lengths(config, steps);
     let rarest = |batch: usize| {
-        let mut config = config.clone();
-        config.data.batch_size = batch;
-        with_margin(&config, steps, RESERVE)
+        if batch == config.data.batch_size {
+            return with_margin(config, own, RESERVE); // drawn already
+        }
+        let mut smaller = config.clone();
+        smaller.data.batch_size = batch;
+        with_margin(&smaller, lengths(&smaller, steps), RESERVE)
     };
-    require(gpu, &config.model()?, config.data.batch_size, rarest)?;
-    Ok(dims(config, steps))
+    require(gpu, &model, config.data.batch_size, rarest)?;
+    Ok(with_margin(config, own, MARGIN))
 }
 
 /// Refuses a batch for whose lengths, `of` it, the adapter has no room, and says which batch fits. The masks of a smaller

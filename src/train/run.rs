@@ -77,8 +77,9 @@ pub async fn train(job: &Job<'_>, tell: &mut dyn FnMut(Event)) -> Result<Finishe
     let Job { gpu, config, data, .. } = job;
     config.validate()?;
     data.require(config.data.batch_size)?;
-    let of = Course::new(config, data.len()).of;
-    plan::fitting(gpu, config, of)?; // before gigabytes of weights are drawn or read
+    let course = Course::new(config, data.len());
+    let of = course.of;
+    let dims = plan::fitting(gpu, config, of)?; // before gigabytes of weights are drawn or read
 
     // Locked before it is read: another process may still be writing there.
     let (folder, saved) = match job.resume {
@@ -93,7 +94,7 @@ pub async fn train(job: &Job<'_>, tell: &mut dyn FnMut(Event)) -> Result<Finishe
         None => (PathBuf::new(), Snapshot::first(config)?, None),
     };
     let progress = snapshot.progress.clone();
-    Course::new(config, data.len()).check(&progress, data)?;
+    course.check(&progress, data)?;
     if progress.step > of {
         return Err(Error::usage(format!(
             "{} is at step {} already: its new end must lie beyond that, not at step {of}",
@@ -117,7 +118,7 @@ pub async fn train(job: &Job<'_>, tell: &mut dyn FnMut(Event)) -> Result<Finishe
         0 => "the drawn weights".into(),
         _ => path.display().to_string(),
     };
-    let trainer = Trainer::new(gpu, config, data, snapshot, &origin)?;
+    let trainer = Trainer::new(gpu, config, data, dims, snapshot, &origin)?;
 
     room(job, of.saturating_sub(progress.step))?;
     let text = config.to_yaml();

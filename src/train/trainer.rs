@@ -3,7 +3,6 @@
 
 use super::config::Config;
 use super::log::{EVERY, GradStats};
-use super::plan;
 use super::schedule::{Rates, Schedule};
 use super::snapshot::{Machine, Progress, Snapshot};
 use super::watch::Watch;
@@ -100,11 +99,18 @@ pub struct Trainer {
 }
 
 impl Trainer {
-    /// Plans memory and uploads weights. `origin` names the snapshot in messages.
+    /// Allocates memory for `dims` (as `plan::fitting` gives them, which is best asked before weights are drawn) and uploads
+    /// weights. `origin` names the snapshot in messages.
     ///
-    /// Errors: usage, where the adapter has no room (with the batch that fits), where weights are not the model's, or the
-    /// data not those of the run.
-    pub fn new(gpu: &Gpu, config: &Config, data: &Dataset, from: Snapshot, origin: &str) -> Result<Trainer> {
+    /// Errors: usage, where weights are not the model's, or the data not those of the run.
+    pub fn new(
+        gpu: &Gpu,
+        config: &Config,
+        data: &Dataset,
+        dims: Dims,
+        from: Snapshot,
+        origin: &str,
+    ) -> Result<Trainer> {
         let course = Course::new(config, data.len());
         course.check(&from.progress, data)?;
         let model = config.model()?;
@@ -113,7 +119,6 @@ impl Trainer {
             covariance: config.meta.covariance_weight,
             clip: config.optimization.clip_grad,
         };
-        let dims = plan::fitting(gpu, config, course.of)?;
         let net = Ijepa::new(gpu, &model, &from.tensors, origin, terms, dims)?;
         gpu.check()?;
         let watched = match config.logging.monitor_every {

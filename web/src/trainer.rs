@@ -11,8 +11,9 @@ use ijepa::eval::pca;
 use ijepa::eval::samples::Features;
 use ijepa::train::config::Config;
 use ijepa::train::csv::{self, Row};
+use ijepa::train::plan;
 use ijepa::train::snapshot::Snapshot;
-use ijepa::train::trainer::Trainer as Run;
+use ijepa::train::trainer::{Course, Trainer as Run};
 use serde_json::json;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -166,8 +167,7 @@ impl Trainer {
     pub async fn create(settings: Settings, images: Option<Images>) -> Result<Trainer, JsError> {
         let given = Given::of(&settings)?;
         let config = given.config()?;
-        let snapshot = Snapshot::first(&config)?;
-        Trainer::open(config, given.variant, images, snapshot, "the drawn weights").await
+        Trainer::open(config, given.variant, images, None).await
     }
 
     /// A run that goes on from what `save` gave, here or in `ijepa train`, as if it had never stopped.
@@ -179,7 +179,7 @@ impl Trainer {
             ));
         };
         config.validate()?;
-        Trainer::open(config, None, images, snapshot, "the checkpoint").await
+        Trainer::open(config, None, images, Some(snapshot)).await
     }
 
     /// The run's sizes.
@@ -319,8 +319,7 @@ impl Trainer {
         config: Config,
         variant: Option<String>,
         images: Option<Images>,
-        snapshot: Snapshot,
-        origin: &str,
+        saved: Option<Snapshot>,
     ) -> Result<Trainer, JsError> {
         let data = Arc::new(match images {
             Some(images) => images.dataset()?,
@@ -328,8 +327,14 @@ impl Trainer {
         });
         data.require(config.data.batch_size)?;
         let gpu = open(variant).await?;
+        let dims = plan::fitting(&gpu, &config, Course::new(&config, data.len()).of)?;
+        // Weights are drawn only once they are known to fit.
+        let (snapshot, origin) = match saved {
+            Some(saved) => (saved, "the checkpoint"),
+            None => (Snapshot::first(&config)?, "the drawn weights"),
+        };
         let taken = snapshot.progress.step;
-        let run = Run::new(&gpu, &config, &data, snapshot, origin)?;
+        let run = Run::new(&gpu, &config, &data, dims, snapshot, origin)?;
         let batches = Batches::new(data.clone(), config.batches(), Arc::new(AtomicBool::new(false)))?;
         Ok(Trainer {
             run,
