@@ -35,10 +35,11 @@ function fit(canvas: HTMLCanvasElement, height: (width: number) => number) {
   return { context, width };
 }
 
-export class BatchDrawing {
-  private last: [BatchView, Facts] | null = null;
+/** A canvas that draws the last thing again when its place or the colours change. */
+abstract class Drawing<What extends unknown[]> {
+  protected last: What | null = null;
 
-  constructor(private canvas: HTMLCanvasElement) {
+  constructor(protected canvas: HTMLCanvasElement) {
     new ResizeObserver(() => this.redraw()).observe(canvas.parentElement!);
     matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => this.redraw());
   }
@@ -52,6 +53,10 @@ export class BatchDrawing {
     this.canvas.hidden = true;
   }
 
+  abstract draw(...what: What): void;
+}
+
+export class BatchDrawing extends Drawing<[BatchView, Facts]> {
   draw(batch: BatchView, facts: Facts) {
     this.last = [batch, facts];
     const { canvas } = this;
@@ -97,23 +102,7 @@ function outline(context: CanvasRenderingContext2D, block: number[], grid: numbe
   context.strokeRect(x + left * cell + inset, y + top * cell + inset, (right - left) * cell - 2 * inset, (bottom - top) * cell - 2 * inset);
 }
 
-export class ColoursDrawing {
-  private last: [Uint8Array, Colours | null, Facts] | null = null;
-
-  constructor(private canvas: HTMLCanvasElement) {
-    new ResizeObserver(() => this.redraw()).observe(canvas.parentElement!);
-    matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => this.redraw());
-  }
-
-  redraw() {
-    if (this.last) this.draw(...this.last);
-  }
-
-  clear() {
-    this.last = null;
-    this.canvas.hidden = true;
-  }
-
+export class ColoursDrawing extends Drawing<[Uint8Array, Colours | null, Facts]> {
   draw(examples: Uint8Array, colours: Colours | null, facts: Facts) {
     this.last = [examples, colours, facts];
     const { canvas } = this;
