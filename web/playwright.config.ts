@@ -1,8 +1,9 @@
 // In the machine's own Chromium, on its software adapter. tools/web-test says where the browser is.
 import { defineConfig } from '@playwright/test';
 
+const port = process.env.IJEPA_WEB_PORT ?? '4174'; // another one where several trees are tested at once
 // Not the root of the server: links must be relative.
-const url = 'http://localhost:4174/any/folder/';
+const url = `http://localhost:${port}/any/folder/`;
 
 export default defineConfig({
   testDir: process.env.IJEPA_WEB_TESTS ?? 'tests', // or bench
@@ -30,5 +31,5 @@ export default defineConfig({
       ],
     },
   },
-  webServer: { command: 'node_modules/.bin/vite preview --host localhost --port 4174 --strictPort --base /any/folder/', url },
+  webServer: { command: `node_modules/.bin/vite preview --host localhost --port ${port} --strictPort --base /any/folder/`, url },
 });
