@@ -6,6 +6,7 @@ import { listen } from './files';
 import type { Course, FromWorker, Reading, Saved, ToWorker } from './messages';
 import * as notices from './notices';
 import { SettingsForm } from './settings';
+import { countStep, follow, type View } from './views';
 
 const element = <T extends HTMLElement = HTMLElement>(id: string) => document.getElementById(id) as T;
 const write = (id: string, text: string) => {
@@ -72,6 +73,7 @@ function enter(next: State, doing = '') {
   // A button that was disabled under the keyboard gives the focus away.
   if (before === 'beginning' && document.activeElement === document.body) button('train').focus({ preventScroll: true });
   write('doing', doing);
+  countStep(next === 'running' ? Number(element('step').textContent) : null);
   describeImages();
 }
 
@@ -82,6 +84,7 @@ function showStep(step: number, loss: number | null, rate: number | null, second
   if (loss !== null) write('loss', loss.toFixed(4));
   write('time', clock(seconds));
   element<HTMLProgressElement>('progress').value = facts ? step / facts.steps : 0;
+  countStep(state === 'running' ? step : null);
 }
 
 function clock(seconds: number): string {
@@ -428,7 +431,16 @@ function connect() {
   });
 }
 
+/** What the other views are made of comes when they are opened first. */
+const begun = new Set<View>();
+function opened(view: View) {
+  if (view === 'train' || begun.has(view)) return;
+  begun.add(view);
+  if (view === 'how') void import('./how/how').then(({ show }) => show(element('how')));
+}
+
 async function open() {
+  follow(opened);
   clear();
   enter('loading', 'Loading…');
   connect();
