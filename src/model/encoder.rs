@@ -73,7 +73,7 @@ impl Encoder {
             block.forward(rec, heads, &turns[i % 2], &saves, &turns[(i + 1) % 2], memory)?;
         }
         let [even, odd] = turns;
-        Ok(if blocks % 2 == 0 { even } else { odd })
+        Ok(if blocks.is_multiple_of(2) { even } else { odd })
     }
 
     /// What the queries of block `block` weigh each patch with, over every patch of one image: maps `[H*N, pitch]` (see

@@ -3,6 +3,7 @@
 
 mod adapter;
 mod images;
+mod inspector;
 mod product;
 mod replay;
 mod trainer;
