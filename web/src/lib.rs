@@ -4,7 +4,7 @@
 mod adapter;
 mod images;
 mod inspector;
-mod product;
+mod measure;
 mod replay;
 mod trainer;
 

@@ -381,6 +381,10 @@ impl Trainer {
 }
 
 impl Trainer {
+    pub fn net(&mut self) -> &mut ijepa::model::ijepa::Ijepa {
+        &mut self.run.net
+    }
+
     async fn open(
         config: Config,
         variant: Option<String>,
