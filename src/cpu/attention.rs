@@ -1,5 +1,27 @@
 //! attention in f64, with the full softmax matrix of every head, as the paper writes it. Slow on purpose.
 
+/// softmax(q k^T / sqrt(dim)) for each image and head: `[batch, heads, tokens, tokens]`, each query's row summing to 1.
+/// `qkv` as in `forward`.
+pub fn weights(qkv: &[f64], batch: usize, tokens: usize, heads: usize, dim: usize) -> Vec<f64> {
+    let at =
+        |b: usize, token: usize, part: usize, head: usize| (((b * tokens + token) * 3 + part) * heads + head) * dim;
+    let mut weights = Vec::with_capacity(batch * heads * tokens * tokens);
+    for b in 0..batch {
+        for head in 0..heads {
+            for i in 0..tokens {
+                let q = &qkv[at(b, i, 0, head)..][..dim];
+                let score = |j: usize| -> f64 {
+                    let k = &qkv[at(b, j, 1, head)..][..dim];
+                    q.iter().zip(k).map(|(q, k)| q * k).sum::<f64>() / (dim as f64).sqrt()
+                };
+                let sum: f64 = (0..tokens).map(|j| score(j).exp()).sum();
+                weights.extend((0..tokens).map(|j| score(j).exp() / sum));
+            }
+        }
+    }
+    weights
+}
+
 /// softmax(q k^T / sqrt(dim)) v for each image and head. `qkv` `[batch, tokens, 3, heads, dim]` (q, then k, then v).
 /// Returns out `[batch, tokens, heads * dim]` and lse `[batch, heads, tokens]` = log of the sum of exp of the scaled scores.
 pub fn forward(qkv: &[f64], batch: usize, tokens: usize, heads: usize, dim: usize) -> (Vec<f64>, Vec<f64>) {

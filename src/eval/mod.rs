@@ -6,6 +6,7 @@
 pub mod comparison;
 pub mod eigen;
 pub mod features;
+pub mod inspector;
 pub mod knn;
 #[cfg(feature = "native")]
 pub mod labelled;

@@ -8,7 +8,7 @@ use super::parameters::{Copy, Parameters};
 use crate::Result;
 use crate::gpu::{Recorder, View};
 use crate::ops::add_positions::add_positions;
-use crate::ops::attention::Heads;
+use crate::ops::attention::{self, Heads};
 use crate::ops::layer_norm::{self, Affine, Saved};
 use crate::ops::patchify::{Pixels, patchify};
 
@@ -29,7 +29,7 @@ impl Encoder {
         })
     }
 
-    /// Every patch of `batch` images, nothing kept: `memory.target_out` `[B*N, D]`. Two streams take turns.
+    /// Every patch of `batch` images, nothing kept: `memory.target_out` `[B*N, D]`.
     pub fn forward_all(
         &self,
         rec: &mut Recorder,
@@ -38,6 +38,24 @@ impl Encoder {
         batch: usize,
         positions: &View,
         memory: &Memory,
+    ) -> Result<View> {
+        let x = self.blocks_over_all(rec, config, (pixels, batch), positions, memory, self.blocks.len())?;
+        let out = memory.target_out.shaped(x.rows, config.embed_dim)?;
+        let stats = memory.target_stats.shaped(x.rows, 2)?;
+        layer_norm::forward(rec, &x, Some(&self.norm), EPS, &out, &stats)?;
+        Ok(out)
+    }
+
+    /// The stream after the first `blocks` blocks over every patch, `[B*N, D]`: two streams take turns, and
+    /// `memory.turn_saves` is the last block's.
+    fn blocks_over_all(
+        &self,
+        rec: &mut Recorder,
+        config: &ModelConfig,
+        (pixels, batch): (Pixels, usize),
+        positions: &View,
+        memory: &Memory,
+        blocks: usize,
     ) -> Result<View> {
         let rows = batch * config.num_patches();
         let list = memory.every.shaped(rows, 1)?;
@@ -51,13 +69,33 @@ impl Encoder {
         add_positions(rec, positions, &list, &turns[0])?;
         let heads = heads(config, batch, config.num_patches());
         let saves = memory.turn_saves.shaped(rows, config.num_heads)?;
-        for (i, block) in self.blocks.iter().enumerate() {
+        for (i, block) in self.blocks.iter().take(blocks).enumerate() {
             block.forward(rec, heads, &turns[i % 2], &saves, &turns[(i + 1) % 2], memory)?;
         }
-        let out = memory.target_out.shaped(rows, config.embed_dim)?;
-        let stats = memory.target_stats.shaped(rows, 2)?;
-        layer_norm::forward(rec, &turns[self.blocks.len() % 2], Some(&self.norm), EPS, &out, &stats)?;
-        Ok(out)
+        let [even, odd] = turns;
+        Ok(if blocks.is_multiple_of(2) { even } else { odd })
+    }
+
+    /// What the queries of block `block` weigh each patch with, over every patch of one image: maps `[H*N, pitch]` (see
+    /// `attention::weights`).
+    pub fn attention_weights(
+        &self,
+        rec: &mut Recorder,
+        config: &ModelConfig,
+        pixels: Pixels,
+        positions: &View,
+        memory: &Memory,
+        (block, maps): (usize, &View),
+    ) -> Result<()> {
+        self.blocks_over_all(rec, config, (pixels, 1), positions, memory, block + 1)?;
+        let saves = memory.turn_saves.shaped(config.num_patches(), config.num_heads)?;
+        attention::weights(
+            rec,
+            heads(config, 1, config.num_patches()),
+            &saves.qkv,
+            maps,
+            &saves.softmax,
+        )
     }
 
     /// The patches of `memory.context_list`, `sequences` times `kept` of them: `memory.context_out` `[R, D]`.
@@ -133,7 +171,7 @@ impl Encoder {
     }
 }
 
-fn heads(config: &ModelConfig, batch: usize, tokens: usize) -> Heads {
+pub(super) fn heads(config: &ModelConfig, batch: usize, tokens: usize) -> Heads {
     Heads {
         batch,
         tokens,

@@ -17,7 +17,7 @@ use crate::ops::{adamw, gather, gradient_norm, layer_norm, smooth_l1};
 use crate::{Error, Result};
 
 /// The targets' norm has no weights, and its own eps.
-const TARGET_EPS: f64 = 1e-5;
+pub const TARGET_EPS: f64 = 1e-5;
 
 /// Where `Memory::results` holds what.
 const LOSS: usize = 0;
@@ -96,21 +96,32 @@ impl Pending {
 pub struct Ijepa {
     pub config: ModelConfig,
     pub terms: Terms,
-    gpu: Gpu,
-    rec: Recorder,
+    pub(super) gpu: Gpu,
+    pub(super) rec: Recorder,
     parameters: Parameters,
-    memory: Memory,
+    pub(super) memory: Memory,
     weights: (Encoder, Predictor),
     gradients: (Encoder, Predictor),
-    target: Encoder,
-    positions: Positions,
+    pub(super) target: Encoder,
+    pub(super) positions: Positions,
     measured: Vec<View>,
 }
 
+/// What the forward pass of one batch leaves in memory. Rows by sequence, as `Lengths` counts them.
+pub(super) struct Forward {
+    pub lengths: Lengths,
+    /// `[E*B*K_e, D]`
+    pub context: View,
+    /// `[M*E*B*K_p, D]`
+    pub predictions: View,
+    /// `[M*E*B*K_p, D]`, normalised
+    pub targets: View,
+}
+
 /// Fixed position embeddings; the target's own, since the reference lets its copy drift.
-struct Positions {
+pub(super) struct Positions {
     encoder: View,
-    target: View,
+    pub target: View,
     predictor: View,
     tensors: Tensors,
 }
@@ -206,6 +217,42 @@ impl Ijepa {
 
     /// Loss and gradients of one batch (paper section 3), nothing updated.
     pub fn forward_and_backward(&mut self, images: Images, masks: &Masks) -> Result<()> {
+        let Forward {
+            lengths,
+            context,
+            predictions,
+            targets,
+        } = self.forward(images, masks)?;
+        let (config, memory, rec) = (&self.config, &self.memory, &mut self.rec);
+        let (kept, width) = (lengths.target_rows(), config.embed_dim);
+
+        // "Loss": the paper says L2; the official code, and we, smooth-L1.
+        let dpredictions = memory.dpredictions.shaped(kept, width)?;
+        let (partial, results) = (&memory.partial, &memory.results);
+        smooth_l1::smooth_l1(rec, &predictions, &targets, &dpredictions, partial, results, LOSS)?;
+
+        // Gradients, in the opposite order; none flows into the targets.
+        let (encoder, predictor) = &self.weights;
+        let (dencoder, dpredictor) = &self.gradients;
+        predictor.backward(rec, dpredictor, config, lengths, &context, memory)?;
+        if self.terms.regularized() {
+            let scratch = Scratch {
+                centred: &memory.centred.shaped(context.rows, width)?,
+                sums: &memory.covariance_sums,
+                products: &memory.covariance_products,
+                g: &memory.covariance_g,
+                partial,
+            };
+            let dcontext = memory.dcontext_out.shaped(context.rows, width)?;
+            let weights = (self.terms.variance, self.terms.covariance);
+            variance_covariance(rec, &context, weights, &dcontext, scratch, results, REGULARIZER)?;
+        }
+        let contexts = [lengths.contexts, lengths.k_context];
+        encoder.backward(rec, dencoder, config, contexts, memory)
+    }
+
+    /// Targets, context and predictions of one batch (paper section 3).
+    pub(super) fn forward(&mut self, images: Images, masks: &Masks) -> Result<Forward> {
         if !self.holds(masks) {
             self.plan(masks)?;
         }
@@ -243,28 +290,12 @@ impl Ijepa {
 
         // "Prediction": a mask token and a position for each hidden patch.
         let predictions = predictor.forward(rec, config, lengths, &context, &self.positions.predictor, memory)?;
-
-        // "Loss": the paper says L2; the official code, and we, smooth-L1.
-        let dpredictions = memory.dpredictions.shaped(kept, width)?;
-        let (partial, results) = (&memory.partial, &memory.results);
-        smooth_l1::smooth_l1(rec, &predictions, &targets, &dpredictions, partial, results, LOSS)?;
-
-        // Gradients, in the opposite order; none flows into the targets.
-        let (dencoder, dpredictor) = &self.gradients;
-        predictor.backward(rec, dpredictor, config, lengths, &context, memory)?;
-        if self.terms.regularized() {
-            let scratch = Scratch {
-                centred: &memory.centred.shaped(context.rows, width)?,
-                sums: &memory.covariance_sums,
-                products: &memory.covariance_products,
-                g: &memory.covariance_g,
-                partial,
-            };
-            let dcontext = memory.dcontext_out.shaped(context.rows, width)?;
-            let weights = (self.terms.variance, self.terms.covariance);
-            variance_covariance(rec, &context, weights, &dcontext, scratch, results, REGULARIZER)?;
-        }
-        encoder.backward(rec, dencoder, config, contexts, memory)
+        Ok(Forward {
+            lengths,
+            context,
+            predictions,
+            targets,
+        })
     }
 
     /// The target encoder's output for whole images, `[B*N, D]`.
@@ -381,7 +412,7 @@ impl Ijepa {
         self.rec.copy(&control, &self.memory.control)
     }
 
-    fn put_images(&mut self, images: Images, batch: usize) -> Result<Pixels> {
+    pub(super) fn put_images(&mut self, images: Images, batch: usize) -> Result<Pixels> {
         let expected = batch * 3 * self.config.crop * self.config.crop;
         let (pixels, length, floats) = match images {
             Images::Bytes(bytes) => (Pixels::Bytes, bytes.len(), false),

@@ -6,6 +6,7 @@ pub mod describe;
 pub mod encoder;
 pub mod ijepa;
 pub mod init;
+pub mod inside;
 pub mod lists;
 pub mod memory;
 pub mod needs;

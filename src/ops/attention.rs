@@ -46,7 +46,7 @@ impl Heads {
     }
 
     /// Values between two rows of a panel: a multiple of four, so that four can be read at once.
-    fn pitch(&self) -> usize {
+    pub fn pitch(&self) -> usize {
         self.tokens.next_multiple_of(4)
     }
 
@@ -219,6 +219,31 @@ pub fn forward(rec: &mut Recorder, shape: Heads, qkv: &View, out: &View, stats: 
         batched(rec, Form::Nn, &values, panel, qkv, out)?;
     }
     Ok(())
+}
+
+/// What softmax gives, to be looked at: maps `[B*H*N, pitch]` =, row by row each query's weights over the N keys (they
+/// sum to 1; what lies behind them in a row means nothing). qkv `[B*N, 3*H*Dh]`; stats as in `forward`.
+pub fn weights(rec: &mut Recorder, shape: Heads, qkv: &View, maps: &View, stats: &View) -> Result<()> {
+    let Heads {
+        batch,
+        tokens,
+        heads,
+        dim,
+    } = shape;
+    expect("attention", "qkv", qkv, batch * tokens, 3 * shape.width())?;
+    expect("attention", "maps", maps, batch * heads * tokens, shape.pitch())?;
+    expect("attention", "stats", stats, batch * tokens * heads, 2)?;
+    let all = Group {
+        count: batch * heads,
+        heads,
+        image: 0,
+        head: 0,
+        shape,
+    };
+    let [q, k] = [0, 1].map(|part| all.place(shape.qkv(part)));
+    let scores = all.batch([tokens, tokens, dim], [q, k, all.panel()]);
+    batched(rec, Form::Nt, &scores, qkv, qkv, maps)?;
+    all.softmax(rec, &SOFTMAX, &[maps, stats])
 }
 
 /// dqkv `[B*N, 3*H*Dh]` = from dout `[B*N, H*Dh]`, qkv and stats as `forward` had and kept them. `panels` are two

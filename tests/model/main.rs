@@ -1,5 +1,5 @@
 //! The whole model on the GPU: its gradient against the f64 model's at odd shapes, equal bits where bits must be equal,
-//! first weights, and steps that are not finite.
+//! first weights, looks inside, and steps that are not finite.
 
 mod bits;
 mod case;
@@ -8,4 +8,5 @@ mod device;
 mod flag;
 mod gradients;
 mod init;
+mod inside;
 mod misfits;

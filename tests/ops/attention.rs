@@ -1,7 +1,7 @@
 use crate::harness::{Bench, KINDS, VARIANTS, f64s, random, sum_of};
 use ijepa::cpu::attention as twin;
 use ijepa::gpu::{Kind, View};
-use ijepa::ops::attention::{Heads, backward, forward, panel};
+use ijepa::ops::attention::{Heads, backward, forward, panel, weights};
 
 /// Scores are sums of `dim` products, outputs of `tokens`; exp is good to 4e-6 where its argument is large (some 10
 /// here), which both passes carry along.
@@ -220,5 +220,38 @@ fn the_same_input_gives_the_same_bits() {
                 .map(|view| bench.bits(&view))
         });
         assert_eq!(bits[0], bits[1], "{}", bench.label);
+    }
+}
+
+#[test]
+fn the_weights_to_look_at_are_those_of_the_softmax() {
+    for (variant, kind) in VARIANTS
+        .map(|v| (v, None))
+        .into_iter()
+        .chain(KINDS.map(|k| ("", Some(k))))
+    {
+        for [batch, tokens, heads, dim] in [[1, 7, 3, 8], [2, 16, 2, 16], [1, 33, 1, 5]] {
+            let mut bench = Bench::open(variant, kind, format!("weights {:?}", [batch, tokens, heads, dim]));
+            let shape = Heads {
+                batch,
+                tokens,
+                heads,
+                dim,
+            };
+            let qkv = random(3, batch * tokens * 3 * heads * dim);
+            let rows = batch * tokens;
+            let given = bench.put(rows, 3 * heads * dim, &qkv);
+            let maps = bench.poisoned(rows * heads, shape.pitch());
+            let stats = bench.poisoned(rows * heads, 2);
+            weights(&mut bench.rec, shape, &given, &maps, &stats).unwrap();
+            let all = bench.get(&maps);
+            let kept: Vec<f32> = all
+                .chunks(shape.pitch())
+                .flat_map(|row| &row[..tokens])
+                .copied()
+                .collect();
+            let twin = twin::weights(&f64s(&qkv), batch, tokens, heads, dim);
+            bench.compare("weights", tokens, &kept, &twin, tolerance(&shape));
+        }
     }
 }

@@ -45,6 +45,24 @@ test('speed', async ({ page, baseURL }) => {
       const mean = others.reduce((sum, ms) => sum + ms, 0) / others.length;
       const { batch } = trainer.facts();
       lines.push({ preset: 'demo', firstMs: Math.round(first!), bestMs: Math.round(best), meanMs: Math.round(mean), imagesPerSecond: +((batch * 1e3) / mean).toFixed(1) });
+
+      // Where the time of a step goes, by the GPU's own clock: by kernel, the dearest first.
+      trainer.timeDispatches();
+      await trainer.dispatches();
+      const sums = new Map<string, { ms: number; times: number; flops: number }>();
+      const timed = 3;
+      for (let i = 0; i < timed; i++) await trainer.step();
+      for (const { kernel, milliseconds, flops } of await trainer.dispatches()) {
+        const name = kernel.replace(/ LANES=\d+/, '');
+        const sum = sums.get(name) ?? { ms: 0, times: 0, flops: 0 };
+        sums.set(name, { ms: sum.ms + milliseconds / timed, times: sum.times + 1 / timed, flops: sum.flops + flops / timed });
+      }
+      const rows = [...sums].sort(([, a], [, b]) => b.ms - a.ms);
+      const all = rows.reduce((sum, [, { ms }]) => sum + ms, 0);
+      lines.push({ timedMs: +all.toFixed(1) });
+      for (const [kernel, { ms, times, flops }] of rows.slice(0, 24)) {
+        lines.push({ share: +((100 * ms) / all).toFixed(1), ms: +ms.toFixed(2), times: Math.round(times), gflops: +(flops / ms / 1e6).toFixed(1), kernel });
+      }
       return lines;
     },
     [SHAPES, STEPS] as const,

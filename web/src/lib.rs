@@ -3,7 +3,8 @@
 
 mod adapter;
 mod images;
-mod product;
+mod inspector;
+mod measure;
 mod replay;
 mod trainer;
 

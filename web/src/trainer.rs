@@ -2,6 +2,7 @@
 
 use crate::adapter::open;
 use crate::images::Images;
+use crate::inspector::Inspector;
 use crate::object;
 use ijepa::data::Split;
 use ijepa::data::batch::{Batch, Batches};
@@ -9,6 +10,8 @@ use ijepa::data::source::Dataset;
 use ijepa::eval::features::{encode, tokens};
 use ijepa::eval::pca;
 use ijepa::eval::samples::Features;
+use ijepa::model::needs::Dims;
+use ijepa::model::shapes::shapes;
 use ijepa::train::config::Config;
 use ijepa::train::csv::{self, Row};
 use ijepa::train::plan;
@@ -88,6 +91,17 @@ export interface Look {
     verdict: string;
     /** The verdict and its reason in a sentence. */
     words: string;
+}
+
+/** One tensor on the way of an iteration. */
+export interface Stage {
+    name: string;
+    /** For the whole batch: sequences, tokens, channels. */
+    shape: [number, number, number];
+    /** The rows of one image, rows x columns; block by block where there is one for each target block. */
+    rows: number;
+    columns: number;
+    values: Float32Array;
 }
 
 /** The images and masks of the last step. */
@@ -303,6 +317,58 @@ impl Trainer {
         Ok(colours)
     }
 
+    /// The tensors on the way of the last batch in the order of an iteration, each with the rows of one of its images. They
+    /// are computed anew, with the weights as they are now.
+    #[wasm_bindgen(unchecked_return_type = "Stage[]")]
+    pub async fn trail(&mut self, image: usize) -> Result<js_sys::Array, JsError> {
+        let batch = self
+            .last
+            .as_ref()
+            .ok_or_else(|| JsError::new("no step was taken here yet"))?;
+        let stages = self
+            .run
+            .net
+            .trail(ijepa::model::ijepa::Images::Bytes(&batch.images), &batch.masks, image)
+            .await?;
+        let list = js_sys::Array::new();
+        for stage in stages {
+            let one = object(&json!({
+                "name": stage.name, "shape": stage.shape, "rows": stage.rows(), "columns": stage.shape[2],
+            }))?;
+            let values = js_sys::Float32Array::from(&stage.values[..]);
+            js_sys::Reflect::set(&one, &"values".into(), &values).map_err(|_| JsError::new("a value was not set"))?;
+            list.push(&one);
+        }
+        Ok(list)
+    }
+
+    /// The shapes of the last batch on their way through an iteration, in the lines of `ijepa trace`.
+    pub fn trace(&self) -> Result<String, JsError> {
+        let masks = &self
+            .last
+            .as_ref()
+            .ok_or_else(|| JsError::new("no step was taken here yet"))?
+            .masks;
+        let dims = Dims {
+            num_enc: masks.num_enc,
+            num_pred: masks.num_pred,
+            k_context: masks.k_context,
+            k_target: masks.k_target,
+            ..Dims::encode(masks.batch)
+        };
+        Ok(shapes(&self.run.net.config, &dims))
+    }
+
+    /// A look into the run as it is now, on the same device.
+    pub async fn inspect(&mut self) -> Result<Inspector, JsError> {
+        let mut snapshot = self.run.snapshot(self.taken).await?;
+        // AdamW's state is not looked at.
+        snapshot
+            .tensors
+            .retain(|name, _| !name.starts_with("mean.") && !name.starts_with("square."));
+        Inspector::of(self.run.net.gpu(), snapshot)
+    }
+
     /// The run as it is now: the bytes of a safetensors file, as `ijepa train` writes them.
     pub async fn save(&mut self) -> Result<Vec<u8>, JsError> {
         Ok(self.run.snapshot(self.taken).await?.to_bytes()?)
@@ -315,6 +381,10 @@ impl Trainer {
 }
 
 impl Trainer {
+    pub fn net(&mut self) -> &mut ijepa::model::ijepa::Ijepa {
+        &mut self.run.net
+    }
+
     async fn open(
         config: Config,
         variant: Option<String>,

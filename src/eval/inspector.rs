@@ -1,0 +1,280 @@
+//! A trained network and a set of images to look at it with: what its patches are like, what they attend to, and what the
+//! predictor expects where an image is hidden. All products run on the GPU.
+//!
+//! Likeness is measured where the loss is: between normalised target features (mean 0 and variance 1 over the channels of
+//! each patch), by the cosine.
+
+use super::features;
+use super::pca::{self, Axes};
+use super::samples::Features;
+use crate::gpu::{Gpu, Recorder, View};
+use crate::model::config::ModelConfig;
+use crate::model::ijepa::{Ijepa, TARGET_EPS, Terms};
+use crate::model::needs::Dims;
+use crate::model::tensors::Tensors;
+use crate::ops::layer_norm;
+use crate::ops::matmul::{Epilogue, Form, product};
+use crate::{Error, Result};
+
+/// Rows of patches that memory is planned for: a batch of the encoder, or one image of the predictor.
+const ROWS: usize = 2048;
+/// Cosines that are computed and read at once.
+const COSINES: usize = 1 << 22;
+
+/// See the module.
+pub struct Inspector {
+    net: Ijepa,
+    rec: Recorder,
+    set: Option<Set>,
+}
+
+/// The images that are looked at.
+struct Set {
+    /// `[count, crop, crop, 3]`
+    images: Vec<u8>,
+    count: usize,
+    /// Target features as the encoder gives them, `[count * N, D]`.
+    tokens: Features,
+    /// The same, normalised.
+    bank: View,
+    axes: Axes,
+}
+
+/// A patch of the set that is like another one.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Nearest {
+    pub image: usize,
+    pub patch: usize,
+    /// Cosine, -1 to 1.
+    pub similarity: f32,
+}
+
+/// What is expected at one hidden patch.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Guess {
+    pub patch: u32,
+    /// Cosine between the prediction and what the target encoder, which saw the patch, makes of it.
+    pub agreement: f32,
+    /// The nearest patches of other images: of the prediction, and of the target's own feature. The best first.
+    pub predicted: Vec<Nearest>,
+    pub target: Vec<Nearest>,
+}
+
+impl Inspector {
+    /// Uploads `tensors` of a model; `origin` names them in messages.
+    ///
+    /// Errors: usage, where they are not the model's, or where the model is too large for this adapter.
+    pub fn new(gpu: &Gpu, config: &ModelConfig, tensors: &Tensors, origin: &str) -> Result<Inspector> {
+        let patches = config.num_patches();
+        let dims = Dims {
+            num_enc: 1,
+            num_pred: 1,
+            k_context: patches,
+            k_target: patches,
+            ..Dims::encode((ROWS / patches).clamp(1, 32))
+        };
+        let net = Ijepa::new(gpu, config, tensors, origin, Terms::default(), dims)?;
+        gpu.check()?;
+        Ok(Inspector {
+            rec: Recorder::new(gpu),
+            net,
+            set: None,
+        })
+    }
+
+    pub fn config(&self) -> &ModelConfig {
+        &self.net.config
+    }
+
+    /// Encodes the images that are looked at from now on, `[count, crop, crop, 3]`.
+    ///
+    /// Errors: usage, where they are too many for the adapter; run, where features are not finite.
+    pub async fn see(&mut self, images: Vec<u8>, count: usize) -> Result<()> {
+        self.set = None; // two banks may be more than there is
+        let width = self.net.config.embed_dim;
+        let tokens = features::tokens(&mut self.net, &images, count).await?;
+        let tokens = Features::new(tokens, width)?;
+        let bank = self
+            .normalised(tokens.values())
+            .map_err(|e| Error::usage(format!("{count} images are too many to look at together: {e}")))?;
+        self.set = Some(Set {
+            axes: pca::axes(&tokens),
+            images,
+            count,
+            tokens,
+            bank,
+        });
+        Ok(())
+    }
+
+    /// Images of the set.
+    pub fn count(&self) -> usize {
+        self.set.as_ref().map_or(0, |set| set.count)
+    }
+
+    /// The pixels of images `first .. first + count`, as many of them as there are.
+    pub fn pixels(&self, first: usize, count: usize) -> &[u8] {
+        let bytes = 3 * self.net.config.crop * self.net.config.crop;
+        let images = self.set.as_ref().map_or(&[][..], |set| &set.images);
+        let end = first.saturating_add(count).min(images.len() / bytes);
+        &images[first.min(end) * bytes..end * bytes]
+    }
+
+    /// The patch features of images `first .. first + count` as colours: three principal components of the whole set, so
+    /// that images can be compared. One colour for each patch.
+    pub fn colours(&self, first: usize, count: usize) -> Result<Vec<[u8; 3]>> {
+        let set = self.set()?;
+        let n = self.net.config.num_patches();
+        let colours = pca::colours(&set.tokens, &set.axes);
+        let end = first.saturating_add(count).min(set.count);
+        Ok(colours[first.min(end) * n..end * n].to_vec())
+    }
+
+    /// See [`Ijepa::attention`].
+    pub async fn attention(&mut self, image: usize, block: usize) -> Result<Vec<f32>> {
+        let image = self.image(image)?.to_vec();
+        self.net.attention(&image, block).await
+    }
+
+    /// How like one patch is to every patch of every image: cosines, `[count * N]`.
+    pub async fn similarity(&mut self, image: usize, patch: usize) -> Result<Vec<f32>> {
+        self.image(image)?;
+        self.patch(patch)?;
+        let row = self
+            .set()?
+            .tokens
+            .row(image * self.net.config.num_patches() + patch)
+            .to_vec();
+        self.cosines(&row).await
+    }
+
+    /// Hides patches of an image and asks the predictor what belongs there, in the order of `hidden` without repetitions.
+    /// The predictor is shown all other patches.
+    ///
+    /// Errors: usage, where nothing or everything is hidden.
+    pub async fn predict(&mut self, image: usize, hidden: &[u32], neighbours: usize) -> Result<Vec<Guess>> {
+        let pixels = self.image(image)?.to_vec();
+        let (n, width) = (self.net.config.num_patches(), self.net.config.embed_dim);
+        let mut hidden = hidden.to_vec();
+        hidden.sort_unstable();
+        hidden.dedup();
+        for &patch in &hidden {
+            self.patch(patch as usize)?;
+        }
+        if hidden.is_empty() || hidden.len() == n {
+            return Err(Error::usage(
+                "hide at least one patch, and leave at least one to be seen",
+            ));
+        }
+        let seen: Vec<u32> = (0..n as u32)
+            .filter(|patch| hidden.binary_search(patch).is_err())
+            .collect();
+        let expectation = self.net.expect(&pixels, &seen, &hidden).await?;
+
+        let mut guesses = vec![];
+        let patches = self.set()?.tokens.len();
+        let both = [&expectation.predictions, &expectation.targets];
+        let rows = (COSINES / 2 / patches).max(1);
+        for (part, hidden) in hidden.chunks(rows).enumerate() {
+            let values = part * rows * width..(part * rows + hidden.len()) * width;
+            let queries = both.map(|all| &all[values.clone()]);
+            let cosines = self.cosines(&queries.concat()).await?;
+            let (predicted, target) = cosines.split_at(hidden.len() * patches);
+            let of_each = predicted.chunks_exact(patches).zip(target.chunks_exact(patches));
+            let agreements = queries[0].chunks_exact(width).zip(queries[1].chunks_exact(width));
+            for ((&patch, (predicted, target)), (prediction, truth)) in hidden.iter().zip(of_each).zip(agreements) {
+                guesses.push(Guess {
+                    patch,
+                    agreement: correlation(prediction, truth),
+                    predicted: nearest(predicted, n, image, neighbours),
+                    target: nearest(target, n, image, neighbours),
+                });
+            }
+        }
+        Ok(guesses)
+    }
+
+    fn set(&self) -> Result<&Set> {
+        self.set
+            .as_ref()
+            .ok_or_else(|| Error::usage("there are no images to look at yet"))
+    }
+
+    fn image(&self, image: usize) -> Result<&[u8]> {
+        let count = self.set()?.count;
+        match self.pixels(image, 1) {
+            [] => Err(Error::usage(format!("there is no image {image}: the set has {count}"))),
+            pixels => Ok(pixels),
+        }
+    }
+
+    fn patch(&self, patch: usize) -> Result<()> {
+        let patches = self.net.config.num_patches();
+        match patch < patches {
+            true => Ok(()),
+            false => Err(Error::usage(format!(
+                "there is no patch {patch}: an image has {patches}"
+            ))),
+        }
+    }
+
+    /// Rows of D channels on the GPU, each with mean 0 and variance 1.
+    fn normalised(&mut self, rows: &[f32]) -> Result<View> {
+        let (gpu, width) = (self.net.gpu().clone(), self.net.config.embed_dim);
+        let count = rows.len() / width;
+        let given = gpu.upload("features", count, width, rows)?;
+        let (normed, stats) = (
+            gpu.alloc("normalised features", count, width)?,
+            gpu.alloc("statistics", count, 2)?,
+        );
+        layer_norm::forward(&mut self.rec, &given, None, TARGET_EPS, &normed, &stats)?;
+        Ok(normed)
+    }
+
+    /// Cosines of `queries` `[Q, D]` with the whole set, `[Q, count * N]`.
+    async fn cosines(&mut self, queries: &[f32]) -> Result<Vec<f32>> {
+        let (bank, width) = (self.set()?.bank.clone(), self.net.config.embed_dim);
+        let queries = self.normalised(queries)?;
+        let dots = self.net.gpu().alloc("cosines", queries.rows, bank.rows)?;
+        product(&mut self.rec, Form::Nt, &queries, &bank, &dots, Epilogue::Plain)?;
+        let mut cosines: Vec<f32> = self.rec.read(&dots).await?;
+        self.rec.forget_bindings(); // of buffers that are not kept
+        cosines
+            .iter_mut()
+            .for_each(|dot| *dot = (*dot / width as f32).clamp(-1.0, 1.0)); // rows have length √D
+        Ok(cosines)
+    }
+}
+
+/// The `count` largest cosines outside image `own`, the largest first; equal ones by place.
+fn nearest(cosines: &[f32], patches: usize, own: usize, count: usize) -> Vec<Nearest> {
+    let mut order: Vec<usize> = (0..cosines.len()).filter(|i| i / patches != own).collect();
+    let nearer = |a: &usize, b: &usize| cosines[*b].total_cmp(&cosines[*a]).then(a.cmp(b));
+    let count = count.min(order.len());
+    if count < order.len() {
+        order.select_nth_unstable_by(count, nearer);
+    }
+    order.truncate(count);
+    order.sort_unstable_by(nearer);
+    let place = |i: usize| Nearest {
+        image: i / patches,
+        patch: i % patches,
+        similarity: cosines[i],
+    };
+    order.into_iter().map(place).collect()
+}
+
+/// The cosine of two rows less their means.
+fn correlation(a: &[f32], b: &[f32]) -> f32 {
+    let mean = |row: &[f32]| row.iter().map(|v| f64::from(*v)).sum::<f64>() / row.len() as f64;
+    let (ma, mb) = (mean(a), mean(b));
+    let (mut dot, mut aa, mut bb) = (0.0, 0.0, 0.0);
+    for (x, y) in a.iter().zip(b) {
+        let (x, y) = (f64::from(*x) - ma, f64::from(*y) - mb);
+        (dot, aa, bb) = (dot + x * y, aa + x * x, bb + y * y);
+    }
+    match aa * bb > 0.0 {
+        true => (dot / (aa * bb).sqrt()) as f32,
+        false => 0.0,
+    }
+}
