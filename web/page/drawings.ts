@@ -2,10 +2,10 @@
 import type { Facts } from 'ijepa';
 import type { BatchView, Colours } from './messages';
 
-const colour = (name: string) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+export const colour = (name: string) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
 /** Pixels in three bytes each as something that a canvas can draw. */
-function tile(bytes: Uint8Array, at: number, side: number): OffscreenCanvas {
+export function tile(bytes: Uint8Array, at: number, side: number): OffscreenCanvas {
   const canvas = new OffscreenCanvas(side, side);
   const image = new ImageData(side, side);
   const from = at * side * side * 3;
@@ -90,7 +90,7 @@ export class BatchDrawing extends Drawing<[BatchView, Facts]> {
 }
 
 /** The edge of a block of patches, a little inside, so that neighbouring blocks both show. */
-function outline(context: CanvasRenderingContext2D, block: number[], grid: number, cell: number, x: number, y: number, hue: string, i: number) {
+export function outline(context: CanvasRenderingContext2D, block: number[], grid: number, cell: number, x: number, y: number, hue: string, i: number) {
   if (!block.length) return;
   const columns = block.map((patch) => patch % grid);
   const rows = block.map((patch) => Math.floor(patch / grid));

@@ -3,10 +3,11 @@ import type { Facts, Look } from 'ijepa';
 import { AccuracyCurve, decimals, LossCurve, smoothed } from './curves';
 import { BatchDrawing, ColoursDrawing, png } from './drawings';
 import { listen } from './files';
+import type { How } from './how/how';
 import type { Course, FromWorker, Reading, Saved, ToWorker } from './messages';
 import * as notices from './notices';
 import { SettingsForm } from './settings';
-import { countStep, follow, type View } from './views';
+import { countStep, follow, view, type View } from './views';
 
 const element = <T extends HTMLElement = HTMLElement>(id: string) => document.getElementById(id) as T;
 const write = (id: string, text: string) => {
@@ -185,6 +186,7 @@ function offer(saved: Saved) {
 function hear(message: FromWorker) {
   switch (message.kind) {
     case 'ready': {
+      knowGpu(true);
       const { name } = message.adapter;
       software = message.adapter.software;
       write('adapter', software ? `${name} (on the processor, so slow)` : name);
@@ -270,6 +272,9 @@ function hear(message: FromWorker) {
     case 'reading':
       showReading(message.reading);
       break;
+    case 'walked':
+      how?.hear(message.walk, message.why);
+      break;
     case 'file':
       download(message.name, message.bytes);
       break;
@@ -291,6 +296,7 @@ function hear(message: FromWorker) {
 
 function fail(what: 'adapter' | 'memory' | 'run' | 'load', why: string) {
   if (what === 'load') {
+    knowGpu(false);
     write('adapter', 'none');
     enter('loading', '');
     return notices.notLoaded(why);
@@ -433,10 +439,24 @@ function connect() {
 
 /** What the other views are made of comes when they are opened first. */
 const begun = new Set<View>();
+let how: How | null = null;
+/** Is there a GPU? Null while nobody knows. */
+let gpu: boolean | null = null;
+async function explain() {
+  const { How } = await import('./how/how');
+  how = new How(element('how'), { tell, visible: () => view() === 'how' });
+  knowGpu(gpu);
+}
+function knowGpu(there: boolean | null) {
+  gpu = there;
+  if (there) how?.ready();
+  else if (there === false) how?.without();
+}
 function opened(view: View) {
+  if (view === 'how' && gpu) how?.shown();
   if (view === 'train' || begun.has(view)) return;
   begun.add(view);
-  if (view === 'how') void import('./how/how').then(({ show }) => show(element('how')));
+  if (view === 'how') void explain();
 }
 
 async function open() {
@@ -447,11 +467,13 @@ async function open() {
   if (!navigator.gpu) {
     write('adapter', 'none');
     write('doing', '');
+    knowGpu(false);
     return notices.noWebGpu();
   }
   if (!(await navigator.gpu.requestAdapter().catch(() => null))) {
     write('adapter', 'none');
     write('doing', '');
+    knowGpu(false);
     return notices.noAdapter();
   }
   work();

@@ -1,4 +1,5 @@
 // What the page and its worker say to each other.
+import type { Walk } from './how/walk';
 import type { Adapter, Facts, Look, Settings, Step } from 'ijepa';
 
 /** The images that are shown of a batch, with their masks. */
@@ -67,6 +68,7 @@ export type ToWorker =
   | { kind: 'read'; files: { name: string; file: Blob }[]; crop: number }
   | { kind: 'drop images' }
   | { kind: 'weights' }
+  | { kind: 'walk'; image: number; take: boolean } // through the last step; take: through another one
   | { kind: 'csv' };
 
 export type FromWorker =
@@ -82,6 +84,7 @@ export type FromWorker =
   | { kind: 'running'; running: boolean; finished: boolean }
   | { kind: 'reset' }
   | { kind: 'reading'; reading: Reading }
+  | { kind: 'walked'; walk: Walk | null; why: string }
   | { kind: 'file'; name: string; bytes: Blob }
   | { kind: 'saved'; saved: Saved }
   | { kind: 'unsaved'; why: string }

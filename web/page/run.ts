@@ -41,7 +41,8 @@ export class Run {
   private course: Course;
   private csvBefore: string;
   private waiting: Point[] = [];
-  private last: Step | null = null;
+  /** The last step that was taken here. */
+  last: Step | null = null;
   private toldSteps = 0;
   private toldBatch = 0;
   private savedAt = performance.now();
@@ -131,18 +132,8 @@ export class Run {
     }
     if (this.last && (now || time - this.toldBatch > BATCH_EVERY)) {
       this.toldBatch = time;
-      this.say({ kind: 'batch', batch: this.batch() });
+      this.say({ kind: 'batch', batch: batchView(this.trainer, this.facts) });
     }
-  }
-
-  private batch(): BatchView {
-    const { crop, batch } = this.facts;
-    const masks = this.trainer.batchMasks();
-    const count = Math.min(SHOWN_OF_BATCH, batch);
-    const pixels = this.trainer.batchImages().slice(0, count * crop * crop * 3);
-    const context = masks.context.slice(0, count);
-    const targets = context.map((_, image) => masks.targets.map((block) => block[image] ?? []));
-    return { count, pixels, context, targets };
   }
 
   private async look() {
@@ -191,4 +182,14 @@ function imagesOf(pictures: Picture[]): Images | null {
   const images = new Images();
   for (const { name, width, height, rgba } of pictures) images.add(name, width, height, rgba);
   return images;
+}
+
+/** The images of the last step that are shown, with their masks. */
+export function batchView(trainer: Trainer, { crop, batch }: Facts): BatchView {
+  const masks = trainer.batchMasks();
+  const count = Math.min(SHOWN_OF_BATCH, batch);
+  const pixels = trainer.batchImages().slice(0, count * crop * crop * 3);
+  const context = masks.context.slice(0, count);
+  const targets = context.map((_, image) => masks.targets.map((block) => block[image] ?? []));
+  return { count, pixels, context, targets };
 }

@@ -29,14 +29,15 @@ export function countStep(step: number | null) {
   target.lastChild!.textContent = String(step);
 }
 
-/** Follows the address from now on. `opened` hears of each view that is shown, the first one too. */
+/** Follows the address from now on. `opened` hears of each view that comes to be shown, the first one too. */
 export function follow(opened: (view: View) => void) {
   // Its own answer to where a page was scrolled means a view that may not be the one that is shown.
   history.scrollRestoration = 'manual';
-  const turn = (first: boolean) => {
+  const turn = (opening: boolean) => {
     const name = location.hash.slice(1);
-    // What is no view is a place within the first one, such as #settings.
-    const to = isView(name) ? name : 'train';
+    // What is no view is a place within one: #how-masks within that of its first word, #settings within the first.
+    const first = name.split('-')[0]!;
+    const to = isView(first) ? first : 'train';
     const changed = to !== shown;
     shown = to;
     for (const view of Object.keys(NAMES) as View[]) place(view).hidden = view !== to;
@@ -47,10 +48,14 @@ export function follow(opened: (view: View) => void) {
     document.body.dataset.view = to;
     document.title = to === 'train' ? TITLE : `${NAMES[to]} – ${TITLE}`;
     if (isView(name)) {
-      if (!first) document.getElementById(`${PLACES[to]}-title`)!.focus({ preventScroll: true });
+      if (!opening) document.getElementById(`${PLACES[to]}-title`)!.focus({ preventScroll: true });
       scrollTo(0, 0);
-    } else if (name && changed) document.getElementById(name)?.scrollIntoView();
-    opened(to);
+    } else if (name && (changed || to !== 'train')) {
+      const target = document.getElementById(name);
+      target?.scrollIntoView();
+      if (to !== 'train') target?.focus({ preventScroll: true });
+    }
+    if (changed || opening) opened(to);
   };
   addEventListener('hashchange', () => turn(false));
   turn(true);

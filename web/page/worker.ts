@@ -1,5 +1,6 @@
 // All work on the GPU, on images and on storage happens here, so that the page stays free to answer.
 import start, { adapter, check, configuration, type Settings } from 'ijepa';
+import { Walker } from './how/walk';
 import type { FromWorker, ToWorker } from './messages';
 import { Pictures, type Picture } from './pictures';
 import { Run, type Kept } from './run';
@@ -20,6 +21,8 @@ const inTurn = (what: () => Promise<void>) => (turn = turn.then(what).catch(fail
 
 // The loss of the device that the present trainer has. Each trainer gets a promise of its own, before it opens its device.
 let lost = forDevice();
+/** Another one that the device which is being opened belongs to. */
+let opening: typeof lost | null = null;
 function forDevice() {
   let reject = (_: Error) => {};
   const promise = new Promise<never>((_, no) => (reject = no));
@@ -34,7 +37,7 @@ function watchDevices() {
   if (!adapters) return;
   const open = adapters.requestDevice;
   adapters.requestDevice = async function (descriptor) {
-    const mine = lost;
+    const mine = opening ?? lost;
     const device = await open.call(this, descriptor);
     void device.lost.then(() => mine.reject(new DeviceLost()));
     return device;
@@ -74,7 +77,30 @@ async function comeBack(gone: Run): Promise<void> {
   say({ kind: 'lost', again: false, step: kept?.head.step ?? 0 });
 }
 
+/** Opens something on a device of its own. */
+async function apart<T>(open: () => Promise<T>) {
+  const { promise } = (opening = forDevice());
+  try {
+    return { opened: await Promise.race([open(), promise]), lost: promise };
+  } finally {
+    opening = null;
+  }
+}
+
+const walker = new Walker(apart);
+async function walk(image: number, take: boolean) {
+  const mine = run;
+  try {
+    const walk = walker.walk(mine, image, take);
+    say({ kind: 'walked', walk: await (mine?.last ? onGpu(walk) : walk), why: '' });
+  } catch (error) {
+    say({ kind: 'walked', walk: null, why: why(error) });
+    if (error instanceof DeviceLost && run && mine?.last) throw error; // the run's own device
+  }
+}
+
 function letGo() {
+  walker.free();
   lost = forDevice();
   run?.trainer.free();
   run = null;
@@ -191,6 +217,9 @@ function hear(message: ToWorker) {
         const bytes = await onGpu(run.trainer.save());
         say({ kind: 'file', name: `ijepa-step-${run.step}.safetensors`, bytes: new Blob([bytes as BlobPart]) });
       });
+      break;
+    case 'walk':
+      inTurn(() => walk(message.image, message.take));
       break;
     case 'csv':
       inTurn(async () => {

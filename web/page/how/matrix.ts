@@ -1,0 +1,112 @@
+// Tables of numbers as colours: blue below 0, orange above, the ground's own tone at 0. Blue and orange stay apart for
+// colour-blind eyes.
+import type { Stage } from 'ijepa';
+
+export interface Matrix {
+  rows: number;
+  columns: number;
+  values: Float32Array;
+}
+
+/** A tensor of the step by its name. */
+export function stage(stages: Stage[], name: string): Stage {
+  const found = stages.find((stage) => stage.name === name);
+  if (!found) throw new Error(`the step has no ${name}`);
+  return found;
+}
+
+type Colour = [number, number, number];
+
+const LIGHT: Colour[] = [[8, 64, 129], [67, 147, 195], [247, 247, 245], [240, 148, 66], [150, 62, 4]];
+const DARK: Colour[] = [[150, 205, 255], [58, 122, 184], [32, 36, 41], [196, 104, 32], [255, 190, 122]];
+
+const dark = matchMedia('(prefers-color-scheme: dark)');
+export const onScheme = (redraw: () => void) => dark.addEventListener('change', redraw);
+
+/** The colour of a value from -1 to 1. */
+export function hue(value: number): Colour {
+  const stops = dark.matches ? DARK : LIGHT;
+  const at = (Math.min(1, Math.max(-1, value)) + 1) * 2;
+  const low = Math.min(3, Math.floor(at));
+  const [a, b] = [stops[low]!, stops[low + 1]!];
+  return [0, 1, 2].map((i) => a[i]! + (b[i]! - a[i]!) * (at - low)) as Colour;
+}
+
+/** What is drawn in the strongest colour: few values are larger. */
+export function limit({ values }: Matrix): number {
+  const sizes = values.map(Math.abs).sort();
+  return sizes[Math.floor(0.99 * (sizes.length - 1))] || 1;
+}
+
+/** One pixel for each value. */
+export function picture(matrix: Matrix, most: number): OffscreenCanvas {
+  const { rows, columns, values } = matrix;
+  const image = new ImageData(columns, rows);
+  for (let i = 0; i < rows * columns; i++) {
+    const [r, g, b] = hue(values[i]! / most);
+    image.data.set([r, g, b, 255], 4 * i);
+  }
+  const canvas = new OffscreenCanvas(columns, rows);
+  canvas.getContext('2d')!.putImageData(image, 0, 0);
+  return canvas;
+}
+
+export const row = ({ columns, values }: Matrix, at: number) => values.subarray(at * columns, (at + 1) * columns);
+
+/** Rows `from` to `to` (without it). */
+export const part = ({ columns, values }: Matrix, from: number, to: number): Matrix => ({
+  rows: to - from,
+  columns,
+  values: values.subarray(from * columns, to * columns),
+});
+
+export function minus(a: Matrix, b: Matrix): Matrix {
+  return { ...a, values: a.values.map((value, i) => value - b.values[i]!) };
+}
+
+/** Smooth L1 of differences, averaged. */
+export function smoothL1(differences: Float32Array): number {
+  const sum = differences.reduce((sum, d) => sum + (Math.abs(d) < 1 ? (d * d) / 2 : Math.abs(d) - 0.5), 0);
+  return sum / Math.max(1, differences.length);
+}
+
+/** Each column's mean over rows. */
+export function means({ rows, columns, values }: Matrix): Float32Array {
+  const sums = new Float32Array(columns);
+  values.forEach((value, i) => (sums[i % columns]! += value / rows));
+  return sums;
+}
+
+/** How much a column differs between rows: the deviation, averaged over columns. */
+export function spread(matrix: Matrix): number {
+  const { rows, columns, values } = matrix;
+  const mean = means(matrix);
+  const squares = new Float32Array(columns);
+  values.forEach((value, i) => (squares[i % columns]! += (value - mean[i % columns]!) ** 2 / rows));
+  return squares.reduce((sum, square) => sum + Math.sqrt(square) / columns, 0);
+}
+
+/** Cosines of row `at` with every row, after the mean row is taken away, which all share. */
+export function cosines(matrix: Matrix, at: number): number[] {
+  const mean = means(matrix);
+  const centred = Array.from({ length: matrix.rows }, (_, i) => row(matrix, i).map((value, c) => value - mean[c]!));
+  const dot = (a: Float32Array, b: Float32Array) => a.reduce((sum, value, i) => sum + value * b[i]!, 0);
+  const mine = centred[at]!;
+  return centred.map((other) => dot(mine, other) / (Math.sqrt(dot(mine, mine) * dot(other, other)) || 1));
+}
+
+/** The fixed position of every patch, as encoders add it: half of the channels for the column, half for the row. */
+export function positions(grid: number, width: number): Matrix {
+  const quarter = width / 4;
+  const values = new Float32Array(grid * grid * width);
+  for (let patch = 0; patch < grid * grid; patch++) {
+    const places = [patch % grid, Math.floor(patch / grid)];
+    for (let c = 0; c < width; c++) {
+      const half = Math.floor(c / (2 * quarter));
+      const within = c % (2 * quarter);
+      const angle = places[half]! * 10000 ** -((within % quarter) / quarter);
+      values[patch * width + c] = within < quarter ? Math.sin(angle) : Math.cos(angle);
+    }
+  }
+  return { rows: grid * grid, columns: width, values };
+}

@@ -1,0 +1,128 @@
+// How it works: the text, with figures made from a real step.
+import type { Page } from '@playwright/test';
+import { barriers, beginSmall, expect, pause, reach, shot, test } from './page';
+
+const figure = (page: Page, name: string) => page.locator(`[data-figure=${name}]`);
+/** The whole page, its bar at its place instead of wherever the screen ends. */
+async function picture(page: Page, name: string) {
+  await page.evaluate(() => new Promise((done) => setTimeout(done, 400)));
+  await shot(page, name);
+}
+
+/** Different colours in each canvas of a figure. */
+const colours = (page: Page, name: string) =>
+  figure(page, name).locator('canvas').evaluateAll((canvases) =>
+    (canvases as HTMLCanvasElement[]).map((canvas) => {
+      const { data } = canvas.getContext('2d')!.getImageData(0, 0, canvas.width, canvas.height);
+      return new Set(new Uint32Array(data.buffer)).size;
+    }),
+  );
+
+const filled = (page: Page) => expect(page.locator('.article')).toHaveAttribute('data-figures', 'ready', { timeout: 60_000 });
+
+test('figures fill with a step of a small network, and go along with the next', async ({ page }) => {
+  test.setTimeout(240_000);
+  await page.goto('.');
+  await page.getByRole('link', { name: 'How it works' }).click();
+  await filled(page);
+  for (const name of ['patches', 'masks', 'targets', 'positions', 'context', 'predictor', 'loss', 'similar']) {
+    for (const count of await colours(page, name)) expect(count, `colours in ${name}`).toBeGreaterThan(20);
+  }
+  // The demo's sizes: 8 x 8 patches of 4 x 4 pixels, 64 channels, a predictor of 32, four target blocks; batches of 8.
+  const shapes = async (name: string) => figure(page, name).locator('.shape').allTextContents();
+  expect(await shapes('patches')).toEqual(['patches [B, N, 3p²] = [8, 64, 48]: the pixels of all patches']);
+  const [encoded, targets] = await shapes('targets');
+  expect(encoded).toContain('[B, N, D] = [8, 64, 64]');
+  const kept = Number(/\[32, (\d+), 64\]/.exec(targets!)?.[1]);
+  expect(kept).toBeGreaterThan(4);
+  const seen = Number(/\[8, (\d+), 48\]/.exec((await shapes('context'))[0]!)?.[1]);
+  expect(seen).toBeGreaterThan(12);
+  expect((await shapes('predictor')).join()).toContain(`= [32, ${seen + kept}, 32]`);
+  expect((await shapes('loss')).join()).toContain(`= [32, ${kept}, 64]`);
+  await expect(page.locator('[data-live=Ke]')).toHaveText([String(seen), String(seen)]);
+  await expect(page.locator('#how-masks + p + p')).toContainText(`Here ${seen} patches are left of each context and ${kept} of each target block`);
+
+  const loss = page.locator('[data-live=loss]');
+  const before = await loss.textContent();
+  await expect(page.locator('.article [role=status]')).toContainText('Step 1 of a small network');
+  await page.getByRole('button', { name: 'Another step' }).click();
+  await expect(page.locator('.article [role=status]')).toContainText('Step 2 of a small network');
+  await expect(loss).not.toHaveText(before!);
+
+  // By keyboard alone: another image, another row, another block.
+  await page.getByRole('button', { name: 'Next image' }).focus();
+  await page.keyboard.press('Enter');
+  await expect(page.locator('.walk-bar')).toContainText('Image 2 of 8');
+  await expect(page.getByRole('button', { name: 'Image 2', exact: true })).toHaveAttribute('aria-pressed', 'true');
+  const map = figure(page, 'patches').getByRole('slider');
+  await map.focus();
+  await page.keyboard.press('Home');
+  await page.keyboard.press('ArrowDown');
+  await page.keyboard.press('ArrowRight');
+  await expect(map).toHaveAttribute('aria-valuetext', /^Patch 1, row 1, column 2; number 2 is −?\d/);
+  await expect(figure(page, 'patches').locator('.reading')).toContainText('Patch 1');
+  await figure(page, 'loss').getByRole('button', { name: 'Block 3' }).focus();
+  await page.keyboard.press('Enter');
+  await expect(figure(page, 'predictor').getByRole('button', { name: 'Block 3' })).toHaveAttribute('aria-pressed', 'true');
+  await expect(figure(page, 'loss').locator('.reading')).toContainText('of block 3');
+  const later = page.getByRole('slider', { name: 'Steps later' });
+  await later.focus();
+  await page.keyboard.press('Home');
+  await expect(figure(page, 'follow')).toContainText('After 0 steps 100 %');
+  await figure(page, 'targets').locator('canvas[role=slider]').first().hover({ position: { x: 100, y: 30 } });
+  await expect(figure(page, 'targets').locator('.reading').first()).toContainText('Patch 7');
+
+  await page.getByText('Show the lines').click();
+  await expect(page.locator('.trace li')).toHaveCount(41);
+  await expect(page.locator('.trace')).toContainText(`x.shape after concat mask tokens: torch.Size([32, ${seen + kept}, 32])`);
+  await page.locator('.trace a').filter({ hasText: 'Masks' }).first().click();
+  await expect(page).toHaveURL(/#how-masks$/);
+  await expect(page.locator('#how-masks')).toBeFocused();
+  await expect(page.locator('#how-masks')).toBeInViewport();
+  await expect(page.locator('.contents [aria-current]')).toHaveText('2Masks are drawn');
+
+  for (const scheme of ['light', 'dark'] as const) {
+    await page.emulateMedia({ colorScheme: scheme });
+    for (const width of [1280, 390, 360, 2560]) {
+      await page.setViewportSize({ width, height: width < 500 ? 844 : 800 });
+      await page.evaluate(() => new Promise((done) => setTimeout(done, 300)));
+      const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+      expect(wide, `pixels too wide at ${width}`).toBeLessThanOrEqual(0);
+      await picture(page, `how-${width}-${scheme}`);
+    }
+    expect(await barriers(page), scheme).toEqual([]);
+  }
+});
+
+test('a run is shown instead, and goes on undisturbed', async ({ page }) => {
+  await page.goto('.');
+  await beginSmall(page);
+  await reach(page, 2);
+  await page.goto('#how');
+  const state = page.locator('.article [role=status]');
+  await expect(state).toContainText(/^Step \d+ of your run, renewed/, { timeout: 60_000 });
+  const first = await state.textContent();
+  await expect(state).not.toHaveText(first!);
+  await page.getByRole('button', { name: 'Hold' }).click();
+  await expect(state).toContainText('held');
+  await page.goto('#train');
+  await pause(page);
+  await page.goto('#how');
+  await expect(state).toContainText('which is paused');
+  const before = Number(/\d+/.exec((await state.textContent())!)![0]);
+  await page.getByRole('button', { name: 'One step of the run' }).click();
+  await expect(state).toContainText(`Step ${before + 1} of your run`);
+});
+
+test('without WebGPU the text is there', async ({ page }) => {
+  await page.addInitScript(() => Object.defineProperty(navigator, 'gpu', { value: undefined }));
+  await page.goto('#how-masks');
+  await expect(page.locator('#how-masks')).toBeInViewport();
+  await expect(page.getByText('For each image 4 rectangles are drawn at random')).toBeVisible();
+  await expect(figure(page, 'masks')).toContainText('This figure needs WebGPU.');
+  await expect(figure(page, 'overview').getByRole('img')).toBeVisible();
+  await expect(page.getByRole('button', { name: 'Another step' })).toBeDisabled();
+  expect(await barriers(page)).toEqual([]);
+  await page.setViewportSize({ width: 390, height: 844 });
+  await picture(page, 'how-without-390');
+});
