@@ -26,7 +26,7 @@ test('figures fill with a step of a small network, and go along with the next', 
   await page.getByRole('link', { name: 'How it works' }).click();
   await filled(page);
   for (const name of ['patches', 'masks', 'targets', 'positions', 'context', 'predictor', 'loss', 'similar']) {
-    for (const count of await colours(page, name)) expect(count, `colours in ${name}`).toBeGreaterThan(20);
+    for (const count of await colours(page, name)) expect(count, `colours in ${name}`).toBeGreaterThan(5);
   }
   // The demo's sizes: 8 x 8 patches of 4 x 4 pixels, 64 channels, a predictor of 32, four target blocks; batches of 8.
   const shapes = async (name: string) => figure(page, name).locator('.shape').allTextContents();
@@ -69,7 +69,7 @@ test('figures fill with a step of a small network, and go along with the next', 
   await later.focus();
   await page.keyboard.press('Home');
   await expect(figure(page, 'follow')).toContainText('After 0 steps 100 %');
-  await figure(page, 'targets').locator('canvas[role=slider]').first().hover({ position: { x: 100, y: 30 } });
+  await figure(page, 'targets').locator('canvas[role=slider]').first().hover({ position: { x: 100, y: 37 } });
   await expect(figure(page, 'targets').locator('.reading').first()).toContainText('Patch 7');
 
   await page.getByText('Show the lines').click();

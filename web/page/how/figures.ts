@@ -72,7 +72,7 @@ export function figures(wishes: Wishes): Record<string, Figure> {
   const still = (back: boolean, caption: string): Figure => ({ elements: [diagram(back)], caption, always: true, show() {}, draw() {} });
 
   const pixels = new Pixels();
-  const patches = new Heat();
+  const patches = new Heat(256, (patch) => pixels.choose(patch));
   const [encoded, targets, place, context, asked, answered, compared] = [new Heat(), new Heat(), new Heat(), new Heat(150), new Heat(), new Heat(90), new Heat(110)];
 
   return {
@@ -80,13 +80,12 @@ export function figures(wishes: Wishes): Record<string, Figure> {
     gradients: still(true, 'What learns, and what follows: gradients (orange) flow back through predictor and context encoder only.'),
     patches: {
       elements: [pixels.element, patches.element],
-      caption: 'The image, cut apart, and as a tensor. Each line of the map is a patch, each column one of its numbers: orange above 0, blue below. Point at it, or move with the arrow keys, to see which patch is which.',
+      caption: 'Each line of the map is a patch, each column one of its numbers: orange above 0, blue below. Point at a line, or move with the arrow keys, to see which patch it is and how its numbers make up the patch.',
       show({ walk }) {
         pixels.show(walk);
         patches.show(walk, [map(walk, 'patches', '[B, N, 3p²]', 'the pixels of all patches')], { rows: plain(all(walk)), veiled: false, blocks: [] });
       },
       draw() {
-        pixels.draw();
         patches.draw();
       },
     },
@@ -100,7 +99,7 @@ export function figures(wishes: Wishes): Record<string, Figure> {
     positions: heats([place], [], 'The pattern that is added, the same for every image. Move down the rows: what changes quickly tells neighbours apart, what changes slowly tells left from right and top from bottom.', ({ walk }) => {
       const { grid, width } = walk.facts;
       const matrix = positions(grid, width);
-      place.show(walk, [{ name: 'pos_embed', letters: '[1, N, D]', shape: [1, grid * grid, width], what: 'a pattern for each place', matrix, most: 1 }], { rows: plain(all(walk)), veiled: false, blocks: [] });
+      place.show(walk, [{ name: 'pos_embed', letters: '[1, N, D]', shape: [1, grid * grid, width], what: 'a pattern for each place', matrix, most: 1.5 }], { rows: plain(all(walk)), veiled: false, blocks: [] });
     }),
     context: heats([context], [], 'The patches of the context on their way: as pixels, as embeddings with their positions, and as features.', ({ walk }) => {
       const maps = [
@@ -113,7 +112,7 @@ export function figures(wishes: Wishes): Record<string, Figure> {
     predictor: heats([asked, answered], [new Blocks(wishes)], 'Above: what goes in, tokens of the context and, below the gap, mask tokens, which differ by their position alone. Below: what comes out for each of them, and its prediction.', ({ walk, block }) => {
       const [seen, hidden] = [plain(contextOf(walk)), ofBlock(walk, block)];
       const [inside, kept] = [seen.length + hidden.length, hidden.length];
-      const input = map(walk, 'predictor_in', '[M·B, Ke+Kp, P]', 'the context’s tokens and mask tokens', block * inside, (block + 1) * inside);
+      const input = map(walk, 'predictor_in', '[M·B, Ke+Kp, P]', 'context and mask tokens', block * inside, (block + 1) * inside);
       asked.show(walk, [input], { rows: [...seen, ...hidden], split: seen.length, veiled: true, blocks: [block], more: (at) => (at < seen.length ? 'a token of the context' : 'a mask token') });
       const output = [
         map(walk, 'predictor_out', '[M·B, Kp, P]', 'mask tokens after the blocks', block * kept, (block + 1) * kept),
@@ -121,7 +120,7 @@ export function figures(wishes: Wishes): Record<string, Figure> {
       ];
       answered.show(walk, output, { rows: hidden, veiled: true, blocks: [block] });
     }),
-    loss: heats([compared], [new Blocks(wishes)], 'Prediction, target, and the first less the second, in the same colours: what is strong in the last map counts for the loss. Computed with the weights just after the step, so a little better than what the step itself saw.', ({ walk, block }) => {
+    loss: heats([compared], [new Blocks(wishes)], 'Prediction, target, and the first less the second, in the same colours: what is strong in the last map counts for the loss. Computed with the weights just after the step, so usually a little better than what the step itself saw.', ({ walk, block }) => {
       const rows = ofBlock(walk, block);
       const [from, to] = [block * rows.length, (block + 1) * rows.length];
       const most = 2.5; // targets have deviation 1

@@ -38,6 +38,8 @@ export interface Rows {
 
 const GUTTER = 10;
 const GAP = 8;
+/** Room above the first row and below the last, for the frame. */
+const EDGE = 7;
 export const signed = (value: number) => value.toFixed(2).replace('-', '−');
 export const blockColour = (block: number) => colour(`--block-${(block % 4) + 1}`);
 
@@ -73,7 +75,7 @@ export function image(canvas: HTMLCanvasElement, walk: Walk, at: number, side: n
 
 /** A frame that is seen on every ground. */
 export function mark(context: CanvasRenderingContext2D, x: number, y: number, width: number, height: number) {
-  for (const [style, line] of [['#fff', 4], ['#111', 2]] as const) {
+  for (const [style, line] of [['#fff', 3.5], ['#111', 1.5]] as const) {
     context.strokeStyle = style;
     context.lineWidth = line;
     context.strokeRect(x, y, width, height);
@@ -94,7 +96,11 @@ export class Heat {
   private channel = 0;
   private active = 0;
 
-  constructor(private budget = 256) {
+  constructor(
+    private budget = 256,
+    /** Hears which row is pointed at. */
+    private chosen: (row: number) => void = () => {},
+  ) {
     this.element.append(make('div', { className: 'side' }, this.thumb, this.words), this.place);
   }
 
@@ -134,7 +140,7 @@ export class Heat {
   }
 
   private top(at: number) {
-    return at * this.high + (this.rows.split !== undefined && at >= this.rows.split ? GAP : 0);
+    return EDGE + at * this.high + (this.rows.split !== undefined && at >= this.rows.split ? GAP : 0);
   }
 
   draw() {
@@ -148,7 +154,7 @@ export class Heat {
     const map = this.maps[i]!;
     const width = this.place.clientWidth;
     const high = this.high;
-    const context = size(this.canvases[i]!, width, this.top(rows.length - 1) + high);
+    const context = size(this.canvases[i]!, width, this.top(rows.length - 1) + high + EDGE);
     context.imageSmoothingEnabled = map.matrix.columns > width;
     for (const [from, to] of [[0, split], [split, rows.length]] as const) {
       if (to > from) context.drawImage(this.pictures[i]!, 0, from, map.matrix.columns, to - from, GUTTER, this.top(from), width - GUTTER, (to - from) * high);
@@ -160,18 +166,18 @@ export class Heat {
       context.fillRect(0, this.top(at), 5, high - (high > 4 ? 1 : 0));
     });
     context.globalAlpha = 1;
-    mark(context, GUTTER + 1, this.top(this.at), width - GUTTER - 2, high);
-    if (i === this.active) {
-      const wide = (width - GUTTER) / map.matrix.columns;
-      context.fillStyle = colour('--ink');
-      const x = GUTTER + (this.channel + 0.5) * wide;
-      context.fillRect(x - 1, this.top(this.at) - 5, 2, 4);
-      context.fillRect(x - 1, this.top(this.at) + high + 1, 2, 4);
-    }
+    // Around the row, so that its colours are still seen.
+    const top = this.top(this.at);
+    mark(context, GUTTER - 2, top - 2, width - GUTTER, high + 4);
+    if (i !== this.active) return;
+    const wide = (width - GUTTER) / map.matrix.columns;
+    context.fillStyle = colour('--ink');
+    for (const y of [top - 7, top + high + 3]) context.fillRect(GUTTER + (this.channel + 0.5) * wide - 1, y, 2, 4);
   }
 
   private tell() {
     const { walk, rows, at } = this;
+    this.chosen(at);
     const { patch, block } = rows.rows[at]!;
     const { grid } = walk!.facts;
     const side = this.thumb.parentElement!.clientWidth > 260 ? 112 : 144;

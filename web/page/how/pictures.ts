@@ -3,39 +3,64 @@ import { tile } from '../drawings';
 import { make } from '../make';
 import type { Figure, Scene, Wishes } from './figures';
 import { image, mark, signed, size } from './heat';
-import { cosines, hue, stage } from './matrix';
+import { cosines, hue, row, stage } from './matrix';
 import { SECTIONS } from './text';
 import type { Walk } from './walk';
 
 const named = (canvas: HTMLCanvasElement, words: string) => make('div', { className: 'named' }, canvas, make('span', {}, words));
 
-/** The image beside itself, cut apart. */
+/** The image cut apart, and one of its patches: as it looks, and as three tables of numbers. */
 export class Pixels {
-  private whole = make('canvas', { ariaHidden: 'true' });
   private cut = make('canvas', { role: 'img' });
-  readonly element = make('div', { className: 'row' }, named(this.whole, 'the image'), named(this.cut, 'its patches'));
+  private names = ['', 'its red', 'its green', 'its blue'].map((name) => make('span', {}, name));
+  private patch = this.names.map(() => make('canvas', { ariaHidden: 'true' }));
+  readonly element = make(
+    'div',
+    { className: 'row' },
+    make('div', { className: 'named' }, this.cut, make('span', {}, 'the image, cut apart')),
+    make('div', { className: 'row planes' }, ...this.patch.map((canvas, i) => make('div', { className: 'named' }, canvas, this.names[i]!))),
+  );
   private walk: Walk | null = null;
+  private at = 0;
 
   show(walk: Walk) {
     this.walk = walk;
     this.draw();
   }
 
+  choose(at: number) {
+    this.at = at;
+    this.draw();
+  }
+
   draw() {
-    const { walk } = this;
+    const { walk, at } = this;
     if (!walk) return;
     const { crop, grid, patch } = walk.facts;
-    const side = Math.max(96, Math.min(200, Math.floor((this.element.clientWidth - 16) / 2)));
-    image(this.whole, walk, walk.image, side, null, []);
-    const cell = Math.max(1, Math.floor(side / grid) - 2);
-    const context = size(this.cut, (cell + 2) * grid - 2, (cell + 2) * grid - 2);
-    context.imageSmoothingEnabled = patch > cell;
+    const step = Math.max(4, Math.floor(Math.min(200, this.element.clientWidth) / grid));
+    const context = size(this.cut, step * grid, step * grid);
     const picture = tile(walk.batch.pixels, walk.image, crop);
+    const place = (i: number, side: number) => [(i % grid) * side, Math.floor(i / grid) * side] as const;
+    context.imageSmoothingEnabled = patch > step;
     for (let i = 0; i < grid * grid; i++) {
-      const [x, y] = [i % grid, Math.floor(i / grid)];
-      context.drawImage(picture, x * patch, y * patch, patch, patch, x * (cell + 2), y * (cell + 2), cell, cell);
+      context.drawImage(picture, ...place(i, patch), patch, patch, ...place(i, step), step - 2, step - 2);
     }
+    const [x, y] = place(at, step);
+    mark(context, x, y, step - 2, step - 2);
     this.cut.ariaLabel = `Image ${walk.image + 1} of the batch, cut into ${grid} by ${grid} patches`;
+
+    const values = row(stage(walk.stages, 'patches'), at);
+    const cell = Math.max(1, Math.floor(88 / patch));
+    this.patch.forEach((canvas, i) => {
+      const context = size(canvas, cell * patch, cell * patch);
+      context.imageSmoothingEnabled = false;
+      if (i === 0) return context.drawImage(picture, ...place(at, patch), patch, patch, 0, 0, cell * patch, cell * patch);
+      for (let pixel = 0; pixel < patch * patch; pixel++) {
+        context.fillStyle = `rgb(${hue(values[(i - 1) * patch * patch + pixel]! / 2.4).join(' ')})`;
+        context.fillRect((pixel % patch) * cell, Math.floor(pixel / patch) * cell, cell, cell);
+      }
+    });
+    this.names[0]!.textContent = `patch ${at}`;
   }
 }
 
@@ -61,8 +86,8 @@ export class Masks implements Figure {
     const context = walk.batch.context[walk.image]!;
     const lists: [string, number[] | null, number[]][] = [
       ['image', null, []],
-      [`context, ${context.length}`, context, []],
-      ...targets.map((block, i): [string, number[], number[]] => [`block ${i + 1}, ${block.length}`, block, [i]]),
+      [`context: ${context.length} patches`, context, []],
+      ...targets.map((block, i): [string, number[], number[]] => [`block ${i + 1}: ${block.length} patches`, block, [i]]),
     ];
     if (this.row.childElementCount !== lists.length) {
       this.row.replaceChildren(...lists.map(() => named(make('canvas', { role: 'img' }), '')));
@@ -74,7 +99,7 @@ export class Masks implements Figure {
       const [canvas, name] = this.row.children[i]!.children as unknown as [HTMLCanvasElement, HTMLElement];
       image(canvas, walk, walk.image, side, seen, blocks);
       name.textContent = words;
-      canvas.ariaLabel = seen ? `${words} patches: numbers ${seen.join(', ')}` : `Image ${walk.image + 1} of the batch`;
+      canvas.ariaLabel = seen ? `${words}, numbers ${seen.join(', ')}` : `Image ${walk.image + 1} of the batch`;
     });
     this.drawStrip(walk);
   }

@@ -62,7 +62,7 @@ export const SECTIONS: Section[] = [
     title: 'The context encoder sees the context alone',
     source: 'Paper, section 3, “Context”',
     parts: [
-      'A second encoder of the same build gets the {Ke} patches of the context. Hidden patches are not greyed out: they are not in the list at all, which also saves most of the work. First the {values} numbers of each patch become {D}, each a weighted sum of them all: the *embedding*.',
+      'A second encoder of the same build gets the {Ke} patches of the context. Hidden patches are not greyed out: they are not in the list at all, which also saves work. First the {values} numbers of each patch become {D}, each a weighted sum of them all: the *embedding*.',
       'A list does not say where its patches lie in the image, so a fixed pattern of waves is added to each token, different for every place: its *position*. Half of the numbers follow the column, half the row.',
       { figure: 'positions' },
       'Then tokens go through the {depth} blocks, and come out as features of what can be seen.',
@@ -96,7 +96,7 @@ export const SECTIONS: Section[] = [
     parts: [
       'For each weight one can calculate how the loss would change if it were moved a little: its *gradient*. The calculation goes backwards, from the loss through the predictor and the context encoder. None flows into the target encoder; otherwise both sides could simply agree on something easy. All gradients of this step together have the length {gradient}.',
       { figure: 'gradients' },
-      'Then *AdamW* moves every weight against its gradient. It evens out gradients over the last steps and sets each weight’s step by how much its gradient varies; the *learning rate*, {lr} at this step, says how large steps are. Large weights are also shrunk a little (*weight decay*).',
+      'Then *AdamW* moves every weight against its gradient. It evens gradients out over the last steps and divides them by their usual size, so that every weight moves about as far; the *learning rate*, {lr} at this step, says how large steps are. Large weights are also shrunk a little (*weight decay*).',
       'The target encoder is not trained but follows: after each step, each of its weights becomes {momentum} of itself plus {rest} of the context encoder’s. This *moving average* (EMA) gives the predictor something steady to aim at.',
       { figure: 'follow' },
     ],
@@ -106,9 +106,9 @@ export const SECTIONS: Section[] = [
     title: 'What can go wrong',
     source: 'Paper, section 2; the added term: Bardes et al., section 4.1',
     parts: [
-      'There is a cheap way to a small loss: both encoders could say the same of every patch. Then the prediction is always right and worth nothing. This is *collapse*. That gradients flow on one side only and the target follows slowly is what holds against it, and in large networks it suffices.',
+      'There is a cheap way to a small loss: both encoders could say the same of every patch. Then the prediction is always right and worth nothing. This is *collapse*. That gradients flow on one side only and the target follows slowly is what holds against it, and in large networks that suffices.',
       'Small networks like this one collapse all the same, so that the presets of this page add a weak second term to the loss, a *regularizer* borrowed from VICReg: every feature should vary between tokens (variance), and no two features should say the same (covariance). At this step it came to {regularizer}. It is no part of the paper’s method.',
-      'You can see in section 3 whether it holds: there, a feature differs by {spread} between patches of this image (deviation, averaged over features). After a collapse that is nearly 0.',
+      'Whether it holds can be seen in [section 3](#how-targets): there, a feature differs by {spread} between patches of this image (deviation, averaged over features). After a collapse that is nearly 0.',
       'So a falling loss is no proof. In a healthy run it first drops, because the targets, too, are still nearly alike and so are easy to predict. Then features begin to differ, there is more to predict, and the loss *rises* to a plateau while features get better. The verdict in [Train](#train) is therefore made from the features and not from the loss.',
     ],
   },
@@ -117,7 +117,7 @@ export const SECTIONS: Section[] = [
     title: 'What it is good for',
     source: 'Paper, sections 5 and 6',
     parts: [
-      'After training the target encoder is kept; predictor and masks have done their work. Averaged over its patches, an image’s features describe it in {D} numbers. Images whose features are close show like things, so that a handful of labelled examples can go a long way: the class of the *nearest neighbours* is a good guess (the accuracy curve in Train), and so is a single weighted sum learned on top of fixed features (*linear probing*).',
+      'After training the target encoder is kept; predictor and masks have done their work. Averaged over its patches, an image’s features describe it in {D} numbers. Images with close features tend to show similar things, so that a handful of labelled examples can go a long way: the class of the *nearest neighbours* is a good guess (the accuracy curve in Train), and so is a single weighted sum learned on top of fixed features (*linear probing*).',
       'Patches can be compared as well. Choose one: the more orange another, the more alike its features are. In a network that has hardly been trained this mostly shows position and colour; after a few hundred steps, things that belong together.',
       { figure: 'similar' },
     ],
