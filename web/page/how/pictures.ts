@@ -50,7 +50,7 @@ export class Pixels {
     this.cut.ariaLabel = `Image ${walk.image + 1} of the batch, cut into ${grid} by ${grid} patches`;
 
     const values = row(stage(walk.stages, 'patches'), at);
-    const cell = Math.max(1, Math.floor(88 / patch));
+    const cell = Math.max(1, Math.floor(Math.min(88, (this.element.clientWidth - 48) / 4) / patch));
     this.patch.forEach((canvas, i) => {
       const context = size(canvas, cell * patch, cell * patch);
       context.imageSmoothingEnabled = false;
@@ -115,9 +115,11 @@ export class Masks implements Figure {
         }),
       );
     }
-    const side = Math.min(72, Math.floor((this.strip.clientWidth - 8 * count) / count) - 6);
+    // Large enough for a finger.
+    const columns = this.strip.clientWidth < 480 ? Math.min(4, count) : count;
+    const side = Math.min(72, Math.floor((this.strip.clientWidth - 4 * (columns - 1)) / columns) - 8);
     [...this.strip.children].forEach((button, at) => {
-      image(button.firstChild as HTMLCanvasElement, walk, at, Math.max(24, side), walk.batch.context[at]!, walk.batch.targets[at]!.map((_, i) => i));
+      image(button.firstChild as HTMLCanvasElement, walk, at, side, walk.batch.context[at]!, walk.batch.targets[at]!.map((_, i) => i));
       button.setAttribute('aria-pressed', String(at === walk.image));
     });
   }

@@ -86,7 +86,7 @@ export const SECTIONS: Section[] = [
     parts: [
       'The *loss* is a single number: the difference between prediction and target, averaged over all numbers of all hidden patches. Differences below 1 are squared and halved; larger ones count as they are, less a half, so that a few large ones don’t decide everything (*smooth L1*; the paper writes the squared distance, its published code uses this). At this step it was {loss}.',
       { figure: 'loss' },
-      'Why features and not pixels? Most of what is in the pixels of a hidden part can’t be known from its surroundings. A network that is judged by pixels spends itself on guessing them, while targets made by an encoder can leave out such detail. In the paper, a classifier on a large network’s features was right for 66.9 % of test images after predicting features, for 40.7 % after predicting pixels (Table 7: ImageNet, with 1 % of its labels).',
+      'Why features and not pixels? Most of what is in the pixels of a hidden part can’t be known from its surroundings. A network that is judged by pixels spends itself on guessing them, while targets made by an encoder can leave out such detail. In the paper, a classifier on a large network’s features was right for 66.9 % of test images after predicting features, for 40.7 % after predicting pixels (Table 7: ImageNet, with 1 % of its labels).',
     ],
   },
   {
