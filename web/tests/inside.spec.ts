@@ -1,7 +1,7 @@
 // Views of the page, and the one that looks into a trained network.
 import { truncate, writeFile } from 'node:fs/promises';
 import type { Page } from '@playwright/test';
-import { barriers, beginSmall, expect, pause, reach, shot, stepOf, test } from './page';
+import { barriers, beginSmall, expect, noteDevices, pause, reach, shot, stepOf, takeDevice, test } from './page';
 
 const coloursOf = (page: Page, selector: string) =>
   page.locator(selector).first().evaluate((canvas: HTMLCanvasElement) => {
@@ -110,10 +110,9 @@ test('a run under way is looked into: images, patches, heads, and what is hidden
   await changes(page, head, () => page.getByText('All patches', { exact: true }).click());
 
   // A block is drawn with the mouse.
+  await page.evaluate(() => scrollTo(0, 0));
   const box = (await page.locator('#mask .board').boundingBox())!;
   const at = (column: number, row: number) => [box.x + ((column + 0.5) * box.width) / 8, box.y + ((row + 0.5) * box.height) / 8] as const;
-  await page.locator('#mask .board').scrollIntoViewIfNeeded();
-  await page.evaluate(() => scrollTo(0, 0));
   await page.mouse.move(...at(1, 1));
   await page.mouse.down();
   await page.mouse.move(...at(2, 2));
@@ -209,4 +208,57 @@ test('a file is looked into; what is none is refused in a sentence', async ({ pa
   });
   await expect(page).toHaveURL(/#inside$/);
   await expect(refusal).toContainText('“dropped.safetensors” can’t be looked into');
+});
+
+test('a look goes on after the GPU was lost, and with the visitor’s own images', async ({ page }) => {
+  await page.goto('.');
+  await expect(page.getByRole('button', { name: 'Start training' })).toBeEnabled();
+  await noteDevices(page);
+  await beginSmall(page);
+  await reach(page, 2);
+  await pause(page);
+  const step = await stepOf(page);
+  await page.getByRole('link', { name: 'Look inside' }).click();
+  const known = page.locator('#mask .sentence');
+  await expect(known).toContainText(/agree by −?[01]\.\d\d/, { timeout: 60_000 });
+
+  // The device of the run under way: both come back.
+  const alike = '#similarity .beside > div:first-child canvas';
+  const cells = page.locator('#pick [role=gridcell]');
+  await takeDevice(page);
+  await changes(page, alike, () => cells.nth(5).click());
+  await expect(page.locator('.looked-into')).toHaveText(`The run under way, at step ${step} of 500`);
+  await expect(page.locator('.notice')).toHaveCount(0);
+
+  // After a reload the saved run is looked into, on a device of its own.
+  await page.reload();
+  await expect(page.locator('.looked-into')).toHaveText(`The run saved in this browser, at step ${step} of 500`, { timeout: 60_000 });
+  await noteDevices(page);
+  const images = await page.evaluate(async () => {
+    const made: string[] = [];
+    for (let i = 0; i < 6; i++) {
+      const canvas = document.createElement('canvas');
+      [canvas.width, canvas.height] = [64, 48];
+      const context = canvas.getContext('2d')!;
+      for (let at = 0; at < 64; at += 8) {
+        context.fillStyle = `hsl(${i * 60 + at} 70% ${30 + at / 2}%)`;
+        context.fillRect(at, 0, 8, 48);
+      }
+      made.push(canvas.toDataURL('image/png').split(',')[1]!);
+    }
+    return made;
+  });
+  await page.evaluate((images) => {
+    const data = new DataTransfer();
+    images.forEach((text, i) => data.items.add(new File([Uint8Array.from(atob(text), (c) => c.charCodeAt(0))], `${i}.png`, { type: 'image/png' })));
+    document.body.dispatchEvent(new DragEvent('drop', { dataTransfer: data, bubbles: true, cancelable: true }));
+  }, images);
+  await expect(page.locator('#inside .source')).toContainText('Looked at with 6 of your own images', { timeout: 60_000 });
+  await expect(page.locator('.strip label')).toHaveCount(6);
+  await expect(known).toContainText(/agree by −?[01]\.\d\d/);
+  await takeDevice(page);
+  await changes(page, alike, () => cells.nth(5).click());
+  await expect(page.locator('#inside .source')).toContainText('6 of your own images');
+  await changes(page, '#mask .four figure:nth-child(4) canvas', () => page.getByText('Generated images', { exact: true }).click());
+  await expect(page.locator('.strip label')).toHaveCount(24);
 });

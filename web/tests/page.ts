@@ -61,8 +61,31 @@ export async function pause(page: Page) {
   await expect(page.locator('#saved')).toContainText('Saved in this browser');
 }
 
+/** The worker's devices are noted from now on, so that the one in use can be taken away. */
+export async function noteDevices(page: Page) {
+  await page.workers()[0]!.evaluate(() => {
+    const devices: { destroy(): void }[] = [];
+    Object.assign(globalThis, { devices });
+    const adapters = (globalThis as unknown as { GPUAdapter: { prototype: { requestDevice: (d: unknown) => Promise<{ destroy(): void }> } } }).GPUAdapter.prototype;
+    const open = adapters.requestDevice;
+    adapters.requestDevice = async function (descriptor) {
+      const device = await open.call(this, descriptor);
+      devices.push(device);
+      return device;
+    };
+  });
+}
+
+export async function takeDevice(page: Page) {
+  await page.workers()[0]!.evaluate(() => (globalThis as unknown as { devices: { destroy(): void }[] }).devices.at(-1)!.destroy());
+}
+
 /** A picture of the whole page at a fixed width. */
 export async function shot(page: Page, name: string) {
-  await page.evaluate(() => scrollTo(0, 0));
+  // Two frames, or what was seen before scrolling is still in a part of the picture.
+  await page.evaluate(() => {
+    scrollTo(0, 0);
+    return new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+  });
   await page.screenshot({ path: `tests/shots/${name}.png`, fullPage: true, animations: 'disabled' });
 }

@@ -44,7 +44,7 @@ export class Board {
     table.setAttribute('role', 'grid');
     table.setAttribute('aria-label', this.name);
     if (this.element.classList.contains('many')) table.setAttribute('aria-multiselectable', 'true');
-    table.style.gridTemplateColumns = `repeat(${grid}, 1fr)`;
+    table.style.gridTemplate = `repeat(${grid}, minmax(0, 1fr)) / repeat(${grid}, minmax(0, 1fr))`;
     this.cells = [];
     for (let row = 0; row < grid; row++) {
       const line = make('div', { className: 'row' });

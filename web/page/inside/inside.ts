@@ -63,6 +63,7 @@ export class Inside {
   });
   private mask = new Mask((question) => this.ask(question));
   private explore = new Explore((question) => this.ask(question));
+  private top = make('div', { className: 'source' });
   private body = make('div', { hidden: true });
 
   constructor(
@@ -81,7 +82,8 @@ export class Inside {
     const text = make('div', {}, this.state, this.facts, this.trouble);
     const buttons = make('div', { className: 'buttons' }, this.now, this.again, this.toRun, this.toSaved, this.toTrain, chooseFile);
     this.body.append(make('div', { className: 'which' }, this.strip.element, this.images.element), this.mask.element, this.explore.element);
-    place.append(make('p', { className: 'lead', textContent: lead }), make('div', { className: 'source' }, text, buttons), this.body);
+    this.top.append(text, buttons);
+    place.append(make('p', { className: 'lead', textContent: lead }), this.top, this.body);
     this.know();
     this.shown();
   }
@@ -114,6 +116,7 @@ export class Inside {
     this.again.disabled = !news || this.wanted !== null;
     this.now.textContent = news ? `now at step ${run.step}` : '';
     this.file.disabled = !ready;
+    this.top.classList.toggle('none', !this.source && !this.wanted);
     this.images.element.hidden = !own;
     // Images that have just been given are meant to be looked at.
     const given = own > 0 && this.owned === 0;
