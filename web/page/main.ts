@@ -2,13 +2,12 @@
 import type { Facts, Look } from 'ijepa';
 import { AccuracyCurve, decimals, LossCurve, smoothed } from './curves';
 import { BatchDrawing, ColoursDrawing, png } from './drawings';
-import { listen, type Given } from './files';
-import type { Inside, Situation } from './inside/inside';
-import { ARCHIVE, CHECKPOINT, IMAGE } from './kinds';
+import { listen } from './files';
 import type { Course, FromWorker, Reading, Saved, ToWorker } from './messages';
 import * as notices from './notices';
+import { Others } from './others';
 import { SettingsForm } from './settings';
-import { countStep, follow, go, view, type View } from './views';
+import { countStep, follow } from './views';
 
 const element = <T extends HTMLElement = HTMLElement>(id: string) => document.getElementById(id) as T;
 const write = (id: string, text: string) => {
@@ -79,7 +78,7 @@ function enter(next: State, doing = '') {
   write('doing', doing);
   countStep(next === 'running' ? Number(element('step').textContent) : null);
   describeImages();
-  inside?.know();
+  others.know();
 }
 
 function showStep(step: number, loss: number | null, rate: number | null, seconds: number) {
@@ -90,7 +89,7 @@ function showStep(step: number, loss: number | null, rate: number | null, second
   write('time', clock(seconds));
   element<HTMLProgressElement>('progress').value = facts ? step / facts.steps : 0;
   countStep(state === 'running' ? step : null);
-  inside?.know();
+  others.know();
 }
 
 function clock(seconds: number): string {
@@ -184,7 +183,7 @@ function offer(saved: Saved) {
   const forget = () => {
     tell({ kind: 'forget' });
     stored = null;
-    inside?.know();
+    others.know();
   };
   const choices: notices.Choice[] = [
     [finished ? 'Open it' : 'Continue', open],
@@ -203,8 +202,7 @@ function hear(message: FromWorker) {
       checkSettings();
       stored = message.saved;
       if (stored && stored.step > 0) offer(stored);
-      inside?.know();
-      if (view() === 'inside') inside?.shown();
+      others.ready();
       break;
     }
     case 'checked':
@@ -289,7 +287,7 @@ function hear(message: FromWorker) {
       download(message.name, message.bytes);
       break;
     case 'answer':
-      inside?.hear(message.answer);
+      others.hear(message.answer);
       break;
     case 'saved':
       stored = message.saved;
@@ -378,7 +376,7 @@ function showReading(reading: Reading) {
   }
   if (reading.done) {
     checkSettings();
-    inside?.know();
+    others.know();
     if (reading.seen) speak(element('images-state').textContent!);
   }
 }
@@ -440,7 +438,7 @@ function connect() {
   picture('knn', () => accuracyCurve.picture());
   picture('batch', () => element<HTMLCanvasElement>('batch'));
   picture('colours', () => element<HTMLCanvasElement>('colours'));
-  listen(take);
+  listen((files) => others.take(files));
   element('to-settings').addEventListener('click', () => (element<HTMLDetailsElement>('settings').open = true));
   button('forget-images').addEventListener('click', () => {
     tell({ kind: 'drop images' });
@@ -449,60 +447,32 @@ function connect() {
   });
 }
 
-/** What the other views are made of comes when they are opened first. */
-let inside: Inside | null = null;
-const fetched = new Set<View>();
-async function opened(view: View) {
-  if (view === 'inside') inside?.shown();
-  if (view === 'train' || fetched.has(view)) return;
-  fetched.add(view);
-  if (view === 'how') (await import('./how/how')).show(element('how'));
-  else {
-    const { Inside } = await import('./inside/inside');
-    inside = new Inside(element('inside'), {
-      ask: (ask) => tell({ kind: 'ask', ask }),
-      situation,
-      speak,
-      train: () => go('train'),
-    });
-    if (dropped) inside.give(dropped.file, dropped.name);
-    dropped = null;
-  }
-}
-
-function situation(): Situation {
-  const run = facts && ['running', 'paused', 'finished'].includes(state) ? { step: Number(element('step').textContent) } : null;
-  return { ready: !['loading', 'lost'].includes(state), run, saved: stored, own: images.images || own || (stored?.own ?? 0) };
-}
-
-/** Files that were chosen, dropped or pasted: a checkpoint to look into, or images. */
-let dropped: Given | null = null;
-function take(files: Given[]) {
-  const isImages = ({ name, file }: Given) => IMAGE.test(name) || ARCHIVE.test(name) || file.type.startsWith('image/');
-  const looksInside = (given: Given) => CHECKPOINT.test(given.name) || (view() === 'inside' && files.length === 1 && !isImages(given));
-  const checkpoint = files.find(looksInside);
-  if (!checkpoint) {
-    if (files.length) tell({ kind: 'read', files, crop: form.crop });
-    return;
-  }
-  if (inside) inside.give(checkpoint.file, checkpoint.name);
-  else dropped = checkpoint;
-  go('inside');
-}
+const others = new Others({
+  tell,
+  speak,
+  situation() {
+    const run = facts && ['running', 'paused', 'finished'].includes(state) ? { step: Number(element('step').textContent) } : null;
+    const missing = element('adapter').textContent === 'none';
+    return { ready: !['loading', 'lost'].includes(state), missing, run, saved: stored, own: images.images || own || (stored?.own ?? 0) };
+  },
+  read: (files) => tell({ kind: 'read', files, crop: form.crop }),
+});
 
 async function open() {
-  follow((view) => void opened(view));
+  follow((view) => void others.opened(view));
   clear();
   enter('loading', 'Loading…');
   connect();
   if (!navigator.gpu) {
     write('adapter', 'none');
     write('doing', '');
+    others.know();
     return notices.noWebGpu();
   }
   if (!(await navigator.gpu.requestAdapter().catch(() => null))) {
     write('adapter', 'none');
     write('doing', '');
+    others.know();
     return notices.noAdapter();
   }
   work();
@@ -519,7 +489,7 @@ function work() {
     clear();
     forgetImages();
     enter('loading', 'Loading…');
-    inside?.restarted();
+    others.restarted();
     if (beginning) notices.tooLittleMemory(event.message);
     else notices.brokenDown(event.message);
     work();

@@ -34,7 +34,7 @@ export function follow(opened: (view: View) => void) {
   // Its own answer to where a page was scrolled means a view that may not be the one that is shown.
   history.scrollRestoration = 'manual';
   const turn = (first: boolean) => {
-    const name = location.hash.slice(1);
+    const name = location.hash.slice(1) || 'train';
     // What is no view is a place within the first one, such as #settings.
     const to = isView(name) ? name : 'train';
     const changed = to !== shown;
@@ -49,7 +49,7 @@ export function follow(opened: (view: View) => void) {
     if (isView(name)) {
       if (!first) document.getElementById(`${PLACES[to]}-title`)!.focus({ preventScroll: true });
       scrollTo(0, 0);
-    } else if (name && changed) document.getElementById(name)?.scrollIntoView();
+    } else if (changed) document.getElementById(name)?.scrollIntoView();
     opened(to);
   };
   addEventListener('hashchange', () => turn(false));

@@ -13,6 +13,8 @@ import { Strip } from './strip';
 export interface Situation {
   /** There is a GPU, and the worker is at it. */
   ready: boolean;
+  /** There is none, and there won't be. */
+  missing: boolean;
   run: { step: number } | null;
   saved: Saved | null;
   /** Images of the visitor's own. */
@@ -42,6 +44,7 @@ export class Inside {
   private since = 0;
   private tries = 0;
   private owned = 0;
+  private hadRun = false;
   private latest = new Map<Question['about'], number>();
 
   private state = make('p', { className: 'looked-into' });
@@ -67,7 +70,7 @@ export class Inside {
   private body = make('div', { hidden: true });
 
   constructor(
-    place: HTMLElement,
+    private place: HTMLElement,
     private host: Host,
   ) {
     this.trouble.setAttribute('role', 'alert');
@@ -105,7 +108,7 @@ export class Inside {
 
   /** What can be looked into has changed. */
   know() {
-    const { ready, run, saved, own } = this.host.situation();
+    const { ready, missing, run, saved, own } = this.host.situation();
     const from = this.source?.from;
     this.toRun.hidden = !run || from === 'run';
     this.toSaved.hidden = !saved || run !== null || from === 'saved';
@@ -123,11 +126,15 @@ export class Inside {
     this.owned = own;
     if (given && this.source && !this.wanted) return this.open(this.source);
     if (!this.source && !this.wanted) {
-      this.state.textContent = ready ? 'There is nothing to look into yet.' : 'Looking for a GPU…';
+      this.state.textContent = missing ? 'Looking inside needs a GPU.' : ready ? 'There is nothing to look into yet.' : 'Looking for a GPU…';
       this.facts.textContent = ready
         ? 'Train for a minute, or choose a checkpoint: a .safetensors file of this page or of ijepa train. It can be dropped anywhere here, and stays on this device.'
         : '';
-    }
+    } else if (this.set && !this.wanted) this.describe();
+    // A run that has begun while this view was open and had nothing.
+    const began = run !== null && !this.hadRun;
+    this.hadRun = run !== null;
+    if (began && !this.place.hidden) this.shown();
   }
 
   /** A file that was chosen or dropped. */
@@ -181,7 +188,6 @@ export class Inside {
     this.tries = 0;
     this.set = new ImageSet(answer);
     this.body.hidden = false;
-    this.describe();
     this.know();
     this.strip.show(this.set);
     this.look();
@@ -190,9 +196,11 @@ export class Inside {
 
   private describe() {
     const { subject, opened } = this.set!;
-    const names = { run: 'The run under way', saved: 'The run saved in this browser', file: '' };
+    const { run } = this.host.situation();
+    const names = { run: run ? 'The run under way' : 'The run that was under way', saved: 'The run saved in this browser', file: '' };
     const name = this.source!.from === 'file' ? this.source!.name : names[this.source!.from];
-    this.state.replaceChildren(make('b', { textContent: name }), `, at step ${subject.step} of ${subject.steps}`);
+    const step = `, at step ${subject.step} of ${subject.steps}`;
+    if (this.state.textContent !== name + step) this.state.replaceChildren(make('b', { textContent: name }), step);
     const weights = subject.parameters >= 1e6 ? `${(subject.parameters / 1e6).toFixed(1)} million weights` : count(subject.parameters, 'weight');
     const kind = opened.own ? 'of your own images' : 'generated images that no run trains on';
     this.facts.textContent = `${weights}, ${count(subject.depth, 'block')} of ${count(subject.heads, 'head')}. Looked at with ${subject.images} ${kind}.`;
@@ -210,7 +218,6 @@ export class Inside {
     if (opening) this.wanted = null;
     const why = `${answer.why}${/[.!?]$/.test(answer.why) ? '' : '.'}`;
     this.complain(answer.lost ? 'The GPU did not come back: reload this page.' : opening ? `${name} can’t be looked into: ${why}` : `That went wrong: ${why}`);
-    if (this.source) this.describe();
     this.know();
     // What was asked meanwhile fell with it.
     if (opening && this.set) this.look();

@@ -20,6 +20,7 @@ export class ImageSet {
   readonly count: number;
   readonly patches: number;
   private images = new Map<number, OffscreenCanvas>();
+  private greys = new Map<number, OffscreenCanvas>();
   private features = new Map<number, OffscreenCanvas>();
 
   constructor(readonly opened: Opened) {
@@ -28,7 +29,6 @@ export class ImageSet {
     this.patches = this.subject.grid ** 2;
   }
 
-  /** Image 3, a ring */
   name(image: number): string {
     const label = this.opened.labels?.[image];
     return label ? `Image ${image + 1}: ${label}` : `Image ${image + 1}`;
@@ -36,6 +36,11 @@ export class ImageSet {
 
   image(at: number): OffscreenCanvas {
     return kept(this.images, at, () => fromBytes(this.opened.pixels, at, this.subject.crop));
+  }
+
+  /** Its light and dark alone. */
+  grey(at: number): OffscreenCanvas {
+    return kept(this.greys, at, () => fromBytes(this.opened.pixels, at, this.subject.crop, true));
   }
 
   colours(at: number): OffscreenCanvas {
@@ -50,13 +55,14 @@ function kept<T>(all: Map<number, T>, at: number, create: () => T): T {
 }
 
 /** Pixels in three bytes each as something that a canvas can draw. */
-function fromBytes(bytes: Uint8Array, at: number, side: number): OffscreenCanvas {
+function fromBytes(bytes: Uint8Array, at: number, side: number, grey = false): OffscreenCanvas {
   const canvas = new OffscreenCanvas(side, side);
   const image = new ImageData(side, side);
   const from = at * side * side * 3;
   for (let i = 0; i < side * side; i++) {
-    for (let channel = 0; channel < 3; channel++) image.data[4 * i + channel] = bytes[from + 3 * i + channel]!;
-    image.data[4 * i + 3] = 255;
+    const [red, green, blue] = [bytes[from + 3 * i]!, bytes[from + 3 * i + 1]!, bytes[from + 3 * i + 2]!];
+    const light = 0.3 * red + 0.6 * green + 0.1 * blue;
+    image.data.set(grey ? [light, light, light, 255] : [red, green, blue, 255], 4 * i);
   }
   canvas.getContext('2d')!.putImageData(image, 0, 0);
   return canvas;
@@ -92,9 +98,8 @@ export function overlay(context: CanvasRenderingContext2D, set: ImageSet, image:
   context.save();
   context.globalCompositeOperation = 'soft-light';
   context.globalAlpha = 0.55;
-  context.filter = 'grayscale(1)';
   context.imageSmoothingEnabled = set.subject.crop > side;
-  context.drawImage(set.image(image), 0, 0, side, side);
+  context.drawImage(set.grey(image), 0, 0, side, side);
   context.restore();
 }
 
