@@ -1,19 +1,16 @@
 // The page: buttons to messages, messages to pictures. All the work is the worker's.
 import type { Facts, Look } from 'ijepa';
-import { AccuracyCurve, decimals, LossCurve, smoothed } from './curves';
+import { AccuracyCurve, LossCurve } from './curves';
 import { BatchDrawing, ColoursDrawing, png } from './drawings';
+import { element, write } from './make';
 import { listen } from './files';
 import type { Course, FromWorker, Reading, Saved, ToWorker } from './messages';
 import * as notices from './notices';
 import { Others } from './others';
 import { SettingsForm } from './settings';
+import { clearVerdict, showVerdict, tellStory } from './verdict';
 import { countStep, follow } from './views';
 
-const element = <T extends HTMLElement = HTMLElement>(id: string) => document.getElementById(id) as T;
-const write = (id: string, text: string) => {
-  const target = element(id);
-  if (target.textContent !== text) target.textContent = text;
-};
 const button = (id: string) => element<HTMLButtonElement>(id);
 
 type State = 'loading' | 'ready' | 'beginning' | 'running' | 'paused' | 'finished' | 'lost';
@@ -100,38 +97,9 @@ function clock(seconds: number): string {
   return hours ? `${hours}:${two(minutes)}:${two(whole % 60)}` : `${minutes}:${two(whole % 60)}`;
 }
 
-function showVerdict(look: Look) {
-  const first = course.looks[0]!;
-  // Its sentence begins with the verdict and a reason; the numbers after it stand in the table.
-  const [head = '', ...reason] = look.words.split(';')[0]!.split(': ');
-  const words: Record<string, string> = { healthy: 'Healthy', collapsing: 'Collapsing', undecided: 'Undecided' };
-  const before = element('verdict').dataset.verdict;
-  element('verdict').dataset.verdict = look.verdict;
-  write('verdict', words[look.verdict] ?? head);
-  const text = reason.join(': ') || 'features say more than the untrained network’s did';
-  write('verdict-words', `At step ${look.step}: ${text}.`);
-  if (before !== look.verdict && before !== 'none') speak(`Verdict: ${look.verdict}, ${text}`);
-  element('monitor').hidden = false;
-  const rows: [string, (look: Look) => string][] = [
-    ['rank', ({ effectiveRank }) => effectiveRank.toFixed(1)],
-    ['deviation', ({ deviation }) => deviation.toFixed(3)],
-    ['knn', ({ neighbours }) => (neighbours === null ? 'no labels' : `${neighbours.toFixed(1)} %`)],
-  ];
-  for (const [name, text] of rows) {
-    write(`${name}-before`, text(first));
-    write(`${name}-now`, text(look));
-  }
-}
-
-const story = element('loss-story').textContent!.replace(/\s+/g, ' ').trim();
-/** Puts the run's own numbers before the explanation, once the loss has turned. */
-function tellStory() {
-  const smooth = smoothed(course.points);
-  const low = smooth.reduce((best, value, i) => (value < smooth[best]! ? i : best), 0);
-  const now = smooth.at(-1) ?? 0;
-  const turned = low > 10 && now > 1.5 * smooth[low]!;
-  const numbers = turned ? `Here it fell to ${decimals(smooth[low])} by step ${course.points[low]!.step} and stands at ${decimals(now)} now. ` : '';
-  write('loss-story', numbers + story);
+function verdict(look: Look) {
+  const changed = showVerdict(look, course.looks[0]!);
+  if (changed) speak(changed);
 }
 
 function drawLooks() {
@@ -159,11 +127,7 @@ function clear() {
   batchDrawing.clear();
   coloursDrawing.clear();
   element('batch-empty').hidden = element('colours-empty').hidden = false;
-  element('monitor').hidden = true;
-  element('verdict').dataset.verdict = 'none';
-  write('verdict', 'No verdict yet');
-  write('verdict-words', 'A monitor compares the features with those of the untrained network.');
-  write('loss-story', story);
+  clearVerdict();
   write('rate', '–');
   write('loss', '–');
   showStep(0, null, null, 0);
@@ -232,7 +196,7 @@ function hear(message: FromWorker) {
       speak(`${message.running ? 'Training' : 'Ready'}, step ${facts.step} of ${facts.steps}`);
       draw('loss', () => lossCurve.set(course.points));
       if (course.looks.length) {
-        showVerdict(course.looks.at(-1)!);
+        verdict(course.looks.at(-1)!);
         draw('looks', drawLooks);
       }
       draw('colours', drawColours);
@@ -246,7 +210,7 @@ function hear(message: FromWorker) {
       showStep(step, loss, message.rate, message.seconds);
       speak(`Step ${step} of ${facts.steps}, loss ${loss.toFixed(3)}`, false);
       draw('loss', () => lossCurve.set(course.points));
-      draw('story', tellStory);
+      draw('story', () => tellStory(course.points));
       break;
     }
     case 'batch':
@@ -266,7 +230,7 @@ function hear(message: FromWorker) {
     case 'look':
       if (!facts || state === 'beginning') break; // the first ones come with the course
       course.looks.push(message.look);
-      showVerdict(message.look);
+      verdict(message.look);
       draw('looks', drawLooks);
       break;
     case 'running':

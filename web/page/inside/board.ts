@@ -122,7 +122,7 @@ export class Board {
   private listen() {
     const { element, hand } = this;
     element.addEventListener('pointerdown', (event) => {
-      if (event.button !== 0 || !this.grid) return;
+      if (event.button !== 0 || !event.isPrimary || !this.grid) return;
       const patch = this.under(event);
       this.put(patch);
       if (!hand.down) return; // a click is enough

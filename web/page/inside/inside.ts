@@ -207,6 +207,7 @@ export class Inside {
   }
 
   private failed(answer: Extract<Answer, { about: 'failed' }>) {
+    if (answer.question === 'guesses') this.mask.refused();
     const source = this.wanted?.source ?? this.source;
     if (answer.lost && source && ++this.tries <= TRIES) {
       this.state.textContent = 'The GPU went away. Looking again as soon as it is back…';

@@ -106,14 +106,14 @@ export function overlay(context: CanvasRenderingContext2D, set: ImageSet, image:
 /** An outline of one patch that shows on every ground. */
 export function ring(context: CanvasRenderingContext2D, grid: number, patch: number) {
   const cell = context.canvas.width / grid;
-  const width = Math.max(2, cell / 14);
+  const width = Math.max(2, cell / 16);
   const [x, y] = [(patch % grid) * cell, Math.floor(patch / grid) * cell];
-  context.lineWidth = 2 * width;
-  context.strokeStyle = '#000';
-  context.strokeRect(x, y, cell, cell);
-  context.lineWidth = width;
-  context.strokeStyle = '#fff';
-  context.strokeRect(x, y, cell, cell);
+  // Within the patch, so that it is whole at the image's edge, too.
+  for (const [line, inset, colour] of [[width, width / 2, '#000'], [width, 1.5 * width, '#fff']] as const) {
+    context.lineWidth = line;
+    context.strokeStyle = colour;
+    context.strokeRect(x + inset, y + inset, cell - 2 * inset, cell - 2 * inset);
+  }
 }
 
 /** A patch with its surroundings: three patches by three, or what there is of them at an edge. */

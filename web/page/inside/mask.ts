@@ -7,8 +7,8 @@ import type { Answer, Question } from './messages';
 import { choices, figure, panel, tiles, two } from './parts';
 
 const BIG = 480;
-/** Milliseconds that a hand may rest before it is asked what belongs there. */
-const SETTLE = 60;
+/** Milliseconds in which changes come together, before it is asked what belongs there. */
+const TOGETHER = 60;
 
 type Tool = 'block' | 'add' | 'erase';
 
@@ -22,6 +22,10 @@ export class Mask {
   private anchor = 0;
   private pointed = 0;
   private timer: number | undefined;
+  /** A question is out, and something has changed since. The next follows its answer, so that pictures keep up with the hand. */
+  private out = false;
+  private changed = false;
+  private mean = '…';
 
   private tool = choices('tool', 'What the pointer does', [['block', 'Draw a block'], ['add', 'Hide patches'], ['erase', 'Show patches']], () => {});
   private board = new Board('What the network sees; chosen patches are hidden. Space hides or shows a patch, Shift with the arrow keys draws a block', {
@@ -97,6 +101,8 @@ export class Mask {
     const set = this.set!;
     this.image = image;
     this.guesses.clear();
+    this.mean = '…';
+    this.out = false;
     const { grid } = set.subject;
     fill(square(this.board.canvas, grid, BIG), set.image(image));
     fill(square(this.whole.canvas, grid, BIG), set.image(image));
@@ -106,8 +112,10 @@ export class Mask {
 
   hear(answer: Extract<Answer, { about: 'guesses' }>) {
     if (!this.set || answer.image !== this.image) return;
+    this.out = false;
+    if (this.changed) this.soon();
+    else this.element.removeAttribute('aria-busy');
     this.guesses = new Map(answer.guesses.map((guess) => [guess.patch, guess]));
-    this.element.removeAttribute('aria-busy');
     this.picture();
     this.judge();
     this.showNear();
@@ -156,20 +164,34 @@ export class Mask {
     this.change(() => this.block(Math.min(...columns), Math.min(...rows), Math.max(...columns), Math.max(...rows)));
   }
 
-  /** What is hidden changes; what belongs there is asked when the hand rests. */
+  /** What is hidden changes, and with it what belongs there. */
   private change(how: (hidden: Set<number>) => void) {
-    const set = this.set;
-    if (!set) return;
+    if (!this.set) return;
     how(this.hidden);
-    const { hidden } = this;
-    clearTimeout(this.timer);
     this.picture();
     this.judge();
     this.showNear();
-    if (!hidden.size || hidden.size === set.patches) return this.element.removeAttribute('aria-busy');
-    this.element.setAttribute('aria-busy', 'true');
-    const patches = [...hidden].sort((a, b) => a - b);
-    this.timer = window.setTimeout(() => this.ask({ about: 'guesses', image: this.image, hidden: patches }), SETTLE);
+    this.changed = true;
+    this.soon();
+  }
+
+  private soon() {
+    if (this.out || this.timer !== undefined) return;
+    this.timer = window.setTimeout(() => {
+      this.timer = undefined;
+      this.changed = false;
+      const { hidden, set } = this;
+      if (!set || !hidden.size || hidden.size === set.patches) return this.element.removeAttribute('aria-busy');
+      this.element.setAttribute('aria-busy', 'true');
+      this.out = true;
+      this.ask({ about: 'guesses', image: this.image, hidden: [...hidden].sort((a, b) => a - b) });
+    }, TOGETHER);
+  }
+
+  /** The question that was out has no answer. */
+  refused() {
+    this.out = false;
+    this.element.removeAttribute('aria-busy');
   }
 
   /** The pictures: hidden patches are filled with the nearest ones of other images, as soon as they are known. */
@@ -216,8 +238,8 @@ export class Mask {
     else {
       const known = [...hidden].filter((patch) => guesses.has(patch));
       const mean = known.reduce((sum, patch) => sum + guesses.get(patch)!.agreement, 0) / known.length;
-      const numbers = known.length < hidden.size ? '…' : two(mean);
-      text = `${hidden.size} of ${all} patches ${hidden.size === 1 ? 'is' : 'are'} hidden. Prediction and target agree by ${numbers} on average, where 1 is the same and 0 unrelated.`;
+      if (known.length === hidden.size) this.mean = two(mean);
+      text = `${hidden.size} of ${all} patches ${hidden.size === 1 ? 'is' : 'are'} hidden. Prediction and target agree by ${this.mean} on average, where 1 is the same and 0 unrelated.`;
     }
     if (this.verdict.textContent !== text) this.verdict.textContent = text;
   }
