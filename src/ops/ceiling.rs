@@ -65,6 +65,9 @@ pub fn arithmetic(rec: &mut Recorder, y: &View, rounds: u32, (a, b): (f32, f32))
         shared: &[],
         constants: &[("LANES", lanes as u32)],
     };
-    let cost = Cost::new((groups * lanes) as f64 * f64::from(rounds) * OPERATIONS, 4.0 * y.rows as f64);
+    let cost = Cost::new(
+        (groups * lanes) as f64 * f64::from(rounds) * OPERATIONS,
+        4.0 * y.rows as f64,
+    );
     rec.dispatch(&ARITHMETIC, &build, &params, &[y], Grid([groups as u32, 1, 1]), cost)
 }
