@@ -2,10 +2,13 @@
 import type { Facts, Look } from 'ijepa';
 import { AccuracyCurve, decimals, LossCurve, smoothed } from './curves';
 import { BatchDrawing, ColoursDrawing, png } from './drawings';
-import { listen } from './files';
+import { listen, type Given } from './files';
+import type { Inside, Situation } from './inside/inside';
+import { ARCHIVE, CHECKPOINT, IMAGE } from './kinds';
 import type { Course, FromWorker, Reading, Saved, ToWorker } from './messages';
 import * as notices from './notices';
 import { SettingsForm } from './settings';
+import { countStep, follow, go, view, type View } from './views';
 
 const element = <T extends HTMLElement = HTMLElement>(id: string) => document.getElementById(id) as T;
 const write = (id: string, text: string) => {
@@ -21,6 +24,8 @@ let course: Course = { points: [], looks: [], raw: null, colours: null, seconds:
 let examples = new Uint8Array();
 let own = 0;
 let software = false;
+/** The run in this browser's storage. */
+let stored: Saved | null = null;
 /** The run was begun by the button for one step. */
 let stepAtOnce = false;
 
@@ -72,7 +77,9 @@ function enter(next: State, doing = '') {
   // A button that was disabled under the keyboard gives the focus away.
   if (before === 'beginning' && document.activeElement === document.body) button('train').focus({ preventScroll: true });
   write('doing', doing);
+  countStep(next === 'running' ? Number(element('step').textContent) : null);
   describeImages();
+  inside?.know();
 }
 
 function showStep(step: number, loss: number | null, rate: number | null, seconds: number) {
@@ -82,6 +89,8 @@ function showStep(step: number, loss: number | null, rate: number | null, second
   if (loss !== null) write('loss', loss.toFixed(4));
   write('time', clock(seconds));
   element<HTMLProgressElement>('progress').value = facts ? step / facts.steps : 0;
+  countStep(state === 'running' ? step : null);
+  inside?.know();
 }
 
 function clock(seconds: number): string {
@@ -172,9 +181,14 @@ function offer(saved: Saved) {
     enter('beginning', 'Opening the saved run…');
     tell({ kind: 'continue' });
   };
+  const forget = () => {
+    tell({ kind: 'forget' });
+    stored = null;
+    inside?.know();
+  };
   const choices: notices.Choice[] = [
     [finished ? 'Open it' : 'Continue', open],
-    ['Delete it', () => tell({ kind: 'forget' })],
+    ['Delete it', forget],
   ];
   notices.notice('saved', title, `${images}${end} A new run would take its place.`, choices, false);
 }
@@ -187,7 +201,10 @@ function hear(message: FromWorker) {
       write('adapter', software ? `${name} (on the processor, so slow)` : name);
       enter('ready', 'One click trains on 4,000 generated images; no choice is needed.');
       checkSettings();
-      if (message.saved && message.saved.step > 0) offer(message.saved);
+      stored = message.saved;
+      if (stored && stored.step > 0) offer(stored);
+      inside?.know();
+      if (view() === 'inside') inside?.shown();
       break;
     }
     case 'checked':
@@ -260,6 +277,7 @@ function hear(message: FromWorker) {
       break;
     case 'reset':
       clear();
+      stored = null;
       enter('ready', 'Ready to begin again.');
       write('saved', 'The run saves itself in this browser every minute and at each pause.');
       speak('Reset');
@@ -270,7 +288,11 @@ function hear(message: FromWorker) {
     case 'file':
       download(message.name, message.bytes);
       break;
+    case 'answer':
+      inside?.hear(message.answer);
+      break;
     case 'saved':
+      stored = message.saved;
       write('saved', `Saved in this browser at ${at(message.saved.when)}, step ${message.saved.step}: after a reload it can go on from there.`);
       break;
     case 'unsaved':
@@ -356,6 +378,7 @@ function showReading(reading: Reading) {
   }
   if (reading.done) {
     checkSettings();
+    inside?.know();
     if (reading.seen) speak(element('images-state').textContent!);
   }
 }
@@ -417,9 +440,7 @@ function connect() {
   picture('knn', () => accuracyCurve.picture());
   picture('batch', () => element<HTMLCanvasElement>('batch'));
   picture('colours', () => element<HTMLCanvasElement>('colours'));
-  listen((files) => {
-    if (files.length) tell({ kind: 'read', files, crop: form.crop });
-  });
+  listen(take);
   element('to-settings').addEventListener('click', () => (element<HTMLDetailsElement>('settings').open = true));
   button('forget-images').addEventListener('click', () => {
     tell({ kind: 'drop images' });
@@ -428,7 +449,49 @@ function connect() {
   });
 }
 
+/** What the other views are made of comes when they are opened first. */
+let inside: Inside | null = null;
+const fetched = new Set<View>();
+async function opened(view: View) {
+  if (view === 'inside') inside?.shown();
+  if (view === 'train' || fetched.has(view)) return;
+  fetched.add(view);
+  if (view === 'how') (await import('./how/how')).show(element('how'));
+  else {
+    const { Inside } = await import('./inside/inside');
+    inside = new Inside(element('inside'), {
+      ask: (ask) => tell({ kind: 'ask', ask }),
+      situation,
+      speak,
+      train: () => go('train'),
+    });
+    if (dropped) inside.give(dropped.file, dropped.name);
+    dropped = null;
+  }
+}
+
+function situation(): Situation {
+  const run = facts && ['running', 'paused', 'finished'].includes(state) ? { step: Number(element('step').textContent) } : null;
+  return { ready: !['loading', 'lost'].includes(state), run, saved: stored, own: images.images || own || (stored?.own ?? 0) };
+}
+
+/** Files that were chosen, dropped or pasted: a checkpoint to look into, or images. */
+let dropped: Given | null = null;
+function take(files: Given[]) {
+  const isImages = ({ name, file }: Given) => IMAGE.test(name) || ARCHIVE.test(name) || file.type.startsWith('image/');
+  const looksInside = (given: Given) => CHECKPOINT.test(given.name) || (view() === 'inside' && files.length === 1 && !isImages(given));
+  const checkpoint = files.find(looksInside);
+  if (!checkpoint) {
+    if (files.length) tell({ kind: 'read', files, crop: form.crop });
+    return;
+  }
+  if (inside) inside.give(checkpoint.file, checkpoint.name);
+  else dropped = checkpoint;
+  go('inside');
+}
+
 async function open() {
+  follow((view) => void opened(view));
   clear();
   enter('loading', 'Loading…');
   connect();
@@ -456,6 +519,7 @@ function work() {
     clear();
     forgetImages();
     enter('loading', 'Loading…');
+    inside?.restarted();
     if (beginning) notices.tooLittleMemory(event.message);
     else notices.brokenDown(event.message);
     work();

@@ -1,4 +1,5 @@
 // What the page and its worker say to each other.
+import type { Answer, Ask } from './inside/messages';
 import type { Adapter, Facts, Look, Settings, Step } from 'ijepa';
 
 /** The images that are shown of a batch, with their masks. */
@@ -67,7 +68,8 @@ export type ToWorker =
   | { kind: 'read'; files: { name: string; file: Blob }[]; crop: number }
   | { kind: 'drop images' }
   | { kind: 'weights' }
-  | { kind: 'csv' };
+  | { kind: 'csv' }
+  | { kind: 'ask'; ask: Ask }; // to look inside
 
 export type FromWorker =
   | { kind: 'ready'; adapter: Adapter; saved: Saved | null }
@@ -83,6 +85,7 @@ export type FromWorker =
   | { kind: 'reset' }
   | { kind: 'reading'; reading: Reading }
   | { kind: 'file'; name: string; bytes: Blob }
+  | { kind: 'answer'; answer: Answer }
   | { kind: 'saved'; saved: Saved }
   | { kind: 'unsaved'; why: string }
   | { kind: 'lost'; again: boolean; step: number }

@@ -1,5 +1,6 @@
 // The settings that matter, as a form. Which values can work is the library's to say: its sentence is put beside the field.
 import type { Settings } from 'ijepa';
+import { make } from './make';
 
 interface Field {
   name: string;
@@ -53,13 +54,6 @@ const PRESETS = [
   ['small', 'small: ViT-Small, 224 pixels'],
   ['base', 'base: ViT-Base, 224 pixels; a large GPU and patience'],
 ] as const;
-
-function make<K extends keyof HTMLElementTagNameMap>(tag: K, properties: object = {}, ...inside: (Node | string)[]): HTMLElementTagNameMap[K] {
-  const element: HTMLElementTagNameMap[K] = document.createElement(tag);
-  Object.assign(element, properties);
-  element.append(...inside);
-  return element;
-}
 
 export class SettingsForm {
   private preset = make('select', { id: 'set-preset', name: 'preset' });

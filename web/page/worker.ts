@@ -1,8 +1,10 @@
 // All work on the GPU, on images and on storage happens here, so that the page stays free to answer.
-import start, { adapter, check, configuration, type Settings } from 'ijepa';
+import start, { adapter, check, configuration, Inspector, type Settings } from 'ijepa';
+import { Eye } from './inside/eye';
+import type { Source } from './inside/messages';
 import type { FromWorker, ToWorker } from './messages';
 import { Pictures, type Picture } from './pictures';
-import { Run, type Kept } from './run';
+import { imagesOf, Run, type Kept } from './run';
 import { claim, forgetRun, savedImages, savedRun, saveImages } from './storage';
 
 const say = (message: FromWorker) => self.postMessage(message);
@@ -20,11 +22,14 @@ const inTurn = (what: () => Promise<void>) => (turn = turn.then(what).catch(fail
 
 // The loss of the device that the present trainer has. Each trainer gets a promise of its own, before it opens its device.
 let lost = forDevice();
+/** Another one that the device which is being opened belongs to. */
+let opening: typeof lost | null = null;
 function forDevice() {
   let reject = (_: Error) => {};
   const promise = new Promise<never>((_, no) => (reject = no));
-  promise.catch(() => {}); // nobody may be waiting
-  return { promise, reject };
+  const loss = { promise, reject, happened: false };
+  promise.catch(() => (loss.happened = true)); // nobody else may be waiting
+  return loss;
 }
 
 class DeviceLost extends Error {}
@@ -34,7 +39,7 @@ function watchDevices() {
   if (!adapters) return;
   const open = adapters.requestDevice;
   adapters.requestDevice = async function (descriptor) {
-    const mine = lost;
+    const mine = opening ?? lost;
     const device = await open.call(this, descriptor);
     void device.lost.then(() => mine.reject(new DeviceLost()));
     return device;
@@ -110,6 +115,51 @@ async function goOn() {
   trained = images;
   await resume({ head: found.head, checkpoint: new Uint8Array(await found.body.arrayBuffer()) }, true);
 }
+
+/** The images that a network can be looked at with: those chosen last, or those that the run has. */
+async function ownImages(crop: number, count: number) {
+  if (pictures.all.length) await pictures.fit(crop);
+  const all = pictures.all.length ? pictures.all : trained.length ? trained : ((await savedImages()) ?? []);
+  // Some of each part are enough to choose from.
+  const stride = Math.max(1, Math.floor(all.length / (4 * count)));
+  return imagesOf(all.filter((_, i) => i % stride === 0));
+}
+
+/** What is looked into has a device of its own, unless it is the run under way. */
+let eyeLost = lost;
+async function look(source: Source): Promise<Inspector> {
+  if (source.from === 'run') {
+    if (!run) throw new Error('there is no run under way');
+    eyeLost = lost;
+    return run.trainer.inspect();
+  }
+  const body = source.from === 'file' ? source.file : (await savedRun())?.body;
+  if (!body) throw new Error('the saved run is gone from this browser’s storage');
+  const bytes = new Uint8Array(await body.arrayBuffer());
+  opening = forDevice();
+  try {
+    const mine = opening;
+    const inspector = await Promise.race([Inspector.open(bytes), mine.promise]);
+    eyeLost = mine;
+    return inspector;
+  } finally {
+    opening = null;
+  }
+}
+
+let software = false;
+const eye = new Eye({
+  say: (answer) => say({ kind: 'answer', answer }),
+  software: () => software,
+  async open(source, gone) {
+    const inspector = await look(source);
+    eyeLost.promise.catch(gone);
+    return inspector;
+  },
+  own: ownImages,
+  onGpu: (work) => Promise.race([work, eyeLost.promise]),
+  lost: (error) => error instanceof DeviceLost || eyeLost.happened,
+});
 
 /** Steps while this run runs. Each waits its turn, so that whatever the visitor asks for comes between two. */
 async function loop(mine: Run) {
@@ -192,6 +242,13 @@ function hear(message: ToWorker) {
         say({ kind: 'file', name: `ijepa-step-${run.step}.safetensors`, bytes: new Blob([bytes as BlobPart]) });
       });
       break;
+    case 'ask':
+      eye.note(message.ask);
+      inTurn(async () => {
+        await eye.answer(message.ask);
+        if (run && lost.happened) await comeBack(run);
+      });
+      break;
     case 'csv':
       inTurn(async () => {
         if (run) say({ kind: 'file', name: `ijepa-step-${run.step}.csv`, bytes: new Blob([run.csv()], { type: 'text/csv' }) });
@@ -203,6 +260,7 @@ function hear(message: ToWorker) {
 try {
   await start();
   const found = await adapter();
+  software = found.software;
   watchDevices();
   const saved = (await claim()) ? ((await savedRun())?.head ?? null) : null;
   self.addEventListener('message', (event: MessageEvent<ToWorker>) => hear(event.data));
