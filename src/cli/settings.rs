@@ -41,7 +41,7 @@ impl Settings {
         config.data.batch_size = self.batch.unwrap_or(config.data.batch_size);
         config.meta.seed = self.seed.unwrap_or(config.meta.seed);
         for assignment in &self.set {
-            config.set(assignment)?;
+            config.set(assignment).map_err(|e| Error::usage(format!("--set {e}")))?;
         }
         Ok(config)
     }
