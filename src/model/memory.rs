@@ -11,6 +11,7 @@ use std::collections::HashMap;
 pub struct Stack {
     /// `[R, D]`, one more than blocks.
     pub streams: Vec<View>,
+    /// One for each block; the same memory for all, where blocks are computed again.
     pub saves: Vec<Saves>,
 }
 
@@ -116,6 +117,7 @@ impl Memory {
             };
             let of = |i: usize, part: &str| get(&format!("{name} block {i} {part}"));
             let saves = |i: usize| -> Result<Saves> {
+                let i = if dims.recompute { 0 } else { i };
                 Ok(Saves {
                     norm1: of(i, "norm1")?,
                     stats1: of(i, "stats1")?,

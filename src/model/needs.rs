@@ -43,6 +43,8 @@ pub struct Dims {
     pub k_target: usize,
     /// f32 images `[B, 3, crop, crop]` instead of u8 `[B, crop, crop, 3]`.
     pub float_images: bool,
+    /// Blocks keep their input alone, and are computed again for their gradient.
+    pub recompute: bool,
 }
 
 impl Dims {
@@ -55,7 +57,13 @@ impl Dims {
             k_context: 0,
             k_target: 0,
             float_images: false,
+            recompute: false,
         }
+    }
+
+    /// Sets of what a block saves, for a stack of `depth` blocks.
+    pub fn saved(&self, depth: usize) -> usize {
+        if self.recompute { depth.min(1) } else { depth }
     }
 
     /// Rows of the context batch, `E * B * K_e`.
@@ -155,7 +163,7 @@ pub fn needs(kind: Kind, config: &ModelConfig, dims: &Dims) -> Vec<Need> {
     for i in 0..=depth {
         ask(ContextEncoder, &format!("context stream {i}"), context, d);
     }
-    for i in 0..depth {
+    for i in 0..dims.saved(depth) {
         for (name, rows, cols) in saves(context, d, hidden, heads) {
             ask(ContextEncoder, &format!("context block {i} {name}"), rows, cols);
         }
@@ -171,7 +179,7 @@ pub fn needs(kind: Kind, config: &ModelConfig, dims: &Dims) -> Vec<Need> {
     for i in 0..=depth {
         ask(Predictor, &format!("predictor stream {i}"), tokens, p);
     }
-    for i in 0..depth {
+    for i in 0..dims.saved(depth) {
         for (name, rows, cols) in saves(tokens, p, pred_hidden, heads) {
             ask(Predictor, &format!("predictor block {i} {name}"), rows, cols);
         }
@@ -387,6 +395,7 @@ mod tests {
             k_context: 120,
             k_target: 40,
             float_images: false,
+            recompute: false,
         };
         let floats = Dims {
             float_images: true,

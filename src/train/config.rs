@@ -86,6 +86,7 @@ pub struct Sizes {
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Optimization {
+    pub checkpoint_activations: bool,
     pub clip_grad: Option<f64>,
     pub ema: [f64; 2],
     pub epochs: usize,

@@ -74,6 +74,7 @@ fn with_margin(config: &Config, lengths: Lengths, percent: usize) -> Dims {
         k_context: longer(k_context).min(most_context),
         k_target: longer(k_target).min(most_target),
         float_images: false,
+        recompute: config.optimization.checkpoint_activations,
     }
 }
 
