@@ -22,6 +22,8 @@ let own = 0;
 let software = false;
 /** The run in this browser's storage. */
 let stored: Saved | null = null;
+/** Runs are saved here: no other tab keeps its own. */
+let keeps = true;
 /** The run was begun by the button for one step. */
 let stepAtOnce = false;
 
@@ -135,6 +137,12 @@ function clear() {
 
 const at = (when: number) => new Date(when).toLocaleTimeString([], { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
 
+function describeKeeping() {
+  const here = 'The run saves itself in this browser every minute and at each pause.';
+  const elsewhere = 'Another tab keeps its run in this browser, so what you train here is not saved: download the weights before you close it.';
+  write('saved', keeps ? here : elsewhere);
+}
+
 function offer(saved: Saved) {
   const finished = saved.step >= saved.steps;
   const title = finished ? `Open the finished run of ${at(saved.when)}?` : `Continue the run of ${at(saved.when)}, step ${saved.step}?`;
@@ -160,6 +168,8 @@ function hear(message: FromWorker) {
   switch (message.kind) {
     case 'ready': {
       const { name } = message.adapter;
+      ({ keeps } = message);
+      describeKeeping();
       software = message.adapter.software;
       write('adapter', software ? `${name} (on the processor, so slow)` : name);
       enter('ready', 'One click trains on 4,000 generated images; no choice is needed.');
@@ -241,7 +251,7 @@ function hear(message: FromWorker) {
       clear();
       stored = null;
       enter('ready', 'Ready to begin again.');
-      write('saved', 'The run saves itself in this browser every minute and at each pause.');
+      describeKeeping();
       speak('Reset');
       break;
     case 'reading':
@@ -258,7 +268,8 @@ function hear(message: FromWorker) {
       write('saved', `Saved in this browser at ${at(message.saved.when)}, step ${message.saved.step}: after a reload it can go on from there.`);
       break;
     case 'unsaved':
-      write('saved', `This browser refused to keep the run (${message.why}): download the weights before you close the page.`);
+      if (!keeps) describeKeeping();
+      else write('saved', `This browser refused to keep the run (${message.why}): download the weights before you close the page.`);
       break;
     case 'lost':
       enter('lost', 'Waiting for the GPU…');

@@ -72,7 +72,7 @@ export type ToWorker =
   | { kind: 'ask'; ask: Ask }; // to look inside
 
 export type FromWorker =
-  | { kind: 'ready'; adapter: Adapter; saved: Saved | null }
+  | { kind: 'ready'; adapter: Adapter; saved: Saved | null; keeps: boolean } // keeps: runs are saved, no other tab has the storage
   | { kind: 'checked'; id: number; why: string | null; config: string | null }
   | { kind: 'busy'; text: string }
   | { kind: 'opened'; facts: Facts; examples: Uint8Array } // what there is before the first look takes its time

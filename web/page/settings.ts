@@ -178,7 +178,6 @@ function valueOf(config: string, key: string): string {
 }
 
 function sentence(text: string): string {
-  const plain = text.replace(/^--set [^:]*: /, '');
-  const key = /^\S*\.\S/.test(plain); // a key stays as it is written
-  return (key ? plain.charAt(0) : plain.charAt(0).toUpperCase()) + plain.slice(1) + (/[.!?]$/.test(plain) ? '' : '.');
+  const key = /^\S*\.\S/.test(text); // a key stays as it is written
+  return (key ? text.charAt(0) : text.charAt(0).toUpperCase()) + text.slice(1) + (/[.!?]$/.test(text) ? '' : '.');
 }

@@ -262,9 +262,10 @@ try {
   const found = await adapter();
   software = found.software;
   watchDevices();
-  const saved = (await claim()) ? ((await savedRun())?.head ?? null) : null;
+  const keeps = await claim();
+  const saved = keeps ? ((await savedRun())?.head ?? null) : null;
   self.addEventListener('message', (event: MessageEvent<ToWorker>) => hear(event.data));
-  say({ kind: 'ready', adapter: found, saved: saved && { when: saved.when, step: saved.step, steps: saved.steps, own: saved.own } });
+  say({ kind: 'ready', adapter: found, saved: saved && { when: saved.when, step: saved.step, steps: saved.steps, own: saved.own }, keeps });
 } catch (error) {
   say({ kind: 'failed', what: 'load', why: why(error) });
 }

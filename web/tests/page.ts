@@ -38,7 +38,7 @@ export async function barriers(page: Page): Promise<string[]> {
 }
 
 /** Fills the form so that a step takes well under a second on a software adapter, and starts. */
-export async function beginSmall(page: Page, { button = 'Start training', batch = 4, more = [] as string[] } = {}) {
+export async function beginSmall(page: Page, { button = 'Start training', batch = 4, more = [] as string[], by = 'click' as 'click' | 'tap' } = {}) {
   await expect(page.getByRole('button', { name: 'Start training' })).toBeEnabled({ timeout: 30_000 });
   await page.locator('#settings > summary').click();
   await page.getByLabel('Batch', { exact: true }).fill(String(batch));
@@ -46,7 +46,7 @@ export async function beginSmall(page: Page, { button = 'Start training', batch 
   await page.getByLabel('Anything else').fill([...small, ...more].join('\n'));
   await expect(page.locator('#settings-note')).toContainText('changed');
   await page.locator('#settings > summary').click();
-  await page.getByRole('button', { name: button }).click();
+  await page.getByRole('button', { name: button })[by]();
 }
 
 export const stepOf = async (page: Page) => Number(await page.locator('#step').textContent());
