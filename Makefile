@@ -48,4 +48,4 @@ test-web: setup
 bench-web: web build
 	@tools/web-setup --test
 	@IJEPA_WEB_TESTS=bench tools/web-test
-	@./target/release/ijepa bench --preset demo
+	@./target/release/ijepa bench --preset demo --step

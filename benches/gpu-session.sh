@@ -87,14 +87,14 @@ for variant in tile any; do
         bench "matmul-$variant-$shape" 30 --matmul $shape --variant $variant
     done
 done
-bench base 90 --preset base --patch 14 --batch 128
-bench base-kernels 60 --preset base --patch 14 --batch 128 --kernels
-bench nano 40 --preset nano
-bench nano-kernels 30 --preset nano --kernels
-bench demo 40 --preset demo
-bench small 60 --preset small --batch 128
-bench small-kernels 60 --preset small --batch 128 --kernels
-bench huge 60 --preset huge --batch 16
+bench base 90 --preset base --patch 14 --batch 128 --step
+bench base-kernels 90 --preset base --patch 14 --batch 128 --svg "$out/roofline-base.svg"
+bench nano 40 --preset nano --step
+bench nano-kernels 40 --preset nano --svg "$out/roofline-nano.svg"
+bench demo 40 --preset demo --step
+bench small 60 --preset small --batch 128 --step
+bench small-kernels 60 --preset small --batch 128 --svg "$out/roofline-small.svg"
+bench huge 60 --preset huge --batch 16 --step
 
 # Does it learn there, and do the whole model's iteration and the other tests pass?
 step learns 150 "$ijepa" demo --out "$out/demo.tmp" --adapter "$adapter"

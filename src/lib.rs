@@ -27,7 +27,7 @@
 //! let (model, sampler) = (config.model()?, config.masks());
 //! let weights = init::draw(&model, config.meta.init, config.meta.seed);
 //! let (k_context, k_target) = masks::max_lengths(&sampler);
-//! let dims = Dims { batch: 8, num_enc: 1, num_pred: 4, k_context, k_target, float_images: false };
+//! let dims = Dims { num_enc: 1, num_pred: 4, k_context, k_target, ..Dims::encode(8) };
 //! let mut net = Ijepa::new(&gpu, &model, &weights, "the drawn weights", Terms::default(), dims)?;
 //!
 //! let schedule = Schedule::new(&config.optimization, 10);

@@ -1,24 +1,36 @@
-//! `ijepa bench`: how fast the kernels of a training step are.
+//! `ijepa bench`: how fast this adapter could be, and how near the kernels of a training step come to that.
 
+mod ceilings;
+mod compare;
 mod kernels;
 mod matmul;
+mod report;
+mod roofline;
 mod step;
 mod timing;
 
 use super::adapter::AdapterArgs;
 use super::settings::Settings;
-use ijepa::{Error, Result};
+use ijepa::Result;
+use std::path::PathBuf;
 
-/// Time one product, or training steps, or each kernel of a step; the last line is JSON.
+/// Measure what the adapter can do at most, a training step, and each of its kernels beside the ceiling that binds it; the last
+/// line is JSON.
 #[derive(clap::Args)]
 #[command(after_help = AFTER)]
 pub struct Args {
-    /// Product C[M,N] = A[M,K] B[K,N] in f32, by the kernel that a training step would take for this shape
-    #[arg(long, value_name = "MxKxN", value_parser = matmul::sizes, conflicts_with_all = ["preset", "config", "kernels"])]
+    /// Only one product C[M,N] = A[M,K] B[K,N] in f32, by the kernel that a training step would take for this shape
+    #[arg(long, value_name = "MxKxN", value_parser = matmul::sizes, conflicts_with_all = ["preset", "config", "step"])]
     matmul: Option<matmul::Sizes>,
-    /// Each kernel of the training step by the GPU's own clock, instead of the step
+    /// Only training steps, one after the other as in a run
     #[arg(long)]
-    kernels: bool,
+    step: bool,
+    /// Also draw the roofline picture: each kernel's rate below what memory and arithmetic allow
+    #[arg(long, value_name = "FILE.svg", conflicts_with_all = ["step", "matmul"])]
+    svg: Option<PathBuf>,
+    /// Say what changed between two measurements by more than their noise; measures nothing
+    #[arg(long, num_args = 2, value_names = ["A", "B"], conflicts_with_all = ["step", "matmul", "svg", "preset", "config"])]
+    compare: Vec<PathBuf>,
     #[command(flatten)]
     settings: Settings,
     #[command(flatten)]
@@ -26,25 +38,31 @@ pub struct Args {
 }
 
 const AFTER: &str = "\
-example: ijepa bench --matmul 4096x1152x384
-         ijepa bench --preset nano
-         ijepa bench --preset nano --kernels";
+Without --preset or --config the model is nano. Ceilings are measured by shaders of their own: products and sums in registers, a
+copy that no cache holds. A kernel's share is of the nearer ceiling; its bytes are what it must read and write at least.
+example: ijepa bench --preset nano --svg roofline.svg > before.txt
+         ijepa bench --compare before.txt after.txt
+         ijepa bench --preset nano --step
+         ijepa bench --matmul 4096x1152x384";
 
 pub fn run(args: Args) -> Result<()> {
+    if !args.compare.is_empty() {
+        return compare::run(&args.compare);
+    }
     if let Some(sizes) = args.matmul {
         return matmul::run(&args.adapter.open()?, sizes);
     }
-    if args.settings.preset.is_none() && args.settings.config.is_none() {
-        return Err(Error::usage(
-            "nothing to time: give --matmul MxKxN, such as --matmul 4096x1152x384, or --preset NAME",
-        ));
-    }
     let config = args.settings.config("nano")?;
     config.validate()?;
-    let mut bench = step::Bench::new(&args.adapter.open()?, &config)?;
-    let name = args.settings.preset.as_deref().unwrap_or("own configuration");
-    match args.kernels {
-        true => kernels::run(&mut bench, name),
-        false => bench.run(name),
+    let own = args.settings.config.is_some();
+    let name = args
+        .settings
+        .preset
+        .as_deref()
+        .unwrap_or(if own { "own configuration" } else { "nano" });
+    let gpu = args.adapter.open()?;
+    match args.step {
+        true => step::Bench::new(&gpu, &config)?.run(name),
+        false => report::run(&gpu, &config, name, args.svg.as_deref()),
     }
 }

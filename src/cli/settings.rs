@@ -25,6 +25,9 @@ pub struct Settings {
     /// Seed of every random draw [default: the configuration's]
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
+    /// Compute each block again for its gradient instead of keeping what it made: less memory, more time, same numbers
+    #[arg(long)]
+    pub checkpoint_activations: bool,
     /// Any other value, by its key (`ijepa info --keys` lists them); may be repeated
     #[arg(long, value_name = "KEY=VALUE")]
     pub set: Vec<String>,
@@ -40,8 +43,9 @@ impl Settings {
         config.mask.patch_size = self.patch.unwrap_or(config.mask.patch_size);
         config.data.batch_size = self.batch.unwrap_or(config.data.batch_size);
         config.meta.seed = self.seed.unwrap_or(config.meta.seed);
+        config.optimization.checkpoint_activations |= self.checkpoint_activations;
         for assignment in &self.set {
-            config.set(assignment)?;
+            config.set(assignment).map_err(|e| Error::usage(format!("--set {e}")))?;
         }
         Ok(config)
     }

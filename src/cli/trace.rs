@@ -116,6 +116,7 @@ fn dims(config: &Config) -> Dims {
         num_pred: config.mask.num_pred_masks,
         k_context,
         k_target,
+        recompute: config.optimization.checkpoint_activations,
         ..Dims::encode(config.data.batch_size)
     }
 }

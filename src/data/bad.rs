@@ -43,7 +43,7 @@ impl BadFiles {
             return Ok(());
         }
         Err(Error::run(format!(
-            "{} of the {} files in {} cannot be used, a tenth or more: {}; remove or replace them, or check --data",
+            "{} of the {} files in {} cannot be used, a tenth or more: {}; remove or replace them, or name other data",
             self.count(),
             self.total,
             self.source,

@@ -140,7 +140,7 @@ impl Dataset {
             return Ok(());
         }
         Err(Error::usage(format!(
-            "{} has {} images, fewer than a batch of {batch}: lower --batch (data.batch_size) or give more images",
+            "{} has {} images, fewer than a batch of {batch}: lower data.batch_size or give more images",
             self.source,
             self.len()
         )))

@@ -40,6 +40,8 @@ pub const VARIANTS: [&str; 4] = ["any", "tile", "broadcast", "quad"];
 #[derive(Clone, Debug)]
 pub struct Options {
     pub adapter: AdapterChoice,
+    /// What the adapter is called where it does not say itself: browsers describe it elsewhere.
+    pub name: Option<String>,
     pub backends: wgpu::Backends,
     /// Ask for nothing beyond the plain limits of WebGPU, and use no feature.
     pub plain: bool,
@@ -57,6 +59,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             adapter: AdapterChoice::Auto,
+            name: None,
             backends: wgpu::Backends::all(),
             plain: false,
             subgroups: false,
@@ -121,6 +124,11 @@ const INDEXED: u64 = u32::MAX as u64 & !255;
 #[cfg(not(target_arch = "wasm32"))]
 const HOW_TO_GET_ONE: &str = "install the graphics driver of your GPU, or a software one (on Debian: \
     `make setup`, which installs mesa-vulkan-drivers and libvulkan1), and see `ijepa doctor`";
+
+#[cfg(not(target_arch = "wasm32"))]
+const ANOTHER_WAY: &str = "try another --adapter";
+#[cfg(target_arch = "wasm32")]
+const ANOTHER_WAY: &str = "close what else uses the GPU, then reload the page";
 
 #[cfg(not(target_arch = "wasm32"))]
 fn choose(mut found: Vec<wgpu::Adapter>, options: &Options) -> Result<wgpu::Adapter> {
@@ -197,7 +205,10 @@ impl Gpu {
 
     /// Opens a device on this adapter; `options.adapter` has no say any more.
     pub async fn from_adapter(adapter: wgpu::Adapter, options: &Options) -> Result<Self> {
-        let info = adapter.get_info();
+        let mut info = adapter.get_info();
+        if let Some(name) = options.name.as_ref().filter(|_| info.name.is_empty()) {
+            info.name = name.clone();
+        }
         let mut limits = wgpu::Limits::default();
         let mut features = wgpu::Features::empty();
         if !options.plain {
@@ -212,12 +223,10 @@ impl Gpu {
             required_limits: limits.clone(),
             ..Default::default()
         };
-        let (device, queue) = adapter.request_device(&descriptor).await.map_err(|e| {
-            Error::run(format!(
-                "adapter \"{}\" did not open: {e}; try another --adapter",
-                info.name
-            ))
-        })?;
+        let (device, queue) = adapter
+            .request_device(&descriptor)
+            .await
+            .map_err(|e| Error::run(format!("adapter \"{}\" did not open: {e}; {ANOTHER_WAY}", info.name)))?;
         // The first failure is kept for whoever waits for a result; nothing panics in a callback.
         let failure: Arc<Mutex<Option<String>>> = Arc::default();
         let (on_error, on_loss) = (failure.clone(), failure.clone());

@@ -163,6 +163,10 @@ impl Encoder {
         for (i, block) in self.blocks.iter().enumerate().rev() {
             let saves = memory.context.saves[i].shaped(rows, config.num_heads)?;
             let heads = heads(config, sequences, kept);
+            if memory.dims.recompute && i + 1 < self.blocks.len() {
+                // What it saved was overwritten by the blocks behind it: the very same values once more.
+                block.forward(rec, heads, &stream(i)?, &saves, &stream(i + 1)?, memory)?;
+            }
             block.backward(rec, &gradients.blocks[i], heads, [&stream(i)?, &dx], &saves, memory)?;
         }
         // Positions are fixed, pixels have no gradient: the patch embedding's parameters are the end.

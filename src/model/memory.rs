@@ -2,7 +2,7 @@
 
 use super::block::Saves;
 use super::config::ModelConfig;
-use super::needs::{Dims, Need, needs};
+use super::needs::{Dims, Need, needs, too_large};
 use crate::gpu::{Gpu, View};
 use crate::{Error, Result};
 use std::collections::HashMap;
@@ -11,6 +11,7 @@ use std::collections::HashMap;
 pub struct Stack {
     /// `[R, D]`, one more than blocks.
     pub streams: Vec<View>,
+    /// One for each block; the same memory for all, where blocks are computed again.
     pub saves: Vec<Saves>,
 }
 
@@ -81,23 +82,23 @@ pub struct Memory {
 impl Memory {
     /// Allocates the plan, or says which tensor is too large. (Which batch fits is for those to say who draw masks.)
     pub fn new(gpu: &Gpu, config: &ModelConfig, dims: Dims) -> Result<Memory> {
-        let needs = needs(gpu.kind(), config, &dims);
-        let total: u64 = needs.iter().map(Need::bytes).sum();
-        if let Some(need) = needs.iter().find(|need| need.bytes() > gpu.most_bytes()) {
+        if let Some(need) = too_large(gpu.kind(), config, &dims, gpu.most_bytes()) {
             return Err(Error::usage(format!(
                 "with a batch of {}, {}: use a smaller batch",
                 dims.batch,
                 need.refusal(gpu)
             )));
         }
+        let needs = needs(gpu.kind(), config, &dims);
+        let total: u64 = needs.iter().map(Need::bytes).sum();
         let mut views = HashMap::new();
         for need in needs {
-            let view = gpu.alloc(&need.name, need.rows, need.cols)?;
+            let view = gpu.alloc(&need.name, need.rows as usize, need.cols as usize)?;
             views.insert(need.name, view);
         }
         gpu.check().map_err(|e| {
             Error::usage(format!(
-                "{e}: a batch of {} takes {} MiB beside the parameters; use a smaller --batch",
+                "{e}: a batch of {} takes {} MiB beside the parameters; use a smaller batch (data.batch_size)",
                 dims.batch,
                 total >> 20
             ))
@@ -116,6 +117,7 @@ impl Memory {
             };
             let of = |i: usize, part: &str| get(&format!("{name} block {i} {part}"));
             let saves = |i: usize| -> Result<Saves> {
+                let i = if dims.recompute { 0 } else { i };
                 Ok(Saves {
                     norm1: of(i, "norm1")?,
                     stats1: of(i, "stats1")?,

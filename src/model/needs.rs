@@ -43,6 +43,8 @@ pub struct Dims {
     pub k_target: usize,
     /// f32 images `[B, 3, crop, crop]` instead of u8 `[B, crop, crop, 3]`.
     pub float_images: bool,
+    /// Blocks keep their input alone, and are computed again for their gradient.
+    pub recompute: bool,
 }
 
 impl Dims {
@@ -55,7 +57,13 @@ impl Dims {
             k_context: 0,
             k_target: 0,
             float_images: false,
+            recompute: false,
         }
+    }
+
+    /// Sets of what a block saves, for a stack of `depth` blocks.
+    pub fn saved(&self, depth: usize) -> usize {
+        if self.recompute { depth.min(1) } else { depth }
     }
 
     /// Rows of the context batch, `E * B * K_e`.
@@ -78,13 +86,13 @@ impl Dims {
 pub struct Need {
     pub part: Part,
     pub name: String,
-    pub rows: usize,
-    pub cols: usize,
+    pub rows: u64,
+    pub cols: u64,
 }
 
 impl Need {
     pub fn bytes(&self) -> u64 {
-        self.rows as u64 * self.cols as u64 * 4
+        self.rows * self.cols * 4
     }
 
     /// That this tensor is larger than what the adapter binds at once.
@@ -108,8 +116,8 @@ pub fn needs(kind: Kind, config: &ModelConfig, dims: &Dims) -> Vec<Need> {
         list.push(Need {
             part,
             name: name.to_string(),
-            rows: rows.max(1),
-            cols: cols.max(1),
+            rows: rows.max(1) as u64,
+            cols: cols.max(1) as u64,
         })
     };
     let (n, d, p, heads) = (
@@ -155,7 +163,7 @@ pub fn needs(kind: Kind, config: &ModelConfig, dims: &Dims) -> Vec<Need> {
     for i in 0..=depth {
         ask(ContextEncoder, &format!("context stream {i}"), context, d);
     }
-    for i in 0..depth {
+    for i in 0..dims.saved(depth) {
         for (name, rows, cols) in saves(context, d, hidden, heads) {
             ask(ContextEncoder, &format!("context block {i} {name}"), rows, cols);
         }
@@ -171,7 +179,7 @@ pub fn needs(kind: Kind, config: &ModelConfig, dims: &Dims) -> Vec<Need> {
     for i in 0..=depth {
         ask(Predictor, &format!("predictor stream {i}"), tokens, p);
     }
-    for i in 0..depth {
+    for i in 0..dims.saved(depth) {
         for (name, rows, cols) in saves(tokens, p, pred_hidden, heads) {
             ask(Predictor, &format!("predictor block {i} {name}"), rows, cols);
         }
@@ -230,6 +238,7 @@ pub fn needs(kind: Kind, config: &ModelConfig, dims: &Dims) -> Vec<Need> {
     ask(Working, "panel of gradients", 1, panels[1].max(panels[2]));
     let [_, gradients, ..] = parameters::sizes(config);
     // An arena and the next are together larger than a binding, of which WebGPU promises 128 MiB.
+    let gradients = gradients as usize;
     let arenas = gradients / (64 << 20) + 4;
     let partial = [
         column_sum::scratch(kind, context, (3 * d).max(hidden)),
@@ -265,7 +274,66 @@ fn saves(rows: usize, width: usize, hidden: usize, heads: usize) -> [(&'static s
 
 /// A tensor that needs more than one binding of `limit` bytes, if there is one.
 pub fn too_large(kind: Kind, config: &ModelConfig, dims: &Dims, limit: u64) -> Option<Need> {
-    needs(kind, config, dims).into_iter().find(|need| need.bytes() > limit)
+    let giant = giants(config, dims).into_iter().find(|need| need.bytes() > limit);
+    giant.or_else(|| needs(kind, config, dims).into_iter().find(|need| need.bytes() > limit))
+}
+
+/// The largest tensors of [`needs`], counted in 64 bits: where these fit a binding, which has no 4 GiB, a 32-bit machine
+/// can count all others in its own words.
+fn giants(config: &ModelConfig, dims: &Dims) -> Vec<Need> {
+    let sizes = [dims.batch, dims.num_enc, dims.num_pred, dims.k_context, dims.k_target];
+    let [batch, num_enc, num_pred, k_context, k_target] = sizes.map(|size| size as u64);
+    let sizes = [
+        config.num_patches(),
+        config.patch_values(),
+        config.embed_dim,
+        config.hidden(),
+    ];
+    let [n, pixels, d, hidden] = sizes.map(|size| size as u64);
+    let [p, pred_hidden] = [config.pred_emb_dim, config.pred_hidden()].map(|size| size as u64);
+    let (heads, crop) = (config.num_heads as u64, config.crop as u64);
+    let (all, context) = (batch * n, num_enc * batch * k_context);
+    let tokens = num_pred * num_enc * batch * (k_context + k_target);
+    let widest = (all * d).max(context * d).max(tokens * p);
+    let values = batch * 3 * crop * crop;
+    let mut list = vec![
+        (
+            Part::Inputs,
+            "images",
+            1,
+            if dims.float_images { values } else { values.div_ceil(4) },
+        ),
+        (Part::Inputs, "source copies", num_pred * context, 1),
+        (Part::Working, "patches", all, pixels),
+        (Part::Working, "turn softmax", all * heads, 2),
+        (Part::Working, "qkv", 1, 3 * widest),
+        (
+            Part::Working,
+            "hidden",
+            1,
+            (all * hidden).max(context * hidden).max(tokens * pred_hidden),
+        ),
+    ];
+    if config.pred_depth > 0 && tokens > 0 {
+        list.push((Part::Predictor, "predictor block 0 softmax", tokens * heads, 2));
+    }
+    // A panel has one head's scores at least, of the sequence that is longest.
+    let longest = [(all, n), (context, k_context), (tokens, k_context + k_target)];
+    let scores = longest.map(|(rows, length)| {
+        if rows == 0 {
+            0
+        } else {
+            length * length.next_multiple_of(4)
+        }
+    });
+    list.push((Part::Working, "panel", 1, scores.into_iter().max().unwrap_or(0)));
+    let need = |(part, name, rows, cols): (Part, &str, u64, u64)| Need {
+        part,
+        name: name.to_string(),
+        rows: rows.max(1),
+        cols: cols.max(1),
+    };
+    list.into_iter().map(need).collect()
 }
 
 /// The largest batch, up to that of `dims`, whose every tensor fits one binding of `limit` bytes at masks of these
@@ -284,10 +352,10 @@ pub fn largest_batch(kind: Kind, config: &ModelConfig, dims: &Dims, limit: u64) 
 pub fn report(kind: Kind, config: &ModelConfig, dims: &Dims) -> Vec<(&'static str, u64)> {
     let [weights, gradients, moments, target] = parameters::sizes(config);
     let mut parts = vec![
-        ("weights", weights as u64),
-        ("gradients", gradients as u64),
-        ("AdamW's moments", moments as u64),
-        ("target encoder's weights", target as u64),
+        ("weights", weights),
+        ("gradients", gradients),
+        ("AdamW's moments", moments),
+        ("target encoder's weights", target),
     ];
     let needs = needs(kind, config, dims);
     for part in [
@@ -301,4 +369,70 @@ pub fn report(kind: Kind, config: &ModelConfig, dims: &Dims) -> Vec<(&'static st
         parts.push((part.name(), bytes));
     }
     parts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is counted in 64 bits first is what the list holds, so that both refuse the same.
+    #[test]
+    fn giants_are_tensors_of_the_list() {
+        let model = ModelConfig {
+            crop: 224,
+            patch: 16,
+            embed_dim: 384,
+            depth: 2,
+            num_heads: 6,
+            mlp_ratio: 4.0,
+            pred_emb_dim: 192,
+            pred_depth: 1,
+        };
+        let step = Dims {
+            batch: 8,
+            num_enc: 1,
+            num_pred: 4,
+            k_context: 120,
+            k_target: 40,
+            float_images: false,
+            recompute: false,
+        };
+        let floats = Dims {
+            float_images: true,
+            ..step
+        };
+        for dims in [step, floats, Dims::encode(8)] {
+            let list = needs(Kind::Hardware, &model, &dims);
+            for giant in giants(&model, &dims) {
+                let need = list.iter().find(|need| need.name == giant.name).unwrap();
+                match giant.name.as_str() {
+                    "panel" => assert!(giant.bytes() <= need.bytes()),
+                    name => assert_eq!((giant.rows, giant.cols), (need.rows, need.cols), "{name}"),
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_leaves_32_bits_is_too_large_and_not_taken_modulo() {
+        let model = ModelConfig {
+            crop: 1 << 16,
+            patch: 64,
+            embed_dim: 64,
+            depth: 1,
+            num_heads: 1,
+            mlp_ratio: 4.0,
+            pred_emb_dim: 64,
+            pred_depth: 1,
+        };
+        // 3 * 2^32 bytes of images: 0 in 32 bits.
+        let need = giants(&model, &Dims::encode(1))
+            .into_iter()
+            .find(|need| need.bytes() > 4 << 30);
+        assert!(need.is_some_and(|need| need.bytes() == 3 << 32));
+        assert_eq!(
+            largest_batch(Kind::Hardware, &model, &Dims::encode(4), u32::MAX.into()),
+            0
+        );
+    }
 }

@@ -38,23 +38,29 @@ pub enum Copy {
 }
 
 /// Bytes that parameters need: (weights, gradients, moments, target).
-pub fn sizes(config: &ModelConfig) -> [usize; 4] {
-    let bytes = |specs: Vec<Spec>| specs.iter().map(|s| s.len().next_multiple_of(ALIGN) * 4).sum::<usize>();
+pub fn sizes(config: &ModelConfig) -> [u64; 4] {
+    let bytes = |specs: Vec<Spec>| specs.iter().map(|s| aligned(s) * 4).sum::<u64>();
     let (encoder, predictor) = (bytes(encoder(config)), bytes(predictor(config)));
     let all = encoder + predictor;
     [all, all, 2 * all, encoder]
 }
 
+/// Values that a parameter takes up. In 64 bits: what is refused for its size must be counted on 32-bit machines, too.
+fn aligned(spec: &Spec) -> u64 {
+    let values: u64 = spec.shape.iter().map(|&length| length as u64).product();
+    values.next_multiple_of(ALIGN as u64)
+}
+
 /// Refuses a model with a tensor that the adapter can't bind: known before weights are drawn or read.
 pub fn require(gpu: &Gpu, config: &ModelConfig) -> Result<()> {
-    let limit = (gpu.most_bytes() / 4) as usize;
+    let limit = gpu.most_bytes() / 4;
     let specs = encoder(config).into_iter().chain(predictor(config));
-    match { specs }.find(|spec| spec.len().next_multiple_of(ALIGN) > limit) {
+    match { specs }.find(|spec| aligned(spec) > limit) {
         None => Ok(()),
         Some(spec) => Err(Error::usage(format!(
             "\"{}\" alone takes {} MiB, but this adapter binds at most {} MiB: use a smaller model",
             spec.name,
-            spec.len() >> 18,
+            aligned(&spec) >> 18,
             limit >> 18
         ))),
     }

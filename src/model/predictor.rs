@@ -152,6 +152,10 @@ impl Predictor {
         for (i, block) in self.blocks.iter().enumerate().rev() {
             let x = memory.predictor.streams[i].shaped(rows, width)?;
             let saves = memory.predictor.saves[i].shaped(rows, config.num_heads)?;
+            if memory.dims.recompute && i + 1 < self.blocks.len() {
+                let out = memory.predictor.streams[i + 1].shaped(rows, width)?;
+                block.forward(rec, lengths.heads(config), &x, &saves, &out, memory)?;
+            }
             block.backward(
                 rec,
                 &gradients.blocks[i],

@@ -3,6 +3,7 @@
 pub mod adamw;
 pub mod add_positions;
 pub mod attention;
+pub mod ceiling;
 pub mod column_sum;
 pub mod gather;
 pub mod gradient_norm;
@@ -18,11 +19,13 @@ pub mod variance_covariance;
 use crate::gpu::Kernel;
 
 /// Every kernel there is, with all the pipelines that may be made of it.
-pub static KERNELS: [&Kernel; 23] = [
+pub static KERNELS: [&Kernel; 25] = [
     &adamw::ADAMW,
     &add_positions::ADD_POSITIONS,
     &attention::SOFTMAX,
     &attention::BACKWARD,
+    &ceiling::COPY,
+    &ceiling::ARITHMETIC,
     &column_sum::COLUMN_SUM,
     &gather::FORWARD,
     &gather::BACKWARD,

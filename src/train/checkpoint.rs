@@ -144,11 +144,7 @@ pub fn load(folder: &Path) -> Result<Option<Checkpoint>> {
 fn read(path: &Path) -> Result<Snapshot> {
     let origin = path.display().to_string();
     let bytes = ordinary::read(path, u64::MAX).map_err(|e| Error::usage(format!("{origin}: {e}")))?;
-    let snapshot = Snapshot::from_bytes(&bytes, &origin)?;
-    match snapshot.broken() {
-        Some(name) => Err(Error::usage(format!("{origin}: \"{name}\" is not finite"))),
-        None => Ok(snapshot),
-    }
+    Snapshot::from_bytes(&bytes, &origin)
 }
 
 /// The newest checkpoint in a folder: `latest`, or, where that is missing, the one of the highest step.

@@ -86,6 +86,7 @@ pub struct Sizes {
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Optimization {
+    pub checkpoint_activations: bool,
     pub clip_grad: Option<f64>,
     pub ema: [f64; 2],
     pub epochs: usize,
@@ -148,19 +149,19 @@ impl Config {
         Ok(config)
     }
 
-    /// One override in the form `key.path=value` (`--set`), with the checks of a file. `optimization.epochs` and `warmup`
+    /// One override in the form `key.path=value`, with the checks of a file. `optimization.epochs` and `warmup`
     /// also take away the `steps` and `warmup_share` that would hold instead of them.
     pub fn set(&mut self, assignment: &str) -> Result<()> {
-        let place = format!("--set {assignment}");
+        let place = assignment;
         let Some((path, text)) = assignment.split_once('=') else {
             return Err(Error::usage(format!(
-                "{place}: write key=value, such as --set optimization.lr=0.002"
+                "{place}: write key=value, such as optimization.lr=0.002"
             )));
         };
         let path = path.trim();
-        let key = keys::find(path, &place)?;
-        let value: Value = yaml::value(text.trim(), &place)?;
-        key.write(self, &value, &place)?;
+        let key = keys::find(path, place)?;
+        let value: Value = yaml::value(text.trim(), place)?;
+        key.write(self, &value, place)?;
         // What a preset gives instead of these two would silently win over them.
         match path {
             "optimization.epochs" => self.optimization.steps = None,

@@ -245,6 +245,11 @@ pub const KEYS: &[Key] = &[
         Number(&mut c.meta.variance_weight)
     }),
     own(
+        "optimization.checkpoint_activations",
+        "keep each block's input alone and compute the block again for its gradient: less memory, more time, same numbers",
+        |c| Flag(&mut c.optimization.checkpoint_activations),
+    ),
+    own(
         "optimization.clip_grad",
         "largest norm of the whole gradient; null: no clipping",
         |c| MaybeNumber(&mut c.optimization.clip_grad),

@@ -9,6 +9,7 @@ pub mod curve;
 mod field;
 #[cfg(feature = "native")]
 pub mod folder;
+pub mod host;
 pub mod keys;
 pub mod log;
 pub mod plan;

@@ -1,6 +1,7 @@
 //! How much memory a run asks for: the lengths of its masks, and the batch that an adapter has room for.
 
 use super::config::Config;
+use super::host;
 use crate::data::masks;
 use crate::gpu::Gpu;
 use crate::model::config::ModelConfig;
@@ -31,7 +32,10 @@ pub struct Lengths {
 /// What the first `steps` batches of a run draw, as far as a plan looks.
 pub fn lengths(config: &Config, steps: u64) -> Lengths {
     let masks = config.masks();
-    let patches = (masks.grid * masks.grid * (masks.num_enc_masks + masks.num_pred_masks)) as u64;
+    // Where targets crowd the grid, a context is drawn again and again, each time against all of them.
+    let again = masks.num_pred_masks.pow(3) / 64;
+    let blocks = masks.num_pred_masks + masks.num_enc_masks * (1 + again);
+    let patches = (masks.grid * masks.grid) as u64 * blocks as u64;
     let images = config
         .data
         .batch_size
@@ -70,14 +74,17 @@ fn with_margin(config: &Config, lengths: Lengths, percent: usize) -> Dims {
         k_context: longer(k_context).min(most_context),
         k_target: longer(k_target).min(most_target),
         float_images: false,
+        recompute: config.optimization.checkpoint_activations,
     }
 }
 
 /// [`dims`], where this adapter has room for them, and for the longer masks that a long run comes to draw.
 ///
-/// Errors: usage, where a tensor is larger than what the adapter binds at once, with the batch that fits.
+/// Errors: usage, where the program's own memory can't hold the run, or a tensor is larger than what the adapter binds at
+/// once, with what fits.
 pub fn fitting(gpu: &Gpu, config: &Config, steps: u64) -> Result<Dims> {
     let model = config.model()?;
+    host::require(&model, None)?;
     parameters::require(gpu, &model)?;
     let own = lengths(config, steps);
     let rarest = |batch: usize| {
@@ -89,7 +96,9 @@ pub fn fitting(gpu: &Gpu, config: &Config, steps: u64) -> Result<Dims> {
         with_margin(&smaller, lengths(&smaller, steps), RESERVE)
     };
     require(gpu, &model, config.data.batch_size, rarest)?;
-    Ok(with_margin(config, own, MARGIN))
+    let dims = with_margin(config, own, MARGIN);
+    host::require(&model, Some(&dims))?;
+    Ok(dims)
 }
 
 /// Refuses a batch for whose lengths, `of` it, the adapter has no room, and says which batch fits. The masks of a smaller
@@ -109,7 +118,7 @@ pub fn require(gpu: &Gpu, model: &ModelConfig, batch: usize, of: impl Fn(usize) 
     }
     let advice = match fits {
         0 => "not even one image fits: use a larger patch, a smaller crop or a smaller model".to_string(),
-        batch => format!("a batch of {batch} fits (--batch {batch})"),
+        batch => format!("a batch of {batch} fits (data.batch_size)"),
     };
     Err(Error::usage(format!(
         "with a batch of {batch}, {}; {advice}",
@@ -130,5 +139,9 @@ mod tests {
         config.data.batch_size = 2;
         (config.data.crop_size, config.mask.patch_size) = (4096, 4);
         assert!(lengths(&config, u64::MAX).longest.0 > 100_000);
+        let mut config = Config::preset("demo").unwrap();
+        config.data.batch_size = 4000;
+        (config.mask.num_enc_masks, config.mask.num_pred_masks) = (64, 64);
+        assert!(lengths(&config, u64::MAX).longest.0 > 0);
     }
 }

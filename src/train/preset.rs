@@ -84,6 +84,7 @@ impl Default for Config {
                 variance_weight: 0.0,
             },
             optimization: Optimization {
+                checkpoint_activations: false,
                 clip_grad: None,
                 ema: [0.996, 1.0],
                 epochs: 300,

@@ -50,6 +50,7 @@ pub async fn replay(
         k_context: longest(|m| m.k_context),
         k_target: longest(|m| m.k_target),
         float_images: true,
+        recompute: false,
     };
     let terms = Terms {
         variance: config.meta.variance_weight,

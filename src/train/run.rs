@@ -172,7 +172,7 @@ fn notes(job: &Job<'_>, progress: &Progress, of: u64) -> Vec<String> {
 /// Refuses a disk that can't hold the checkpoints of `left` more steps: those that stay and, until the oldest is taken
 /// away, one more.
 fn room(job: &Job<'_>, left: u64) -> Result<()> {
-    let [weights, _, moments, target] = parameters::sizes(&job.config.model()?).map(|bytes| bytes as u64);
+    let [weights, _, moments, target] = parameters::sizes(&job.config.model()?);
     let logging = &job.config.logging;
     let written = match logging.checkpoint_every as u64 {
         0 => 1,

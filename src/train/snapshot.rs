@@ -113,7 +113,7 @@ impl Snapshot {
 
     /// `origin` names the bytes in messages.
     ///
-    /// Errors: usage, where they are no checkpoint.
+    /// Errors: usage, where they are no checkpoint, or one that nothing can go on from.
     pub fn from_bytes(bytes: &[u8], origin: &str) -> Result<Snapshot> {
         let tensors = weights::read(bytes, origin)?;
         let missing = || {
@@ -125,10 +125,14 @@ impl Snapshot {
         let header: Header = serde_json::from_str(&text)
             .map_err(|e| Error::usage(format!("{origin}: where its run stands can't be read: {e}")))?;
         let config = header.config.map(|text| Config::from_yaml(&text, origin));
-        Ok(Snapshot {
+        let snapshot = Snapshot {
             tensors,
             progress: header.progress,
             config: config.transpose()?,
-        })
+        };
+        match snapshot.broken() {
+            Some(name) => Err(Error::usage(format!("{origin}: \"{name}\" is not finite"))),
+            None => Ok(snapshot),
+        }
     }
 }

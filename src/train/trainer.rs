@@ -113,6 +113,12 @@ impl Trainer {
     ) -> Result<Trainer> {
         let course = Course::new(config, data.len());
         course.check(&from.progress, data)?;
+        if from.progress.step > course.of {
+            let (step, of) = (from.progress.step, course.of);
+            return Err(Error::usage(format!(
+                "{origin} is at step {step}, beyond the run's end at step {of}"
+            )));
+        }
         let model = config.model()?;
         let terms = Terms {
             variance: config.meta.variance_weight,

@@ -49,7 +49,7 @@ fn values_that_do_not_fit_are_refused_before_anything_is_written() {
         ),
         (
             &["--set", "data.batch_size=45"],
-            "has 44 images, fewer than a batch of 45: lower --batch (data.batch_size) or give more images",
+            "has 44 images, fewer than a batch of 45: lower data.batch_size or give more images",
         ),
         (
             &["--adapter", "no such card"],

@@ -25,7 +25,7 @@ fn a_product_is_timed_by_the_variant_that_a_step_would_take() {
 
 #[test]
 fn steps_are_timed_with_what_they_cost() {
-    let value = json(&computes(&["bench", "--preset", "demo", "--batch", "2"]));
+    let value = json(&computes(&["bench", "--preset", "demo", "--batch", "2", "--step"]));
     assert_eq!((&value["preset"], &value["batch"]), (&"demo".into(), &2.into()));
     for key in [
         "images_per_s",
@@ -41,9 +41,24 @@ fn steps_are_timed_with_what_they_cost() {
     }
 }
 
+/// Ceilings, the step and its kernels: that they belong together, not how fast they are.
 #[test]
-fn kernels_are_timed_at_the_shapes_of_a_step() {
-    let value = json(&computes(&["bench", "--preset", "demo", "--batch", "2", "--kernels"]));
+fn kernels_are_timed_at_the_shapes_of_a_step_and_beside_the_ceilings() {
+    let folder = tempfile::tempdir().unwrap();
+    let (picture, text) = (folder.path().join("roof.svg"), folder.path().join("a.txt"));
+    let printed = computes(&[
+        "bench",
+        "--preset",
+        "demo",
+        "--batch",
+        "2",
+        "--svg",
+        picture.to_str().unwrap(),
+    ]);
+    let value = json(&printed);
+    for key in ["gflops", "gb_s", "submit_us", "upload_gb_s", "readback_gb_s"] {
+        assert!(value["ceilings"][key].as_f64().unwrap() > 0.0, "{key} of {value}");
+    }
     let kernels = value["kernels"].as_array().unwrap();
     for (name, shapes) in [
         ("matmul_", "128x48 64x48 -> 128x64"), // the target encoder's patch embedding: 2 x 64 patches of 4 x 4 pixels
@@ -59,16 +74,28 @@ fn kernels_are_timed_at_the_shapes_of_a_step() {
             "{name} in {value}"
         );
     }
+    let of = |key: &str| value["step"][key].as_f64().unwrap();
     let sum: f64 = kernels.iter().map(|kernel| kernel["ms"].as_f64().unwrap()).sum();
+    assert!(sum > 0.0 && (sum - of("kernels_ms")).abs() < 0.1 * sum, "{value}");
     assert!(
-        sum > 0.0 && (sum - value["ms"].as_f64().unwrap()).abs() < 0.1 * sum,
-        "{value}"
+        (of("kernels_ms") + of("gaps_ms") - of("ms")).abs() < 0.01,
+        "the parts add up: {value}"
     );
+    assert!(std::fs::read_to_string(&picture).unwrap().contains("<svg"), "a picture");
+
+    std::fs::write(&text, printed).unwrap();
+    let file = text.to_str().unwrap();
+    let compared = computes(&["bench", "--compare", file, file]);
+    assert!(compared.contains("within noise  the whole step"), "{compared}");
+    let all = format!("{} kernels are within noise", kernels.len());
+    assert!(compared.contains(&all), "{compared}");
+    let picture = picture.to_str().unwrap();
+    assert!(refused(&["bench", "--compare", file, picture]).contains("does not end with the JSON line"));
+    assert!(refused(&["bench", "--compare", file, "nowhere.txt"]).contains("nowhere.txt can't be read"));
 }
 
 #[test]
 fn what_cannot_be_timed_is_refused() {
-    assert!(refused(&["bench"]).contains("nothing to time: give --matmul MxKxN"));
     assert!(refused(&["bench", "--matmul", "4x3"]).contains("write three sizes of 1 or more"));
     let message = refused(&["bench", "--matmul", "1000000x1000000x4"]);
     assert!(

@@ -2,8 +2,11 @@
 
 use crate::case::{Case, bits, gpu, masks};
 use ijepa::data::masks::Masks;
+use ijepa::gpu::Kind;
 use ijepa::model::ijepa::{Images, Terms};
-use ijepa::model::needs::Dims;
+use ijepa::model::needs::{Dims, Need, Part, needs};
+use ijepa::train::config::Config;
+use ijepa::train::plan;
 
 const TERMS: Terms = Terms {
     variance: 0.2,
@@ -127,4 +130,39 @@ fn encoding_is_the_target_encoders_pass() {
     );
     let three = pollster::block_on(encoder.encode(Images::Bytes(&case.bytes), 3));
     assert!(three.unwrap_err().to_string().contains("planned for 2"));
+}
+
+#[test]
+fn blocks_that_are_computed_again_give_the_same_bits() {
+    let case = Case::small(TERMS);
+    let steps = [&case.masks; 3];
+    for (variant, kind) in [("", None), ("any", Some(Kind::Hardware))] {
+        let kept = case.train(&mut case.net(&gpu(variant, kind), case.dims()), &steps);
+        let recompute = Dims {
+            recompute: true,
+            ..case.dims()
+        };
+        let again = case.train(&mut case.net(&gpu(variant, kind), recompute), &steps);
+        assert!(bits(&kept) == bits(&again));
+    }
+}
+
+/// Of a step's activations those of the encoder are what depth multiplies.
+#[test]
+fn at_depth_twelve_activations_take_a_third_or_less() {
+    let config = Config::preset("base").unwrap();
+    let bytes = |recompute: bool| -> u64 {
+        let dims = Dims {
+            recompute,
+            ..plan::dims(&config, 100)
+        };
+        let list = needs(Kind::Hardware, &config.model().unwrap(), &dims);
+        let activations = list
+            .iter()
+            .filter(|need| matches!(need.part, Part::ContextEncoder | Part::Predictor));
+        activations.map(Need::bytes).sum()
+    };
+    let share = bytes(true) as f64 / bytes(false) as f64;
+    println!("activations with recomputation: {share:.3} of those without");
+    assert!(share < 1.0 / 3.0, "{share}");
 }

@@ -120,6 +120,7 @@ impl Case {
             k_context,
             k_target,
             float_images: true,
+            recompute: false,
         }
     }
 

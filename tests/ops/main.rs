@@ -3,6 +3,7 @@
 mod adamw;
 mod add_positions;
 mod attention;
+mod ceiling;
 mod column_sum;
 mod gather;
 mod gradient_norm;

@@ -36,7 +36,9 @@ async function given(data: DataTransfer): Promise<Given[]> {
 
 export function listen(take: (files: Given[]) => void) {
   const drop = document.getElementById('drop')!;
-  const over = (on: boolean) => drop.classList.toggle('over', on);
+  const over = (on: boolean) => {
+    for (const place of [drop, document.getElementById('inside')!]) place.classList.toggle('over', on);
+  };
   // Anywhere on the page, so that a file that misses the box does not replace the page.
   addEventListener('dragover', (event) => {
     event.preventDefault();

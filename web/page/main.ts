@@ -1,19 +1,16 @@
 // The page: buttons to messages, messages to pictures. All the work is the worker's.
 import type { Facts, Look } from 'ijepa';
-import { AccuracyCurve, decimals, LossCurve, smoothed } from './curves';
+import { AccuracyCurve, LossCurve } from './curves';
 import { BatchDrawing, ColoursDrawing, png } from './drawings';
+import { element, write } from './make';
 import { listen } from './files';
-import type { How } from './how/how';
 import type { Course, FromWorker, Reading, Saved, ToWorker } from './messages';
 import * as notices from './notices';
+import { Others } from './others';
 import { SettingsForm } from './settings';
-import { countStep, follow, view, type View } from './views';
+import { clearVerdict, showVerdict, tellStory } from './verdict';
+import { countStep, follow } from './views';
 
-const element = <T extends HTMLElement = HTMLElement>(id: string) => document.getElementById(id) as T;
-const write = (id: string, text: string) => {
-  const target = element(id);
-  if (target.textContent !== text) target.textContent = text;
-};
 const button = (id: string) => element<HTMLButtonElement>(id);
 
 type State = 'loading' | 'ready' | 'beginning' | 'running' | 'paused' | 'finished' | 'lost';
@@ -23,6 +20,10 @@ let course: Course = { points: [], looks: [], raw: null, colours: null, seconds:
 let examples = new Uint8Array();
 let own = 0;
 let software = false;
+/** The run in this browser's storage. */
+let stored: Saved | null = null;
+/** Runs are saved here: no other tab keeps its own. */
+let keeps = true;
 /** The run was begun by the button for one step. */
 let stepAtOnce = false;
 
@@ -76,6 +77,7 @@ function enter(next: State, doing = '') {
   write('doing', doing);
   countStep(next === 'running' ? Number(element('step').textContent) : null);
   describeImages();
+  others.know();
 }
 
 function showStep(step: number, loss: number | null, rate: number | null, seconds: number) {
@@ -86,6 +88,7 @@ function showStep(step: number, loss: number | null, rate: number | null, second
   write('time', clock(seconds));
   element<HTMLProgressElement>('progress').value = facts ? step / facts.steps : 0;
   countStep(state === 'running' ? step : null);
+  others.know();
 }
 
 function clock(seconds: number): string {
@@ -96,38 +99,9 @@ function clock(seconds: number): string {
   return hours ? `${hours}:${two(minutes)}:${two(whole % 60)}` : `${minutes}:${two(whole % 60)}`;
 }
 
-function showVerdict(look: Look) {
-  const first = course.looks[0]!;
-  // Its sentence begins with the verdict and a reason; the numbers after it stand in the table.
-  const [head = '', ...reason] = look.words.split(';')[0]!.split(': ');
-  const words: Record<string, string> = { healthy: 'Healthy', collapsing: 'Collapsing', undecided: 'Undecided' };
-  const before = element('verdict').dataset.verdict;
-  element('verdict').dataset.verdict = look.verdict;
-  write('verdict', words[look.verdict] ?? head);
-  const text = reason.join(': ') || 'features say more than the untrained network’s did';
-  write('verdict-words', `At step ${look.step}: ${text}.`);
-  if (before !== look.verdict && before !== 'none') speak(`Verdict: ${look.verdict}, ${text}`);
-  element('monitor').hidden = false;
-  const rows: [string, (look: Look) => string][] = [
-    ['rank', ({ effectiveRank }) => effectiveRank.toFixed(1)],
-    ['deviation', ({ deviation }) => deviation.toFixed(3)],
-    ['knn', ({ neighbours }) => (neighbours === null ? 'no labels' : `${neighbours.toFixed(1)} %`)],
-  ];
-  for (const [name, text] of rows) {
-    write(`${name}-before`, text(first));
-    write(`${name}-now`, text(look));
-  }
-}
-
-const story = element('loss-story').textContent!.replace(/\s+/g, ' ').trim();
-/** Puts the run's own numbers before the explanation, once the loss has turned. */
-function tellStory() {
-  const smooth = smoothed(course.points);
-  const low = smooth.reduce((best, value, i) => (value < smooth[best]! ? i : best), 0);
-  const now = smooth.at(-1) ?? 0;
-  const turned = low > 10 && now > 1.5 * smooth[low]!;
-  const numbers = turned ? `Here it fell to ${decimals(smooth[low])} by step ${course.points[low]!.step} and stands at ${decimals(now)} now. ` : '';
-  write('loss-story', numbers + story);
+function verdict(look: Look) {
+  const changed = showVerdict(look, course.looks[0]!);
+  if (changed) speak(changed);
 }
 
 function drawLooks() {
@@ -155,17 +129,19 @@ function clear() {
   batchDrawing.clear();
   coloursDrawing.clear();
   element('batch-empty').hidden = element('colours-empty').hidden = false;
-  element('monitor').hidden = true;
-  element('verdict').dataset.verdict = 'none';
-  write('verdict', 'No verdict yet');
-  write('verdict-words', 'A monitor compares the features with those of the untrained network.');
-  write('loss-story', story);
+  clearVerdict();
   write('rate', '–');
   write('loss', '–');
   showStep(0, null, null, 0);
 }
 
 const at = (when: number) => new Date(when).toLocaleTimeString([], { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
+
+function describeKeeping() {
+  const here = 'The run saves itself in this browser every minute and at each pause.';
+  const elsewhere = 'Another tab keeps its run in this browser, so what you train here is not saved: download the weights before you close it.';
+  write('saved', keeps ? here : elsewhere);
+}
 
 function offer(saved: Saved) {
   const finished = saved.step >= saved.steps;
@@ -176,9 +152,14 @@ function offer(saved: Saved) {
     enter('beginning', 'Opening the saved run…');
     tell({ kind: 'continue' });
   };
+  const forget = () => {
+    tell({ kind: 'forget' });
+    stored = null;
+    others.know();
+  };
   const choices: notices.Choice[] = [
     [finished ? 'Open it' : 'Continue', open],
-    ['Delete it', () => tell({ kind: 'forget' })],
+    ['Delete it', forget],
   ];
   notices.notice('saved', title, `${images}${end} A new run would take its place.`, choices, false);
 }
@@ -186,13 +167,16 @@ function offer(saved: Saved) {
 function hear(message: FromWorker) {
   switch (message.kind) {
     case 'ready': {
-      knowGpu(true);
       const { name } = message.adapter;
+      ({ keeps } = message);
+      describeKeeping();
       software = message.adapter.software;
       write('adapter', software ? `${name} (on the processor, so slow)` : name);
       enter('ready', 'One click trains on 4,000 generated images; no choice is needed.');
       checkSettings();
-      if (message.saved && message.saved.step > 0) offer(message.saved);
+      stored = message.saved;
+      if (stored && stored.step > 0) offer(stored);
+      others.ready();
       break;
     }
     case 'checked':
@@ -222,7 +206,7 @@ function hear(message: FromWorker) {
       speak(`${message.running ? 'Training' : 'Ready'}, step ${facts.step} of ${facts.steps}`);
       draw('loss', () => lossCurve.set(course.points));
       if (course.looks.length) {
-        showVerdict(course.looks.at(-1)!);
+        verdict(course.looks.at(-1)!);
         draw('looks', drawLooks);
       }
       draw('colours', drawColours);
@@ -236,7 +220,7 @@ function hear(message: FromWorker) {
       showStep(step, loss, message.rate, message.seconds);
       speak(`Step ${step} of ${facts.steps}, loss ${loss.toFixed(3)}`, false);
       draw('loss', () => lossCurve.set(course.points));
-      draw('story', tellStory);
+      draw('story', () => tellStory(course.points));
       break;
     }
     case 'batch':
@@ -256,7 +240,7 @@ function hear(message: FromWorker) {
     case 'look':
       if (!facts || state === 'beginning') break; // the first ones come with the course
       course.looks.push(message.look);
-      showVerdict(message.look);
+      verdict(message.look);
       draw('looks', drawLooks);
       break;
     case 'running':
@@ -265,24 +249,30 @@ function hear(message: FromWorker) {
       break;
     case 'reset':
       clear();
+      stored = null;
       enter('ready', 'Ready to begin again.');
-      write('saved', 'The run saves itself in this browser every minute and at each pause.');
+      describeKeeping();
       speak('Reset');
       break;
     case 'reading':
       showReading(message.reading);
       break;
-    case 'walked':
-      how?.hear(message.walk, message.why);
-      break;
     case 'file':
       download(message.name, message.bytes);
       break;
+    case 'walked':
+      others.walked(message.walk, message.why);
+      break;
+    case 'answer':
+      others.hear(message.answer);
+      break;
     case 'saved':
+      stored = message.saved;
       write('saved', `Saved in this browser at ${at(message.saved.when)}, step ${message.saved.step}: after a reload it can go on from there.`);
       break;
     case 'unsaved':
-      write('saved', `This browser refused to keep the run (${message.why}): download the weights before you close the page.`);
+      if (!keeps) describeKeeping();
+      else write('saved', `This browser refused to keep the run (${message.why}): download the weights before you close the page.`);
       break;
     case 'lost':
       enter('lost', 'Waiting for the GPU…');
@@ -296,7 +286,6 @@ function hear(message: FromWorker) {
 
 function fail(what: 'adapter' | 'memory' | 'run' | 'load', why: string) {
   if (what === 'load') {
-    knowGpu(false);
     write('adapter', 'none');
     enter('loading', '');
     return notices.notLoaded(why);
@@ -365,6 +354,7 @@ function showReading(reading: Reading) {
   }
   if (reading.done) {
     checkSettings();
+    others.know();
     if (reading.seen) speak(element('images-state').textContent!);
   }
 }
@@ -426,9 +416,7 @@ function connect() {
   picture('knn', () => accuracyCurve.picture());
   picture('batch', () => element<HTMLCanvasElement>('batch'));
   picture('colours', () => element<HTMLCanvasElement>('colours'));
-  listen((files) => {
-    if (files.length) tell({ kind: 'read', files, crop: form.crop });
-  });
+  listen((files) => others.take(files));
   element('to-settings').addEventListener('click', () => (element<HTMLDetailsElement>('settings').open = true));
   button('forget-images').addEventListener('click', () => {
     tell({ kind: 'drop images' });
@@ -437,43 +425,32 @@ function connect() {
   });
 }
 
-/** What the other views are made of comes when they are opened first. */
-const begun = new Set<View>();
-let how: How | null = null;
-/** Is there a GPU? Null while nobody knows. */
-let gpu: boolean | null = null;
-async function explain() {
-  const { How } = await import('./how/how');
-  how = new How(element('how'), { tell, visible: () => view() === 'how' });
-  knowGpu(gpu);
-}
-function knowGpu(there: boolean | null) {
-  gpu = there;
-  if (there) how?.ready();
-  else if (there === false) how?.without();
-}
-function opened(view: View) {
-  if (view === 'how' && gpu) how?.shown();
-  if (view === 'train' || begun.has(view)) return;
-  begun.add(view);
-  if (view === 'how') void explain();
-}
+const others = new Others({
+  tell,
+  speak,
+  situation() {
+    const run = facts && ['running', 'paused', 'finished'].includes(state) ? { step: Number(element('step').textContent) } : null;
+    const missing = element('adapter').textContent === 'none';
+    return { ready: !['loading', 'lost'].includes(state), missing, run, saved: stored, own: images.images || own || (stored?.own ?? 0) };
+  },
+  read: (files) => tell({ kind: 'read', files, crop: form.crop }),
+});
 
 async function open() {
-  follow(opened);
+  follow((view) => void others.opened(view));
   clear();
   enter('loading', 'Loading…');
   connect();
   if (!navigator.gpu) {
     write('adapter', 'none');
     write('doing', '');
-    knowGpu(false);
+    others.know();
     return notices.noWebGpu();
   }
   if (!(await navigator.gpu.requestAdapter().catch(() => null))) {
     write('adapter', 'none');
     write('doing', '');
-    knowGpu(false);
+    others.know();
     return notices.noAdapter();
   }
   work();
@@ -490,6 +467,7 @@ function work() {
     clear();
     forgetImages();
     enter('loading', 'Loading…');
+    others.restarted();
     if (beginning) notices.tooLittleMemory(event.message);
     else notices.brokenDown(event.message);
     work();

@@ -1,5 +1,6 @@
 // What the page and its worker say to each other.
 import type { Walk } from './how/walk';
+import type { Answer, Ask } from './inside/messages';
 import type { Adapter, Facts, Look, Settings, Step } from 'ijepa';
 
 /** The images that are shown of a batch, with their masks. */
@@ -68,11 +69,12 @@ export type ToWorker =
   | { kind: 'read'; files: { name: string; file: Blob }[]; crop: number }
   | { kind: 'drop images' }
   | { kind: 'weights' }
+  | { kind: 'csv' }
   | { kind: 'walk'; image: number; take: boolean } // through the last step; take: through another one
-  | { kind: 'csv' };
+  | { kind: 'ask'; ask: Ask }; // to look inside
 
 export type FromWorker =
-  | { kind: 'ready'; adapter: Adapter; saved: Saved | null }
+  | { kind: 'ready'; adapter: Adapter; saved: Saved | null; keeps: boolean } // keeps: runs are saved, no other tab has the storage
   | { kind: 'checked'; id: number; why: string | null; config: string | null }
   | { kind: 'busy'; text: string }
   | { kind: 'opened'; facts: Facts; examples: Uint8Array } // what there is before the first look takes its time
@@ -86,6 +88,7 @@ export type FromWorker =
   | { kind: 'reading'; reading: Reading }
   | { kind: 'walked'; walk: Walk | null; why: string }
   | { kind: 'file'; name: string; bytes: Blob }
+  | { kind: 'answer'; answer: Answer }
   | { kind: 'saved'; saved: Saved }
   | { kind: 'unsaved'; why: string }
   | { kind: 'lost'; again: boolean; step: number }

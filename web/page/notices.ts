@@ -48,11 +48,8 @@ export const noAdapter = () =>
     'WebGPU is there, but no adapter. Switch on graphics acceleration in the browser’s settings, update the graphics driver, then reload this page.',
   );
 
-export function tooLittleMemory(why: string) {
-  // The library speaks to the command line, too, and browsers leave adapters unnamed.
-  const plain = why.replace(/ \(--[^)]*\)/, '').replace('adapter ""', 'this GPU');
-  notice('run', 'There is too little memory for this', `Choose a smaller batch or a smaller preset in the settings. In detail: ${plain}.`);
-}
+export const tooLittleMemory = (why: string) =>
+  notice('run', 'There is too little memory for this', `Choose a smaller batch or a smaller preset in the settings. In detail: ${why}.`);
 
 export const notLoaded = (why: string) => notice('gpu', 'The page could not load', `Reload it, or try a newer browser. What happened: ${why}`);
 

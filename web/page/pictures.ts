@@ -1,6 +1,7 @@
 // The visitor's images: found in files, zips and tars, decoded here in the worker. A bad one is named and skipped.
 import { unzipSync } from 'fflate';
 import { parseTar, parseTarGzip } from 'nanotar';
+import { ARCHIVE, IMAGE } from './kinds';
 import type { Reading } from './messages';
 
 export interface Picture {
@@ -15,8 +16,6 @@ interface Source {
   file: Blob;
 }
 
-const IMAGE = /\.(png|jpe?g|webp|gif|bmp|avif)$/i;
-const ARCHIVE = /\.(zip|tar|tar\.gz|tgz)$/i;
 /** Names that systems leave in folders and archives; no one means them as images. */
 const IGNORED = /(^|\/)(\.|__MACOSX\/|Thumbs\.db$|desktop\.ini$)/i;
 const MOST_PIXELS = 100_000_000;

@@ -177,7 +177,8 @@ export class Run {
   }
 }
 
-function imagesOf(pictures: Picture[]): Images | null {
+/** Images as the library takes them; null: none, so it generates some. */
+export function imagesOf(pictures: Picture[]): Images | null {
   if (!pictures.length) return null;
   const images = new Images();
   for (const { name, width, height, rgba } of pictures) images.add(name, width, height, rgba);

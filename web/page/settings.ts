@@ -1,5 +1,6 @@
 // The settings that matter, as a form. Which values can work is the library's to say: its sentence is put beside the field.
 import type { Settings } from 'ijepa';
+import { make } from './make';
 
 interface Field {
   name: string;
@@ -53,13 +54,6 @@ const PRESETS = [
   ['small', 'small: ViT-Small, 224 pixels'],
   ['base', 'base: ViT-Base, 224 pixels; a large GPU and patience'],
 ] as const;
-
-function make<K extends keyof HTMLElementTagNameMap>(tag: K, properties: object = {}, ...inside: (Node | string)[]): HTMLElementTagNameMap[K] {
-  const element: HTMLElementTagNameMap[K] = document.createElement(tag);
-  Object.assign(element, properties);
-  element.append(...inside);
-  return element;
-}
 
 export class SettingsForm {
   private preset = make('select', { id: 'set-preset', name: 'preset' });
@@ -184,7 +178,6 @@ function valueOf(config: string, key: string): string {
 }
 
 function sentence(text: string): string {
-  const plain = text.replace(/^--set [^:]*: /, '');
-  const key = /^\S*\.\S/.test(plain); // a key stays as it is written
-  return (key ? plain.charAt(0) : plain.charAt(0).toUpperCase()) + plain.slice(1) + (/[.!?]$/.test(plain) ? '' : '.');
+  const key = /^\S*\.\S/.test(text); // a key stays as it is written
+  return (key ? text.charAt(0) : text.charAt(0).toUpperCase()) + text.slice(1) + (/[.!?]$/.test(text) ? '' : '.');
 }

@@ -34,7 +34,7 @@ export function follow(opened: (view: View) => void) {
   // Its own answer to where a page was scrolled means a view that may not be the one that is shown.
   history.scrollRestoration = 'manual';
   const turn = (opening: boolean) => {
-    const name = location.hash.slice(1);
+    const name = location.hash.slice(1) || 'train';
     // What is no view is a place within one: #how-masks within that of its first word, #settings within the first.
     const first = name.split('-')[0]!;
     const to = isView(first) ? first : 'train';
@@ -50,7 +50,7 @@ export function follow(opened: (view: View) => void) {
     if (isView(name)) {
       if (!opening) document.getElementById(`${PLACES[to]}-title`)!.focus({ preventScroll: true });
       scrollTo(0, 0);
-    } else if (name && (changed || to !== 'train')) {
+    } else if (changed || to !== 'train') {
       const target = document.getElementById(name);
       target?.scrollIntoView();
       if (to !== 'train') target?.focus({ preventScroll: true });

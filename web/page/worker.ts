@@ -1,9 +1,11 @@
 // All work on the GPU, on images and on storage happens here, so that the page stays free to answer.
-import start, { adapter, check, configuration, type Settings } from 'ijepa';
+import start, { adapter, check, configuration, Inspector, type Settings } from 'ijepa';
 import { Walker } from './how/walk';
+import { Eye } from './inside/eye';
+import type { Source } from './inside/messages';
 import type { FromWorker, ToWorker } from './messages';
 import { Pictures, type Picture } from './pictures';
-import { Run, type Kept } from './run';
+import { imagesOf, Run, type Kept } from './run';
 import { claim, forgetRun, savedImages, savedRun, saveImages } from './storage';
 
 const say = (message: FromWorker) => self.postMessage(message);
@@ -26,8 +28,9 @@ let opening: typeof lost | null = null;
 function forDevice() {
   let reject = (_: Error) => {};
   const promise = new Promise<never>((_, no) => (reject = no));
-  promise.catch(() => {}); // nobody may be waiting
-  return { promise, reject };
+  const loss = { promise, reject, happened: false };
+  promise.catch(() => (loss.happened = true)); // nobody else may be waiting
+  return loss;
 }
 
 class DeviceLost extends Error {}
@@ -77,11 +80,11 @@ async function comeBack(gone: Run): Promise<void> {
   say({ kind: 'lost', again: false, step: kept?.head.step ?? 0 });
 }
 
-/** Opens something on a device of its own. */
+/** Opens something on a device of its own, whose loss is not the run's. */
 async function apart<T>(open: () => Promise<T>) {
-  const { promise } = (opening = forDevice());
+  const mine = (opening = forDevice());
   try {
-    return { opened: await Promise.race([open(), promise]), lost: promise };
+    return { opened: await Promise.race([open(), mine.promise]), lost: mine };
   } finally {
     opening = null;
   }
@@ -95,7 +98,7 @@ async function walk(image: number, take: boolean) {
     say({ kind: 'walked', walk: await (mine?.last ? onGpu(walk) : walk), why: '' });
   } catch (error) {
     say({ kind: 'walked', walk: null, why: why(error) });
-    if (error instanceof DeviceLost && run && mine?.last) throw error; // the run's own device
+    if (mine && lost.happened) throw error; // the run's own device
   }
 }
 
@@ -136,6 +139,45 @@ async function goOn() {
   trained = images;
   await resume({ head: found.head, checkpoint: new Uint8Array(await found.body.arrayBuffer()) }, true);
 }
+
+/** The images that a network can be looked at with: those chosen last, or those that the run has. */
+async function ownImages(crop: number, count: number) {
+  if (pictures.all.length) await pictures.fit(crop);
+  const all = pictures.all.length ? pictures.all : trained.length ? trained : ((await savedImages()) ?? []);
+  // Some of each part are enough to choose from.
+  const stride = Math.max(1, Math.floor(all.length / (4 * count)));
+  return imagesOf(all.filter((_, i) => i % stride === 0));
+}
+
+/** What is looked into has a device of its own, unless it is the run under way. */
+let eyeLost = lost;
+async function look(source: Source): Promise<Inspector> {
+  if (source.from === 'run') {
+    if (!run) throw new Error('there is no run under way');
+    eyeLost = lost;
+    return run.trainer.inspect();
+  }
+  const body = source.from === 'file' ? source.file : (await savedRun())?.body;
+  if (!body) throw new Error('the saved run is gone from this browser’s storage');
+  const bytes = new Uint8Array(await body.arrayBuffer());
+  const { opened, lost: mine } = await apart(() => Inspector.open(bytes));
+  eyeLost = mine;
+  return opened;
+}
+
+let software = false;
+const eye = new Eye({
+  say: (answer) => say({ kind: 'answer', answer }),
+  software: () => software,
+  async open(source, gone) {
+    const inspector = await look(source);
+    eyeLost.promise.catch(gone);
+    return inspector;
+  },
+  own: ownImages,
+  onGpu: (work) => Promise.race([work, eyeLost.promise]),
+  lost: (error) => error instanceof DeviceLost || eyeLost.happened,
+});
 
 /** Steps while this run runs. Each waits its turn, so that whatever the visitor asks for comes between two. */
 async function loop(mine: Run) {
@@ -221,6 +263,13 @@ function hear(message: ToWorker) {
     case 'walk':
       inTurn(() => walk(message.image, message.take));
       break;
+    case 'ask':
+      eye.note(message.ask);
+      inTurn(async () => {
+        await eye.answer(message.ask);
+        if (run && lost.happened) await comeBack(run);
+      });
+      break;
     case 'csv':
       inTurn(async () => {
         if (run) say({ kind: 'file', name: `ijepa-step-${run.step}.csv`, bytes: new Blob([run.csv()], { type: 'text/csv' }) });
@@ -232,10 +281,12 @@ function hear(message: ToWorker) {
 try {
   await start();
   const found = await adapter();
+  software = found.software;
   watchDevices();
-  const saved = (await claim()) ? ((await savedRun())?.head ?? null) : null;
+  const keeps = await claim();
+  const saved = keeps ? ((await savedRun())?.head ?? null) : null;
   self.addEventListener('message', (event: MessageEvent<ToWorker>) => hear(event.data));
-  say({ kind: 'ready', adapter: found, saved: saved && { when: saved.when, step: saved.step, steps: saved.steps, own: saved.own } });
+  say({ kind: 'ready', adapter: found, saved: saved && { when: saved.when, step: saved.step, steps: saved.steps, own: saved.own }, keeps });
 } catch (error) {
   say({ kind: 'failed', what: 'load', why: why(error) });
 }

@@ -31,7 +31,9 @@ pub async fn adapter() -> Result<JsValue, JsError> {
 
 /// A device of its own, with the kernels that suit the adapter unless others are asked for.
 pub async fn open(variant: Option<String>) -> Result<Gpu, ijepa::Error> {
+    let name = js_sys::Reflect::get(&describe().await, &"name".into());
     let options = Options {
+        name: name.ok().and_then(|name| name.as_string()),
         subgroups: has_subgroups().await.is_truthy(),
         variant,
         ..Options::default()

@@ -18,7 +18,8 @@ export async function hasSubgroups() {
 
 /** The adapter that wgpu opens. Its own name for it is the description, which browsers leave empty. */
 export async function describe() {
-  const adapter = await navigator.gpu.requestAdapter();
+  const adapter = await navigator.gpu?.requestAdapter();
+  if (!adapter) return null; // that there is none is said by who opens it
   const { vendor, architecture, description, isFallbackAdapter, subgroupMinSize, subgroupMaxSize } = adapter.info;
   const fixed = adapter.features.has('subgroups') && subgroupMinSize === subgroupMaxSize;
   return {

@@ -14,6 +14,7 @@ use ijepa::model::needs::Dims;
 use ijepa::model::shapes::shapes;
 use ijepa::train::config::Config;
 use ijepa::train::csv::{self, Row};
+use ijepa::train::host;
 use ijepa::train::plan;
 use ijepa::train::snapshot::Snapshot;
 use ijepa::train::trainer::{Course, Trainer as Run};
@@ -184,16 +185,23 @@ impl Trainer {
         Trainer::open(config, given.variant, images, None).await
     }
 
-    /// A run that goes on from what `save` gave, here or in `ijepa train`, as if it had never stopped.
-    pub async fn resume(checkpoint: Vec<u8>, images: Option<Images>) -> Result<Trainer, JsError> {
-        let snapshot = Snapshot::from_bytes(&checkpoint, "the checkpoint")?;
+    /// A run that goes on from what `save` gave, here or in `ijepa train`, as if it had never stopped. `variant` is that of
+    /// `Settings`.
+    pub async fn resume(
+        checkpoint: js_sys::Uint8Array,
+        images: Option<Images>,
+        variant: Option<String>,
+    ) -> Result<Trainer, JsError> {
+        // Before it is copied in here, where there may be no room for it.
+        host::require_file(checkpoint.length().into())?;
+        let snapshot = Snapshot::from_bytes(&checkpoint.to_vec(), "the checkpoint")?;
         let Some(config) = snapshot.config.clone() else {
             return Err(JsError::new(
                 "the checkpoint does not say how its run was configured: it is too old",
             ));
         };
         config.validate()?;
-        Trainer::open(config, None, images, Some(snapshot)).await
+        Trainer::open(config, variant, images, Some(snapshot)).await
     }
 
     /// The run's sizes.

@@ -1,6 +1,6 @@
 // After a reload, and after the GPU was lost: the run goes on, with the losses that it would have had.
 import { readFile } from 'node:fs/promises';
-import { beginSmall, expect, pause, reach, shot, stepOf, test } from './page';
+import { beginSmall, expect, noteDevices, pause, reach, shot, stepOf, takeDevice, test } from './page';
 import type { Page } from '@playwright/test';
 
 /** Epoch, iteration, loss and masks of the first steps, from the CSV. */
@@ -31,21 +31,10 @@ test('a run goes on after a reload and after the GPU was lost', async ({ page })
   await shot(page, 'continue-390');
   await page.setViewportSize({ width: 1280, height: 800 });
 
-  // The worker's devices are noted, so that the one in use can be taken away.
-  await page.workers()[0]!.evaluate(() => {
-    const devices: { destroy(): void }[] = [];
-    Object.assign(globalThis, { devices });
-    const adapters = (globalThis as unknown as { GPUAdapter: { prototype: { requestDevice: (d: unknown) => Promise<{ destroy(): void }> } } }).GPUAdapter.prototype;
-    const open = adapters.requestDevice;
-    adapters.requestDevice = async function (descriptor) {
-      const device = await open.call(this, descriptor);
-      devices.push(device);
-      return device;
-    };
-  });
+  await noteDevices(page);
   await page.locator('.notice').getByRole('button', { name: 'Continue' }).click();
   await reach(page, step + 1);
-  await page.workers()[0]!.evaluate(() => (globalThis as unknown as { devices: { destroy(): void }[] }).devices.at(-1)!.destroy());
+  await takeDevice(page);
   await expect(page.locator('.notice')).toContainText(`Training goes on from step ${step}`);
   await shot(page, 'lost');
   await expect(page.locator('.notice')).toHaveCount(0, { timeout: 60_000 });

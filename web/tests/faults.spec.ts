@@ -27,9 +27,26 @@ test('a batch that no GPU memory holds', async ({ page }) => {
   await expect(page.locator('#settings-note')).toContainText('2 changed');
   await page.waitForTimeout(300);
   await page.getByRole('button', { name: 'Start training' }).click();
-  await expect(page.getByRole('alert')).toContainText('too little memory', { timeout: 60_000 });
+  const alert = page.getByRole('alert');
+  await expect(alert).toContainText('too little memory', { timeout: 60_000 });
+  await expect(alert).toContainText(/adapter ".*swiftshader.*" binds at most .* a batch of \d+ fits \(data\.batch_size\)/i);
+  await expect(alert).not.toContainText('--');
   await expect(page.getByRole('button', { name: 'Start training' })).toBeEnabled();
   await shot(page, 'memory');
+
+  // The sizes of ViT-H, more than a browser's module can hold: said before it tries.
+  await page.getByLabel('Batch', { exact: true }).fill('8');
+  await page.getByLabel('Anything else').fill('meta.model.depth=32\nmeta.model.embed_dim=1280\nmeta.model.num_heads=16\nmeta.pred_emb_dim=384\nmeta.pred_depth=12');
+  await expect(page.locator('#settings-note')).toContainText('6 changed');
+  await page.waitForTimeout(300);
+  await page.getByRole('button', { name: 'Start training' }).click();
+  await expect(alert).toContainText(/32-bit addresses.*of the presets: demo, nano, tiny, small, base/, { timeout: 60_000 });
+  await expect(alert).not.toContainText(/unreachable|--/);
+
+  // And the same worker trains what fits.
+  await page.locator('#settings > summary').click();
+  await beginSmall(page);
+  await reach(page, 1);
 });
 
 test.describe('a worker that breaks down', () => {

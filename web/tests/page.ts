@@ -38,7 +38,7 @@ export async function barriers(page: Page): Promise<string[]> {
 }
 
 /** Fills the form so that a step takes well under a second on a software adapter, and starts. */
-export async function beginSmall(page: Page, { button = 'Start training', batch = 4, more = [] as string[] } = {}) {
+export async function beginSmall(page: Page, { button = 'Start training', batch = 4, more = [] as string[], by = 'click' as 'click' | 'tap' } = {}) {
   await expect(page.getByRole('button', { name: 'Start training' })).toBeEnabled({ timeout: 30_000 });
   await page.locator('#settings > summary').click();
   await page.getByLabel('Batch', { exact: true }).fill(String(batch));
@@ -46,7 +46,7 @@ export async function beginSmall(page: Page, { button = 'Start training', batch 
   await page.getByLabel('Anything else').fill([...small, ...more].join('\n'));
   await expect(page.locator('#settings-note')).toContainText('changed');
   await page.locator('#settings > summary').click();
-  await page.getByRole('button', { name: button }).click();
+  await page.getByRole('button', { name: button })[by]();
 }
 
 export const stepOf = async (page: Page) => Number(await page.locator('#step').textContent());
@@ -61,8 +61,31 @@ export async function pause(page: Page) {
   await expect(page.locator('#saved')).toContainText('Saved in this browser');
 }
 
+/** The worker's devices are noted from now on, so that the one in use can be taken away. */
+export async function noteDevices(page: Page) {
+  await page.workers()[0]!.evaluate(() => {
+    const devices: { destroy(): void }[] = [];
+    Object.assign(globalThis, { devices });
+    const adapters = (globalThis as unknown as { GPUAdapter: { prototype: { requestDevice: (d: unknown) => Promise<{ destroy(): void }> } } }).GPUAdapter.prototype;
+    const open = adapters.requestDevice;
+    adapters.requestDevice = async function (descriptor) {
+      const device = await open.call(this, descriptor);
+      devices.push(device);
+      return device;
+    };
+  });
+}
+
+export async function takeDevice(page: Page) {
+  await page.workers()[0]!.evaluate(() => (globalThis as unknown as { devices: { destroy(): void }[] }).devices.at(-1)!.destroy());
+}
+
 /** A picture of the whole page at a fixed width. */
 export async function shot(page: Page, name: string) {
-  await page.evaluate(() => scrollTo(0, 0));
+  // Two frames, or what was seen before scrolling is still in a part of the picture.
+  await page.evaluate(() => {
+    scrollTo(0, 0);
+    return new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+  });
   await page.screenshot({ path: `tests/shots/${name}.png`, fullPage: true, animations: 'disabled' });
 }

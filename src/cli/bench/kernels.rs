@@ -1,94 +1,121 @@
-//! Where the time of a step goes: every dispatch of some steps by the GPU's clock, summed by kernel and shape.
+//! Where the time of a step goes: every dispatch of some equal steps by the GPU's clock, summed by kernel and shape, beside
+//! the ceiling that binds it.
 
-use super::super::print;
+use super::ceilings::Ceilings;
 use super::step::Bench;
 use super::timing::rounded;
 use ijepa::Result;
 use ijepa::gpu::{Cost, Label, Timed};
-use std::collections::HashMap;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 /// Steps that are timed, after one that makes the pipelines.
-const STEPS: usize = 3;
+const STEPS: usize = 5;
 
 /// All dispatches of one kernel on one shape.
-struct Row {
-    kernel: String,
-    shapes: String,
+#[derive(Clone, Debug, PartialEq)]
+pub struct Row {
+    pub kernel: String,
+    pub shapes: String,
     /// Of a step.
-    dispatches: usize,
-    /// Of a step, in the fastest of the timed ones.
-    seconds: f64,
-    cost: Cost,
+    pub dispatches: usize,
+    /// Of a step, in the fastest and in the slowest of the timed ones.
+    pub seconds: f64,
+    pub slowest: f64,
+    pub cost: Cost,
 }
 
-/// Times and prints.
-pub fn run(bench: &mut Bench, name: &str) -> Result<()> {
-    bench.steps(1)?;
+/// Times steps on one batch; the dearest row first.
+pub fn measure(bench: &mut Bench) -> Result<Vec<Row>> {
+    bench.equal_steps(1)?;
     bench.net.start_timing()?;
-    let mut best: Option<Vec<Row>> = None;
+    let mut steps = vec![];
     for _ in 0..STEPS {
-        bench.steps(1)?;
-        let rows = rows(pollster::block_on(bench.net.times())?);
-        let total = |rows: &Vec<Row>| rows.iter().map(|row| row.seconds).sum::<f64>();
-        if best.as_ref().is_none_or(|best| total(&rows) < total(best)) {
-            best = Some(rows);
+        bench.equal_steps(1)?;
+        steps.push(pollster::block_on(bench.net.times())?);
+    }
+    Ok(rows(steps))
+}
+
+impl Row {
+    pub fn gflops(&self) -> f64 {
+        self.cost.flops / self.seconds / 1e9
+    }
+
+    pub fn gbs(&self) -> f64 {
+        self.cost.bytes / self.seconds / 1e9
+    }
+
+    /// The ceiling that binds it, arithmetic or memory, and its share of that.
+    pub fn bound(&self, ceilings: &Ceilings) -> (&'static str, f64) {
+        let (arithmetic, memory) = (self.gflops() / ceilings.gflops, self.gbs() / ceilings.gbs);
+        match arithmetic >= memory {
+            true => ("arithmetic", arithmetic),
+            false => ("memory", memory),
         }
     }
-    let rows = best.unwrap_or_default();
-    let total: f64 = rows.iter().map(|row| row.seconds).sum();
-    let adapter = bench.net.gpu().info().name.clone();
-    print(&format!(
-        "{name}: the kernels of a training step of {} images, on {adapter}: {:.1} ms (the fastest of {STEPS} steps)\n\n\
-         {:>6} {:>9} {:>6} {:>8} {:>7}  {:<44} shapes\n",
-        bench.batch(),
-        total * 1e3,
-        "share",
-        "ms",
-        "times",
-        "GFLOP/s",
-        "GB/s",
-        "kernel",
-    ))?;
-    let mut list = vec![];
-    for row in &rows {
-        let (gflops, gbs) = (row.cost.flops / row.seconds / 1e9, row.cost.bytes / row.seconds / 1e9);
-        print(&format!(
-            "{:>5.1}% {:>9.3} {:>6} {gflops:>8.1} {gbs:>7.2}  {:<44} {}\n",
-            100.0 * row.seconds / total,
-            row.seconds * 1e3,
-            row.dispatches,
-            row.kernel,
-            row.shapes
-        ))?;
-        list.push(serde_json::json!({
-            "kernel": row.kernel, "shapes": row.shapes, "times": row.dispatches, "ms": rounded(row.seconds * 1e3),
-            "gflops": rounded(gflops), "gb_s": rounded(gbs),
-        }));
+
+    pub fn text(&self, ceilings: &Ceilings, total: f64) -> String {
+        let (bound, share) = self.bound(ceilings);
+        format!(
+            "{:>5.1}% {:>9.3} {:>6} {:>8.1} {:>7.2} {:>4.0}% {bound:<10}  {:<40} {}\n",
+            100.0 * self.seconds / total,
+            self.seconds * 1e3,
+            self.dispatches,
+            self.gflops(),
+            self.gbs(),
+            100.0 * share,
+            self.kernel,
+            self.shapes
+        )
     }
-    let line = serde_json::json!({
-        "preset": name, "batch": bench.batch(), "ms": rounded(total * 1e3), "adapter": adapter, "kernels": list,
-    });
-    print(&format!("{line}\n"))
+
+    pub fn json(&self, ceilings: &Ceilings) -> Value {
+        let (bound, share) = self.bound(ceilings);
+        json!({
+            "kernel": self.kernel, "shapes": self.shapes, "times": self.dispatches, "ms": rounded(self.seconds * 1e3),
+            "ms_slowest": rounded(self.slowest * 1e3), "gflops": rounded(self.gflops()), "gb_s": rounded(self.gbs()),
+            "bound": bound, "of_ceiling": rounded(share),
+        })
+    }
 }
 
-/// One step's dispatches, summed; the dearest first.
-fn rows(timed: Vec<Timed>) -> Vec<Row> {
-    let mut sums: HashMap<(String, String), Row> = HashMap::new();
-    for Timed { label, seconds } in timed {
-        let (kernel, shapes) = (kernel(&label), shapes(&label));
-        let row = sums.entry((kernel.clone(), shapes.clone())).or_insert(Row {
-            kernel,
-            shapes,
-            dispatches: 0,
-            seconds: 0.0,
-            cost: Cost::default(),
-        });
-        row.dispatches += 1;
-        row.seconds += seconds;
-        row.cost += label.cost;
+/// What stands over the rows.
+pub fn header() -> String {
+    format!(
+        "{:>6} {:>9} {:>6} {:>8} {:>7} {:>5} {:<10}  {:<40} shapes\n",
+        "share", "ms", "times", "GFLOP/s", "GB/s", "of", "ceiling", "kernel",
+    )
+}
+
+/// The dispatches of equal steps, summed within each.
+fn rows(steps: Vec<Vec<Timed>>) -> Vec<Row> {
+    let mut all: BTreeMap<(String, String), Row> = BTreeMap::new();
+    for step in steps {
+        let mut sums: BTreeMap<(String, String), (usize, f64, Cost)> = BTreeMap::new();
+        for Timed { label, seconds } in step {
+            let sum = sums.entry((kernel(&label), shapes(&label))).or_default();
+            sum.0 += 1;
+            sum.1 += seconds;
+            sum.2 += label.cost;
+        }
+        for ((kernel, shapes), (dispatches, seconds, cost)) in sums {
+            let row = all.entry((kernel.clone(), shapes.clone())).or_insert(Row {
+                kernel,
+                shapes,
+                dispatches,
+                seconds,
+                slowest: seconds,
+                cost,
+            });
+            row.seconds = row.seconds.min(seconds);
+            row.slowest = row.slowest.max(seconds);
+        }
     }
-    let mut rows: Vec<Row> = sums.into_values().collect();
-    rows.sort_by(|a, b| b.seconds.total_cmp(&a.seconds).then_with(|| a.shapes.cmp(&b.shapes)));
+    let mut rows: Vec<Row> = all.into_values().collect();
+    // A clock that is too coarse for a kernel gives 0: nothing is divided by that.
+    rows.iter_mut().for_each(|row| row.seconds = row.seconds.max(1e-9));
+    rows.sort_by(|a, b| b.seconds.total_cmp(&a.seconds));
     rows
 }
 
@@ -132,23 +159,61 @@ mod tests {
     #[test]
     fn dispatches_are_summed_by_kernel_and_shape_and_the_dearest_comes_first() {
         let rows = rows(vec![
-            timed(1, 64, 0.5),
-            timed(0, 64, 0.1),
-            timed(1, 64, 0.25),
-            timed(1, 8, 1.0),
+            vec![
+                timed(1, 64, 0.5),
+                timed(0, 64, 0.1),
+                timed(1, 64, 0.25),
+                timed(1, 8, 2.0),
+            ],
+            vec![
+                timed(1, 64, 0.5),
+                timed(0, 64, 0.2),
+                timed(1, 64, 0.5),
+                timed(1, 8, 1.0),
+            ],
         ]);
-        let short: Vec<(&str, &str, usize, f64)> = rows
+        let short: Vec<(&str, &str, usize, f64, f64)> = rows
             .iter()
-            .map(|row| (row.kernel.as_str(), row.shapes.as_str(), row.dispatches, row.seconds))
+            .map(|row| {
+                (
+                    row.kernel.as_str(),
+                    row.shapes.as_str(),
+                    row.dispatches,
+                    row.seconds,
+                    row.slowest,
+                )
+            })
             .collect();
         assert_eq!(
             short,
             [
-                ("matmul_any NT EPILOGUE=3", "8x96 288x96 -> 8x288", 1, 1.0),
-                ("matmul_any NT EPILOGUE=3", "64x96 288x96 -> 64x288", 2, 0.75),
-                ("matmul_any EPILOGUE=3", "64x96 288x96 -> 64x288", 1, 0.1),
+                ("matmul_any NT EPILOGUE=3", "8x96 288x96 -> 8x288", 1, 1.0, 2.0),
+                ("matmul_any NT EPILOGUE=3", "64x96 288x96 -> 64x288", 2, 0.75, 1.0),
+                ("matmul_any EPILOGUE=3", "64x96 288x96 -> 64x288", 1, 0.1, 0.2),
             ]
         );
         assert_eq!(rows[1].cost.flops, 128.0);
+    }
+
+    #[test]
+    fn the_ceiling_that_binds_is_the_one_that_is_nearer() {
+        let ceilings = Ceilings {
+            gflops: 100.0,
+            gbs: 10.0,
+            dispatch_us: 1.0,
+            submit_us: 1.0,
+            upload_gbs: 1.0,
+            readback_gbs: 1.0,
+        };
+        let row = |flops: f64, bytes: f64| Row {
+            kernel: String::new(),
+            shapes: String::new(),
+            dispatches: 1,
+            seconds: 1.0,
+            slowest: 1.0,
+            cost: Cost { flops, bytes },
+        };
+        assert_eq!(row(50e9, 1e9).bound(&ceilings), ("arithmetic", 0.5));
+        assert_eq!(row(1e9, 8e9).bound(&ceilings), ("memory", 0.8));
     }
 }

@@ -54,11 +54,20 @@ impl Bench {
         self.masks[0].batch
     }
 
-    /// Takes steps and waits for the last.
+    /// Takes steps on batches that take turns, and waits for the last.
     pub fn steps(&mut self, count: usize) -> Result<()> {
+        self.take(count, |taken| (taken % BATCHES) as usize)
+    }
+
+    /// Takes steps on the first batch alone, whose shapes are always the same, and waits for the last.
+    pub fn equal_steps(&mut self, count: usize) -> Result<()> {
+        self.take(count, |_| 0)
+    }
+
+    fn take(&mut self, count: usize, batch: impl Fn(u64) -> usize) -> Result<()> {
         let mut last = None;
         for _ in 0..count {
-            let masks = &self.masks[(self.taken % BATCHES) as usize];
+            let masks = &self.masks[batch(self.taken)];
             self.taken += 1;
             let rates = Step {
                 lr: 1e-4,

@@ -57,6 +57,7 @@ pub const CHECKS: &[Check] = &[
         norm_of_gradients,
     ),
     check("adamw", &["adamw"], update),
+    check("ceiling", &["ceiling_copy", "ceiling_arithmetic"], ceiling),
 ];
 
 /// More than a workgroup's rows, and in column sums more than one stage's.
@@ -403,6 +404,23 @@ fn update(exam: &mut Exam, cols: usize) -> Result<()> {
         exam.check("what the flag protects", view, &f64s(values), 0.0)?;
     }
     Ok(())
+}
+
+/// What `ijepa bench` measures an adapter's ceilings with.
+fn ceiling(exam: &mut Exam, cols: usize) -> Result<()> {
+    let x = random(1, ROWS * cols);
+    let (from, to) = (exam.put(ROWS, cols, &x)?, exam.blank(ROWS, cols)?);
+    ops::ceiling::copy(&mut exam.rec, &from, &to)?;
+    exam.check("copy", &to, &f64s(&x), 0.0)?;
+    let lanes = exam.rec.gpu().lanes() as usize;
+    let y = exam.blank(2 * lanes, 4)?;
+    ops::ceiling::arithmetic(&mut exam.rec, &y, cols as u32, (0.75, 0.5))?;
+    exam.check(
+        "sums",
+        &y,
+        &cpu::ceiling::arithmetic(2, lanes, cols, 0.75, 0.5),
+        ELEMENTWISE,
+    )
 }
 
 #[cfg(test)]

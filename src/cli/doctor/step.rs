@@ -68,6 +68,7 @@ pub fn answers(gpu: &Gpu) -> Result<Vec<(&'static str, Vec<Answer>)>> {
         k_context: masks.k_context,
         k_target: masks.k_target,
         float_images: true,
+        recompute: false,
     };
     let drawn = init::draw(&MODEL, Init::Xavier, 1);
     let mut net = Ijepa::new(gpu, &MODEL, &drawn, "the drawn weights", terms, dims)?;

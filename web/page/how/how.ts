@@ -1,6 +1,7 @@
 // How it works: the text, and the figures that are made from a real step.
 import { make } from '../make';
 import type { ToWorker } from '../messages';
+import { view } from '../views';
 import { figures, type Figure } from './figures';
 import './how.css';
 import { spread, stage } from './matrix';
@@ -12,7 +13,8 @@ const RENEW = 4000;
 
 export interface Doors {
   tell(message: ToWorker): void;
-  visible(): boolean;
+  /** ready: there is a worker to ask; missing: there will be none, for want of a GPU. */
+  situation(): { ready: boolean; missing: boolean };
 }
 
 /** Text with its marks: see text.ts. */
@@ -159,7 +161,7 @@ export class How {
     matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => this.redo());
   }
 
-  /** The worker is ready, or another one is. */
+  /** The worker is there, or another one in its place. */
   ready() {
     this.asking = false;
     this.shown();
@@ -167,12 +169,13 @@ export class How {
 
   /** The view is shown (again). */
   shown() {
-    if (this.doors.visible()) this.ask(false);
+    if (view() === 'how' && this.doors.situation().ready) this.ask(false);
   }
 
-  /** There is no GPU for figures. */
-  without() {
-    this.say('none', 'The figures are made by your GPU, and this browser gives none. The text does without.');
+  /** Something has changed. */
+  know() {
+    if (this.doors.situation().missing) this.say('none', 'The figures are made by your GPU, and this browser gives none. The text does without.');
+    else if (this.article.dataset.figures === 'wait') this.shown();
   }
 
   hear(walk: Walk | null, why: string) {
@@ -206,7 +209,7 @@ export class How {
     clearTimeout(this.timer);
     if (this.walk?.of !== 'running' || this.held || document.hidden) return;
     this.timer = window.setTimeout(() => {
-      if (this.doors.visible()) this.ask(false);
+      this.shown();
     }, RENEW);
   }
 

@@ -236,16 +236,21 @@ export class Trace implements Figure {
   show({ walk: { trace } }: Scene) {
     if (trace === this.shown) return;
     this.shown = trace;
+    const groups: [id: string, lines: string[]][] = [];
     let section = 'how-patches';
-    const lines = trace.trim().split('\n').map((line) => {
+    for (const line of trace.trim().split('\n')) {
       if (line.startsWith('masks_enc')) section = 'how-masks';
       if (line.includes('forward_target')) section = 'how-targets';
       if (line.includes('forward_context')) section = 'how-context';
       if (line.includes('predictor start')) section = 'how-predictor';
-      const number = SECTIONS.findIndex(({ id }) => id === section);
-      return make('li', {}, make('code', {}, line), make('a', { href: `#${section}` }, `${number} ${SECTIONS[number]!.title}`));
+      if (groups.at(-1)?.[0] !== section) groups.push([section, []]);
+      groups.at(-1)![1].push(line);
+    }
+    const items = groups.map(([id, lines]) => {
+      const number = SECTIONS.findIndex((one) => one.id === id);
+      return make('li', {}, make('a', { href: `#${id}` }, `${number} ${SECTIONS[number]!.title}`), make('pre', {}, lines.join('\n')));
     });
-    this.list.replaceChildren(...lines);
+    this.list.replaceChildren(...items);
   }
 
   draw() {}

@@ -126,7 +126,7 @@ export const SECTIONS: Section[] = [
     id: 'how-trace',
     title: 'The whole iteration, line by line',
     parts: [
-      '`ijepa trace` on the command line prints the shape of each tensor on its way. These are its lines for the batch above, each with the section that explains it.',
+      '`ijepa trace` on the command line prints the shape of each tensor on its way. These are its lines for the batch above, beside the sections that explain them.',
       { figure: 'trace' },
     ],
   },

@@ -27,7 +27,7 @@ export class Walker {
   private lost: Promise<never> | null = null;
 
   /** `apart` opens something on a device whose loss is not the run's. */
-  constructor(private apart: <T>(open: () => Promise<T>) => Promise<{ opened: T; lost: Promise<never> }>) {}
+  constructor(private apart: <T>(open: () => Promise<T>) => Promise<{ opened: T; lost: { promise: Promise<never> } }>) {}
 
   /** The tensors of image `image`; `take`: of the next step, where the network is the small one. */
   async walk(run: Run | null, image: number, take: boolean): Promise<Walk> {
@@ -50,7 +50,7 @@ export class Walker {
 
   private async open() {
     const { opened: trainer, lost } = await this.apart(() => Trainer.create(SMALL, null));
-    this.lost = lost;
+    this.lost = lost.promise;
     return { trainer, facts: trainer.facts(), last: null };
   }
 

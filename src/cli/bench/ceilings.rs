@@ -1,0 +1,112 @@
+//! What the adapter can do at most, measured: arithmetic, memory, and what it costs to ask for something.
+
+use super::timing::{recorded, rounded, rounds};
+use ijepa::Result;
+use ijepa::gpu::{Gpu, Kind, Recorder};
+use ijepa::ops::ceiling::{arithmetic, copy};
+use serde_json::{Value, json};
+
+/// Bytes that are copied: more than caches hold.
+const COPIED: u64 = 96 << 20;
+/// Bytes that are uploaded and read back.
+const MOVED: u64 = 64 << 20;
+/// Dispatches in one submission, beside one alone.
+const DISPATCHES: usize = 801;
+
+/// See the module.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Ceilings {
+    /// f32 products and sums, GFLOP/s.
+    pub gflops: f64,
+    /// Bytes read and written by shaders, GB/s.
+    pub gbs: f64,
+    /// Microseconds of one more dispatch in a submission.
+    pub dispatch_us: f64,
+    /// Microseconds of a submission with one dispatch, waited for.
+    pub submit_us: f64,
+    /// From and to the host, GB/s.
+    pub upload_gbs: f64,
+    pub readback_gbs: f64,
+}
+
+impl Ceilings {
+    pub fn measure(gpu: &Gpu) -> Result<Ceilings> {
+        let mut rec = Recorder::new(gpu);
+        // A submission of some hundredths of a second on either kind.
+        let (lanes, rounds_of_one) = match gpu.kind() {
+            Kind::Software => (1 << 13, 1 << 8),
+            Kind::Hardware => (1 << 20, 1 << 8),
+        };
+        let sums = gpu.alloc("sums", lanes, 4)?;
+        let work = |rec: &mut Recorder| arithmetic(rec, &sums, rounds_of_one, (0.75, 0.5));
+        let before = rec.total;
+        work(&mut rec)?;
+        let flops = rec.total.flops - before.flops;
+        let gflops = flops / recorded(&mut rec, work)?.best / 1e9;
+
+        let bytes = COPIED.min(gpu.most_bytes());
+        let [x, y] = [
+            gpu.alloc("from", (bytes / 16) as usize, 4)?,
+            gpu.alloc("to", (bytes / 16) as usize, 4)?,
+        ];
+        let best = recorded(&mut rec, |rec| copy(rec, &x, &y))?.best;
+        let gbs = 2.0 * bytes as f64 / best / 1e9;
+
+        // Dispatches that do next to nothing: what is left is what they cost.
+        let [few, one] = [gpu.alloc("few", 1, 4)?, gpu.alloc("one", 1, 4)?];
+        let mut of = |dispatches: usize| -> Result<f64> {
+            let timing = rounds(0.1, |repeats| {
+                for _ in 0..repeats {
+                    for _ in 0..dispatches {
+                        copy(&mut rec, &few, &one)?;
+                    }
+                    pollster::block_on(rec.read::<u32>(&one))?;
+                }
+                Ok(())
+            });
+            Ok(timing?.best)
+        };
+        let (alone, many) = (of(1)?, of(DISPATCHES)?);
+
+        let bytes = MOVED.min(gpu.most_bytes());
+        let values = vec![0u32; (bytes / 4) as usize];
+        let moved = gpu.alloc("moved", values.len(), 1)?;
+        let upload = rounds(0.2, |repeats| {
+            for _ in 0..repeats {
+                gpu.write(&moved, &values)?;
+                gpu.reclaim()?;
+            }
+            Ok(())
+        })?;
+        let readback = rounds(0.2, |repeats| {
+            for _ in 0..repeats {
+                pollster::block_on(rec.read::<u32>(&moved))?;
+            }
+            Ok(())
+        })?;
+        Ok(Ceilings {
+            gflops,
+            gbs,
+            dispatch_us: (many - alone).max(0.0) / (DISPATCHES - 1) as f64 * 1e6,
+            submit_us: alone * 1e6,
+            upload_gbs: bytes as f64 / upload.best / 1e9,
+            readback_gbs: bytes as f64 / readback.best / 1e9,
+        })
+    }
+
+    pub fn text(&self) -> String {
+        format!(
+            "at most here: {:.1} GFLOP/s of f32 products and sums, {:.1} GB/s of memory read and written; no matrix units are used\n\
+             a dispatch takes {:.1} us, a submission that is waited for {:.0} us; upload {:.1} GB/s, read-back {:.1} GB/s\n",
+            self.gflops, self.gbs, self.dispatch_us, self.submit_us, self.upload_gbs, self.readback_gbs
+        )
+    }
+
+    pub fn json(&self) -> Value {
+        json!({
+            "gflops": rounded(self.gflops), "gb_s": rounded(self.gbs), "dispatch_us": rounded(self.dispatch_us),
+            "submit_us": rounded(self.submit_us), "upload_gb_s": rounded(self.upload_gbs),
+            "readback_gb_s": rounded(self.readback_gbs),
+        })
+    }
+}
