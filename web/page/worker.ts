@@ -97,7 +97,7 @@ async function walk(image: number, take: boolean) {
     const walk = walker.walk(mine, image, take);
     say({ kind: 'walked', walk: await (mine?.last ? onGpu(walk) : walk), why: '' });
   } catch (error) {
-    say({ kind: 'walked', walk: null, why: why(error) });
+    say({ kind: 'walked', walk: null, why: error instanceof DeviceLost ? 'the GPU went away' : why(error) });
     if (mine && lost.happened) throw error; // the run's own device
   }
 }

@@ -1,6 +1,6 @@
 // How it works: the text, with figures made from a real step.
 import type { Page } from '@playwright/test';
-import { barriers, beginSmall, expect, pause, reach, shot, test } from './page';
+import { barriers, beginSmall, expect, noteDevices, pause, reach, shot, takeDevice, test } from './page';
 
 const figure = (page: Page, name: string) => page.locator(`[data-figure=${name}]`);
 /** The whole page, its bar at its place instead of wherever the screen ends. */
@@ -69,6 +69,7 @@ test('figures fill with a step of a small network, and go along with the next', 
   await later.focus();
   await page.keyboard.press('Home');
   await expect(figure(page, 'follow')).toContainText('After 0 steps 100 %');
+  for (let i = 0; i < 4; i++) await page.keyboard.press('PageUp');
   await figure(page, 'targets').locator('canvas[role=slider]').first().hover({ position: { x: 100, y: 37 } });
   await expect(figure(page, 'targets').locator('.reading').first()).toContainText('Patch 7');
 
@@ -95,24 +96,41 @@ test('figures fill with a step of a small network, and go along with the next', 
   }
 });
 
-test('a run is shown instead, and goes on undisturbed', async ({ page }) => {
-  await page.goto('.');
+test('a run takes the place of the small network, and goes on undisturbed', async ({ page }) => {
+  test.setTimeout(240_000);
+  await page.goto('#how');
+  await filled(page);
+  await page.getByRole('link', { name: 'Train' }).click();
+  await noteDevices(page);
   await beginSmall(page);
   await reach(page, 2);
-  await page.goto('#how');
+  await page.getByRole('link', { name: 'How it works' }).click();
   const state = page.locator('.article [role=status]');
   await expect(state).toContainText(/^Step \d+ of your run, renewed/, { timeout: 60_000 });
   const first = await state.textContent();
   await expect(state).not.toHaveText(first!);
   await page.getByRole('button', { name: 'Hold' }).click();
   await expect(state).toContainText('held');
-  await page.goto('#train');
+  await page.getByRole('link', { name: 'Train' }).click();
   await pause(page);
-  await page.goto('#how');
+  await page.getByRole('link', { name: 'How it works' }).click();
   await expect(state).toContainText('which is paused');
   const before = Number(/\d+/.exec((await state.textContent())!)![0]);
   await page.getByRole('button', { name: 'One step of the run' }).click();
   await expect(state).toContainText(`Step ${before + 1} of your run`);
+
+  // The small network's device is its own: the run survives its loss, and the view the run's end.
+  await page.getByRole('link', { name: 'Train' }).click();
+  await page.getByRole('button', { name: 'Reset' }).click();
+  await expect(page.getByRole('button', { name: 'Start training' })).toBeEnabled();
+  await page.getByRole('link', { name: 'How it works' }).click();
+  await expect(state).toContainText('Step 1 of a small network', { timeout: 60_000 });
+  await takeDevice(page);
+  await page.getByRole('button', { name: 'Another step' }).click();
+  await expect(state).toContainText('The figures could not be made: the GPU went away.');
+  await page.getByRole('button', { name: 'Another step' }).click();
+  await expect(state).toContainText('Step 1 of a small network', { timeout: 60_000 });
+  await expect(page.getByRole('alert')).toHaveCount(0);
 });
 
 test('without WebGPU the text is there', async ({ page }) => {

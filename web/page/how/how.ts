@@ -11,6 +11,9 @@ import type { Walk } from './walk';
 /** Milliseconds between two looks at a run that trains. */
 const RENEW = 4000;
 
+/** What stands in figures that show nothing. */
+const EMPTY: Record<string, string> = { wait: 'Being computed…', none: 'This figure needs WebGPU.', failed: 'This figure could not be made.' };
+
 export interface Doors {
   tell(message: ToWorker): void;
   /** ready: there is a worker to ask; missing: there will be none, for want of a GPU. */
@@ -61,6 +64,8 @@ export class How {
   private image = 0;
   private block = 0;
   private asking = false;
+  /** What is to be asked after the answer that is awaited: for another step or not. */
+  private more: boolean | null = null;
   private timer: number | undefined;
   private figures = new Map<string, Figure>();
   private article = make('div', { className: 'article' });
@@ -144,7 +149,7 @@ export class How {
     this.another.addEventListener('click', () => {
       // A step of the visitor's own run is taken as the button in Train takes it.
       if (this.walk?.of === 'paused') this.doors.tell({ kind: 'step' });
-      this.ask(this.walk?.of === 'small');
+      this.ask(this.walk?.of !== 'paused' && this.walk?.of !== 'running');
     });
     this.hold.addEventListener('click', () => {
       this.held = !this.held;
@@ -164,6 +169,7 @@ export class How {
   /** The worker is there, or another one in its place. */
   ready() {
     this.asking = false;
+    this.more = null;
     this.shown();
   }
 
@@ -175,32 +181,42 @@ export class How {
   /** Something has changed. */
   know() {
     if (this.doors.situation().missing) this.say('none', 'The figures are made by your GPU, and this browser gives none. The text does without.');
-    else if (this.article.dataset.figures === 'wait') this.shown();
+    else if (this.article.dataset.figures === 'wait' && !this.asking) this.shown();
   }
 
   hear(walk: Walk | null, why: string) {
     this.asking = false;
-    if (!walk) return this.say(this.walk ? 'ready' : 'none', `The figures could not be made: ${why}.`);
+    const { more } = this;
+    this.more = null;
+    if (more !== null) this.ask(more);
+    if (!walk) {
+      this.another.disabled = false;
+      return this.say(this.walk ? 'ready' : 'failed', `The figures could not be made: ${why}.`);
+    }
     this.walk = walk;
-    this.image = walk.image;
+    if (!this.asking) this.image = walk.image;
     this.block = Math.min(this.block, walk.batch.targets[walk.image]!.length - 1);
     this.article.dataset.figures = 'ready';
     this.redo();
     this.describe();
-    this.plan();
+    if (!this.asking) this.plan();
   }
 
   private say(figures: string, text: string) {
     this.article.dataset.figures = figures;
     this.state.textContent = text;
-    for (const place of this.article.querySelectorAll('figure .empty')) place.textContent = figures === 'none' ? 'This figure needs WebGPU.' : 'Being computed…';
+    for (const place of this.article.querySelectorAll('figure .empty')) place.textContent = EMPTY[figures] ?? '';
   }
 
   private ask(take: boolean) {
-    if (this.asking) return;
+    if (this.asking) {
+      this.more = take || this.more === true;
+      return;
+    }
     this.asking = true;
     clearTimeout(this.timer);
     if (!this.walk) this.say('wait', 'Taking one step with a small network…');
+    else if (take) this.state.textContent = 'Taking another step…';
     this.doors.tell({ kind: 'walk', image: this.image, take });
   }
 

@@ -133,7 +133,7 @@ export class Follow implements Figure {
   readonly elements = [
     make('div', { className: 'follow' }, make('label', { htmlFor: 'how-steps' }, 'Steps later'), this.slider, make('div', { className: 'bar', ariaHidden: 'true' }, this.old), this.words),
   ];
-  readonly caption = 'Of what the target encoder is now, so much is left after some more steps (dark); the rest comes from the context encoder as it became meanwhile. At this step’s momentum.';
+  readonly caption = 'Of what the target encoder is now, so much is left after some more steps (coloured); the rest comes from the context encoder as it became meanwhile. At this step’s momentum.';
   readonly always = true;
   private momentum = 0.98;
 
@@ -248,7 +248,7 @@ export class Trace implements Figure {
     }
     const items = groups.map(([id, lines]) => {
       const number = SECTIONS.findIndex((one) => one.id === id);
-      return make('li', {}, make('a', { href: `#${id}` }, `${number} ${SECTIONS[number]!.title}`), make('pre', {}, lines.join('\n')));
+      return make('li', {}, make('a', { href: `#${id}` }, `${number} ${SECTIONS[number]!.title}`), make('pre', {}, lines.join('\n').replace(/-{4,}/g, '---')));
     });
     this.list.replaceChildren(...items);
   }

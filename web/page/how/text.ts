@@ -109,7 +109,7 @@ export const SECTIONS: Section[] = [
       'There is a cheap way to a small loss: both encoders could say the same of every patch. Then the prediction is always right and worth nothing. This is *collapse*. That gradients flow on one side only and the target follows slowly is what holds against it, and in large networks that suffices.',
       'Small networks like this one collapse all the same, so that the presets of this page add a weak second term to the loss, a *regularizer* borrowed from VICReg: every feature should vary between tokens (variance), and no two features should say the same (covariance). At this step it came to {regularizer}. It is no part of the paper’s method.',
       'Whether it holds can be seen in [section 3](#how-targets): there, a feature differs by {spread} between patches of this image (deviation, averaged over features). After a collapse that is nearly 0.',
-      'So a falling loss is no proof. In a healthy run it first drops, because the targets, too, are still nearly alike and so are easy to predict. Then features begin to differ, there is more to predict, and the loss *rises* to a plateau while features get better. The verdict in [Train](#train) is therefore made from the features and not from the loss.',
+      'So a falling loss is no proof. In a healthy run it first drops, because the targets, too, are still nearly alike and so are easy to predict. Then features begin to differ, there is more to predict, and the loss *rises* to a plateau while features get better. The [verdict on a run](#train) is therefore made from the features and not from the loss.',
     ],
   },
   {
