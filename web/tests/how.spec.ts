@@ -1,5 +1,6 @@
 // How it works: the text, with figures made from a real step.
 import type { Page } from '@playwright/test';
+import { openPackage } from './package';
 import { barriers, beginSmall, expect, noteDevices, pause, reach, shot, takeDevice, test } from './page';
 
 const figure = (page: Page, name: string) => page.locator(`[data-figure=${name}]`);
@@ -144,4 +145,56 @@ test('without WebGPU the text is there', async ({ page }) => {
   expect(await barriers(page)).toEqual([]);
   await page.setViewportSize({ width: 390, height: 844 });
   await picture(page, 'how-without-390');
+});
+
+test('rows of the tensors are the patches that figures say they are', async ({ page, baseURL }) => {
+  await openPackage(page, baseURL!);
+  const { trail, context, targets, pixels } = await page.evaluate(async () => {
+    const url = './pkg/ijepa.js';
+    const { default: start, Trainer } = (await import(url)) as typeof import('ijepa');
+    await start();
+    const trainer = await Trainer.create({ preset: 'demo', steps: 10, set: ['data.batch_size=4', 'logging.monitor_images=40'] }, null);
+    await trainer.step();
+    const [image, bytes] = [2, 3 * 32 * 32];
+    const { context, targets } = trainer.batchMasks();
+    const trail = (await trainer.trail(image)).map(({ name, columns, values }) => [name, { columns, values: Array.from(values) }] as const);
+    const pixels = Array.from(trainer.batchImages().slice(image * bytes, (image + 1) * bytes));
+    return { trail: Object.fromEntries(trail), context: context[image]!, targets: targets.map((block) => block[image]!), pixels };
+  });
+  const row = (name: string, at: number) => {
+    const { columns, values } = trail[name]!;
+    return values.slice(at * columns, (at + 1) * columns);
+  };
+  const near = (a: number[], b: number[], what: string) => {
+    expect(a.length, what).toBe(b.length);
+    expect(Math.max(...a.map((value, i) => Math.abs(value - b[i]!))), what).toBeLessThan(1e-3);
+  };
+  // A patch: 16 pixels in red, then in green, then in blue, normalised.
+  const at = 8 * 5 + 3;
+  const numbers = [0, 1, 2].flatMap((c) =>
+    Array.from({ length: 16 }, (_, i) => {
+      const [y, x] = [5 * 4 + Math.floor(i / 4), 3 * 4 + (i % 4)];
+      return (pixels[3 * (32 * y + x) + c]! / 255 - [0.485, 0.456, 0.406][c]!) / [0.229, 0.224, 0.225][c]!;
+    }),
+  );
+  near(row('patches', at), numbers, 'pixels of a patch');
+  context.forEach((patch, i) => near(row('context_patches', i), row('patches', patch), `context patch ${patch}`));
+  const normalised = (values: number[]) => {
+    const mean = values.reduce((a, b) => a + b) / values.length;
+    const variance = values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / values.length;
+    return values.map((value) => (value - mean) / Math.sqrt(variance + 1e-5));
+  };
+  const kept = targets[0]!.length;
+  targets.forEach((block, m) =>
+    block.forEach((patch, k) => near(row('targets', m * kept + k), normalised(row('target_encoder_out', patch)), `target ${patch} of block ${m}`)),
+  );
+  // Mask tokens are one learned row, each with its position: the column in one half, the row in the other.
+  const position = (patch: number) =>
+    Array.from({ length: 32 }, (_, c) => {
+      const place = c < 16 ? patch % 8 : Math.floor(patch / 8);
+      const angle = place * 10000 ** -((c % 8) / 8);
+      return c % 16 < 8 ? Math.sin(angle) : Math.cos(angle);
+    });
+  const token = (m: number, k: number) => row('predictor_in', m * (context.length + kept) + context.length + k).map((value, c) => value - position(targets[m]![k]!)[c]!);
+  targets.forEach((block, m) => block.forEach((patch, k) => near(token(m, k), token(0, 0), `mask token for ${patch}`)));
 });

@@ -118,7 +118,7 @@ export const SECTIONS: Section[] = [
     source: 'Paper, sections 5 and 6',
     parts: [
       'After training the target encoder is kept; predictor and masks have done their work. Averaged over its patches, an image’s features describe it in {D} numbers. Images with close features tend to show similar things, so that a handful of labelled examples can go a long way: the class of the *nearest neighbours* is a good guess (the accuracy curve in Train), and so is a single weighted sum learned on top of fixed features (*linear probing*).',
-      'Patches can be compared as well. Choose one: the more orange another, the more alike its features are. In a network that has hardly been trained this mostly shows position and colour; after a few hundred steps, things that belong together.',
+      'Patches can be compared as well. Choose one: the more orange another, the more alike its features are. In a network that has hardly been trained this is mostly colour and place; train one and see what becomes of it.',
       { figure: 'similar' },
     ],
   },
