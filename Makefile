@@ -42,6 +42,7 @@ test: setup
 test-web: setup
 	@tools/web-setup --test
 	@tools/web-build
+	@tools/cargo build --quiet
 	@tools/web-cargo clippy --quiet --locked --package ijepa-web --profile web --target wasm32-unknown-unknown -- -D warnings
 	@tools/web-test
 
