@@ -49,7 +49,8 @@ pub fn run(args: Args) -> Result<()> {
         false => &args.weights,
     };
     // A checkpoint that was taken out of its run carries its configuration.
-    let config = match args.weights.is_file() && !run.join(CONFIG).exists() {
+    let file = args.weights.extension().is_some_and(|name| name == "safetensors") && args.weights.is_file();
+    let config = match file && !run.join(CONFIG).exists() {
         true => checkpoint::config(&args.weights)?,
         false => Config::from_yaml(&folder::config(run)?, &run.join(CONFIG).display().to_string())?,
     };
