@@ -59,4 +59,4 @@ lighthouse: web
 
 pictures: web
 	@tools/web-setup --test
-	@IJEPA_README=1 tools/web-test readme
+	@IJEPA_README=500 tools/web-test readme
