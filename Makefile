@@ -1,6 +1,6 @@
 # Three commands: `make demo` shows that it learns, `make web` builds the page where it learns in a browser, `make test`
 # proves both. Each sets the machine up first.
-.PHONY: help setup build demo web serve test test-web bench-web
+.PHONY: help setup build demo web serve test test-web bench-web lighthouse pictures
 
 # Builds stay in the checkout, wherever the machine's cargo would put them otherwise.
 export CARGO_TARGET_DIR := $(CURDIR)/target
@@ -12,6 +12,8 @@ help:
 	@echo "make serve   the same, then serve the page on localhost"
 	@echo "make test-web  the page's tests alone, in headless Chromium"
 	@echo "make bench-web  how fast the page's adapter is, and the native program beside it"
+	@echo "make lighthouse  Lighthouse's accessibility score of the page"
+	@echo "make pictures    the README's pictures of the page, from a training run of some minutes"
 	@echo "make build   set up, then build ./target/release/ijepa"
 	@echo "make setup   install what is missing here: C linker, Vulkan loader, a software driver where there is no GPU, cargo"
 	@echo "             (IJEPA_SETUP_DRY_RUN=1 make setup only says what it would do)"
@@ -42,6 +44,7 @@ test: setup
 test-web: setup
 	@tools/web-setup --test
 	@tools/web-build
+	@tools/cargo build --quiet
 	@tools/web-cargo clippy --quiet --locked --package ijepa-web --profile web --target wasm32-unknown-unknown -- -D warnings
 	@tools/web-test
 
@@ -49,3 +52,11 @@ bench-web: web build
 	@tools/web-setup --test
 	@IJEPA_WEB_TESTS=bench tools/web-test
 	@./target/release/ijepa bench --preset demo --step
+
+lighthouse: web
+	@tools/web-setup --test
+	@tools/web-lighthouse
+
+pictures: web
+	@tools/web-setup --test
+	@IJEPA_README=500 tools/web-test readme

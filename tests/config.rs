@@ -288,7 +288,7 @@ fn set_overrides_one_key_with_the_same_checks() {
     let message = refusal(config.set("optimization.lrr=1"));
     assert_eq!(
         message,
-        "--set optimization.lrr=1: unknown key \"optimization.lrr\"; did you mean \"optimization.lr\"?"
+        "optimization.lrr=1: unknown key \"optimization.lrr\"; did you mean \"optimization.lr\"?"
     );
     assert!(refusal(config.set("optimization.lr")).contains("write key=value"));
     assert!(refusal(config.set("optimization.lr=fast")).contains("must be a number, not \"fast\""));

@@ -48,7 +48,12 @@ pub fn run(args: Args) -> Result<()> {
         true => args.weights.parent().unwrap_or(Path::new("")),
         false => &args.weights,
     };
-    let config = Config::from_yaml(&folder::config(run)?, &run.join(CONFIG).display().to_string())?;
+    // A checkpoint that was taken out of its run carries its configuration.
+    let file = args.weights.extension().is_some_and(|name| name == "safetensors") && args.weights.is_file();
+    let config = match file && !run.join(CONFIG).exists() {
+        true => checkpoint::config(&args.weights)?,
+        false => Config::from_yaml(&folder::config(run)?, &run.join(CONFIG).display().to_string())?,
+    };
     config.validate()?;
     let learned = checkpoint::weights(&args.weights)?;
     let open = |path: &str, split| Dataset::open(path, split, config.meta.seed, config.data.max_pixels);

@@ -43,6 +43,14 @@ pub struct Args {
         conflicts_with_all = ["config", "preset", "patch", "batch", "seed", "set", "data", "out", "max_pixels"]
     )]
     resume: Option<PathBuf>,
+    /// Begin a run in --out that goes on from this checkpoint, such as the weights that the page in a browser gives; it
+    /// carries its configuration
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with_all = ["resume", "config", "preset", "patch", "batch", "seed", "set"]
+    )]
+    from: Option<PathBuf>,
     /// No progress, only errors
     #[arg(long, conflicts_with = "verbose")]
     quiet: bool,
@@ -56,12 +64,16 @@ pub struct Args {
 const AFTER: &str = "\
 Without --config and --preset the preset is nano: 32-pixel images, for a first run within minutes.
 example: ijepa train --data generated:glyphs --preset nano --steps 200 --out runs/first
-         ijepa train --resume runs/first --steps 400";
+         ijepa train --resume runs/first --steps 400
+         ijepa train --from ijepa-step-120.safetensors --data generated:glyphs --out runs/second";
 
 impl Args {
     /// The configuration of a new run, checked.
     fn config(&self) -> Result<Config> {
-        let mut config = self.settings.config("nano")?;
+        let mut config = match &self.from {
+            Some(file) => checkpoint::config(file)?,
+            None => self.settings.config("nano")?,
+        };
         if let Some(path) = &self.data {
             config.set_data(path);
         }
@@ -124,8 +136,13 @@ pub fn run(args: Args) -> Result<()> {
     for notice in config.notices() {
         progress.say(&notice);
     }
-    let (resume, stop) = (args.resume.is_some(), Stop::default());
-    let finished = start(&config, &folder, resume, &args.adapter, &mut progress, &stop)?;
+    let stop = Stop::default();
+    let beginning = match (&args.resume, &args.from) {
+        (Some(_), _) => Beginning::Resume,
+        (None, Some(file)) => Beginning::From(file),
+        (None, None) => Beginning::New,
+    };
+    let finished = start(&config, &folder, beginning, &args.adapter, &mut progress, &stop)?;
     let picture = loss_picture(&folder, &config.logging.write_tag)?;
     if !finished.complete {
         progress.say(&format!(
@@ -145,15 +162,26 @@ pub fn run(args: Args) -> Result<()> {
     Ok(())
 }
 
+/// How a run begins.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Beginning<'a> {
+    New,
+    /// With the checkpoint in its folder.
+    Resume,
+    /// With a checkpoint from elsewhere.
+    From(&'a Path),
+}
+
 /// Opens the data and the GPU and trains, with Ctrl-C as the way to stop. What the demo does, too.
 pub fn start(
     config: &Config,
     folder: &Path,
-    resume: bool,
+    beginning: Beginning,
     adapter: &AdapterArgs,
     progress: &mut Progress,
     stop: &Stop,
 ) -> Result<Finished> {
+    let resume = beginning == Beginning::Resume;
     if !resume {
         folder::vacant(folder)?; // checked again later; here before data and GPU are opened
     }
@@ -185,6 +213,10 @@ pub fn start(
         data: data.clone(),
         folder,
         resume,
+        from: match beginning {
+            Beginning::From(file) => Some(file),
+            _ => None,
+        },
         stop: stop.flag(),
     };
     let finished = pollster::block_on(train(&job, &mut |event| progress.tell(event)));

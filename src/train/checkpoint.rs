@@ -1,5 +1,6 @@
 //! Checkpoints: everything that a run needs to go on as if it had never stopped.
 
+use super::config::Config;
 use super::folder::{Folder, at};
 use super::log::EpochMeans;
 use super::snapshot::{Machine, Progress, Snapshot};
@@ -141,7 +142,23 @@ pub fn load(folder: &Path) -> Result<Option<Checkpoint>> {
     }))
 }
 
-fn read(path: &Path) -> Result<Snapshot> {
+/// The configuration that a checkpoint's file carries.
+///
+/// Errors: usage, where it carries none.
+pub fn config(path: &Path) -> Result<Config> {
+    let origin = path.display();
+    let missing = || {
+        Error::usage(format!(
+            "{origin} does not say how its run was configured: it is too old"
+        ))
+    };
+    read(path)?.config.ok_or_else(missing)
+}
+
+/// Reads one checkpoint's file.
+///
+/// Errors: usage, where it is none.
+pub fn read(path: &Path) -> Result<Snapshot> {
     let origin = path.display().to_string();
     let bytes = ordinary::read(path, u64::MAX).map_err(|e| Error::usage(format!("{origin}: {e}")))?;
     Snapshot::from_bytes(&bytes, &origin)

@@ -29,6 +29,8 @@ pub struct Job<'a> {
     pub folder: &'a Path,
     /// Go on with the run in `folder` instead of starting one.
     pub resume: bool,
+    /// A checkpoint's file that a new run in `folder` goes on from.
+    pub from: Option<&'a Path>,
     /// Set it, and the run saves and stops after the step it is at.
     pub stop: &'a AtomicBool,
 }
@@ -89,16 +91,17 @@ pub async fn train(job: &Job<'_>, tell: &mut dyn FnMut(Event)) -> Result<Finishe
             (None, None)
         }
     };
-    let (path, snapshot, books) = match saved {
-        Some(saved) => (saved.path, saved.snapshot, saved.books),
-        None => (PathBuf::new(), Snapshot::first(config)?, None),
+    let (path, snapshot, books) = match (saved, job.from) {
+        (Some(saved), _) => (saved.path, saved.snapshot, saved.books),
+        (None, Some(from)) => (from.to_path_buf(), checkpoint::read(from)?, None),
+        (None, None) => (PathBuf::new(), Snapshot::first(config)?, None),
     };
     let progress = snapshot.progress.clone();
     course.check(&progress, data)?;
-    if progress.step > of {
+    if progress.step > of || job.from.is_some() && progress.step == of {
         return Err(Error::usage(format!(
             "{} is at step {} already: its new end must lie beyond that, not at step {of}",
-            job.folder.display(),
+            job.from.unwrap_or(job.folder).display(),
             progress.step
         )));
     }
@@ -150,7 +153,7 @@ pub async fn train(job: &Job<'_>, tell: &mut dyn FnMut(Event)) -> Result<Finishe
 
 /// What is said of a run that goes on.
 fn notes(job: &Job<'_>, progress: &Progress, of: u64) -> Vec<String> {
-    if !job.resume {
+    if !job.resume && job.from.is_none() {
         return vec![];
     }
     let mut notes = vec![match progress.step {

@@ -42,4 +42,16 @@ fn a_folder_with_both_parts_is_fitted_and_scored() {
     let output = run(place.path(), &named);
     assert!(output.status.success(), "{}", said(&output));
     assert_eq!(String::from_utf8(output.stdout).unwrap(), lines[..4].join("\n") + "\n");
+    // So are the run's weights alone, which carry its configuration.
+    std::fs::copy(
+        place.path().join("run/latest.safetensors"),
+        place.path().join("alone.safetensors"),
+    )
+    .unwrap();
+    let output = run(
+        place.path(),
+        &["probe", "--weights", "alone.safetensors", "--data", "set"],
+    );
+    assert!(output.status.success(), "{}", said(&output));
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), lines[..4].join("\n") + "\n");
 }

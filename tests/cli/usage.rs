@@ -52,6 +52,11 @@ fn wrong_use_ends_with_code_2_and_says_what_is_missing() {
         ),
         (&["train", "--epochs", "3", "--steps", "5"], "--steps"),
         (&["train", "--resume", "runs/a", "--batch", "3"], "--batch"),
+        (&["train", "--from", "a.safetensors", "--preset", "nano"], "--preset"),
+        (
+            &["train", "--from", "none.safetensors", "--data", "a", "--out", "b"],
+            "none.safetensors: ",
+        ),
         (
             &["train", "--config", "none.yaml"],
             "--config none.yaml: cannot be read",

@@ -32,6 +32,7 @@ fn events(folder: &Path, config: &Config, stop: &AtomicBool, tell: &mut dyn FnMu
         data: Arc::new(Dataset::glyphs(Split::Train, 0)),
         folder,
         resume: false,
+        from: None,
         stop,
     };
     let mut note = |event: Event| {

@@ -1,7 +1,7 @@
 // How fast the browser's software adapter is: `make bench-web` prints it, benches/RESULTS.md keeps it. No test of speed.
 import type * as Ijepa from 'ijepa';
 import { openPackage } from '../tests/package';
-import { test } from '../tests/page';
+import { firstStep, test } from '../tests/page';
 
 const SHAPES = [
   [1024, 384, 384],
@@ -10,6 +10,11 @@ const SHAPES = [
   [2048, 256, 64],
 ] as const;
 const STEPS = 20;
+
+test('a first visit', async ({ page }) => {
+  const { paint, step } = await firstStep(page);
+  console.log(JSON.stringify({ firstContentfulPaintMs: paint, clickToFirstStepMs: step }));
+});
 
 test('speed', async ({ page, baseURL }) => {
   test.setTimeout(600_000);

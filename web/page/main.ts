@@ -215,6 +215,7 @@ function hear(message: FromWorker) {
       break;
     case 'steps': {
       if (!facts) break;
+      if (!course.points.length && state === 'running') write('doing', about()); // kernels are compiled now
       course.points.push(...message.points);
       const { step, loss } = message.last;
       showStep(step, loss, message.rate, message.seconds);

@@ -1,6 +1,6 @@
 // The visitor's images: found in files, zips and tars, decoded here in the worker. A bad one is named and skipped.
 import { unzipSync } from 'fflate';
-import { parseTar, parseTarGzip } from 'nanotar';
+import { parseTar } from 'nanotar';
 import { ARCHIVE, IMAGE } from './kinds';
 import type { Reading } from './messages';
 
@@ -20,17 +20,55 @@ interface Source {
 const IGNORED = /(^|\/)(\.|__MACOSX\/|Thumbs\.db$|desktop\.ini$)/i;
 const MOST_PIXELS = 100_000_000;
 const MOST_NAMED = 100;
+/** What an archive may unpack to, and a file in it: more is meant to fill the memory. */
+const MOST_UNPACKED = 2 ** 30;
+const MOST_FILE = 2 ** 28;
 
 const reason = (error: unknown) => (error instanceof Error ? error.message : String(error));
 
-async function unpack({ name, file }: Source): Promise<Source[]> {
-  const bytes = new Uint8Array(await file.arrayBuffer());
+/** Why an image is not taken, in words for the visitor. */
+class Unusable extends Error {}
+
+const megabytes = (bytes: number) => `${Math.round(bytes / 2 ** 20).toLocaleString('en')} MB`;
+
+const TOO_LARGE = `it unpacks to more than ${megabytes(MOST_UNPACKED)}: unpack it, and choose the folder`;
+
+/** What a gzip unpacks to, as far as an archive may. */
+async function gunzip(file: Blob): Promise<Uint8Array> {
+  const parts: BlobPart[] = [];
+  let size = 0;
+  const reader = file.stream().pipeThrough(new DecompressionStream('gzip')).getReader();
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return new Uint8Array(await new Blob(parts).arrayBuffer());
+    parts.push(value as BlobPart);
+    size += value.length;
+    if (size > MOST_UNPACKED) {
+      await reader.cancel();
+      throw new Error(TOO_LARGE);
+    }
+  }
+}
+
+/** The files in an archive that may be images; `skip` hears of those that are too large. */
+async function unpack({ name, file }: Source, skip: (name: string, why: string) => void): Promise<Source[]> {
   if (/zip$/i.test(name)) {
-    const wanted = (entry: { name: string }) => IMAGE.test(entry.name) && !IGNORED.test(entry.name);
-    const entries = unzipSync(bytes, { filter: wanted });
+    let size = 0;
+    const wanted = (entry: { name: string; originalSize: number }) => {
+      if (!IMAGE.test(entry.name) || IGNORED.test(entry.name)) return false;
+      const { originalSize } = entry;
+      if (originalSize > MOST_FILE) {
+        skip(entry.name, `it unpacks to ${megabytes(originalSize)}`);
+        return false;
+      }
+      size += originalSize;
+      if (size > MOST_UNPACKED) throw new Error(TOO_LARGE);
+      return true;
+    };
+    const entries = unzipSync(new Uint8Array(await file.arrayBuffer()), { filter: wanted });
     return Object.entries(entries).map(([name, data]) => ({ name, file: new Blob([data as BlobPart]) }));
   }
-  const items = /gz$/i.test(name) ? await parseTarGzip(bytes) : parseTar(bytes);
+  const items = parseTar(/gz$/i.test(name) ? await gunzip(file) : new Uint8Array(await file.arrayBuffer()));
   return items
     .filter((item) => item.type === 'file' && item.data && IMAGE.test(item.name))
     .map((item) => ({ name: item.name, file: new Blob([item.data as BlobPart]) }));
@@ -40,7 +78,7 @@ async function unpack({ name, file }: Source): Promise<Source[]> {
 async function decode({ name, file }: Source, side: number): Promise<Picture> {
   const whole = await createImageBitmap(file);
   try {
-    if (whole.width * whole.height > MOST_PIXELS) throw new Error(`it has ${whole.width} x ${whole.height} pixels`);
+    if (whole.width * whole.height > MOST_PIXELS) throw new Unusable(`it has ${whole.width} x ${whole.height} pixels`);
     const scale = Math.min(1, side / Math.min(whole.width, whole.height));
     const width = Math.max(1, Math.round(whole.width * scale));
     const height = Math.max(1, Math.round(whole.height * scale));
@@ -89,9 +127,13 @@ export class Pictures {
       if (IGNORED.test(source.name)) continue;
       let sources = [source];
       if (ARCHIVE.test(source.name)) {
+        const before = this.skippedCount;
         try {
-          sources = await unpack(source);
-          if (!sources.length) this.skip(source.name, 'the archive holds no images');
+          sources = await unpack(source, (name, why) => {
+            this.seen++;
+            this.skip(name, why);
+          });
+          if (!sources.length && this.skippedCount === before) this.skip(source.name, 'the archive holds no images');
         } catch (error) {
           this.skip(source.name, `not a readable archive (${reason(error)})`);
           continue;
@@ -106,8 +148,8 @@ export class Pictures {
         try {
           this.all.push(await decode(one, this.side));
           this.sources.push(one);
-        } catch {
-          this.skip(one.name, 'the browser can’t decode it');
+        } catch (error) {
+          this.skip(one.name, error instanceof Unusable ? error.message : 'the browser can’t decode it');
         }
         if (performance.now() - told > 250) {
           told = performance.now();

@@ -69,8 +69,10 @@ export class Run {
     const trainer = await Trainer.create(settings, imagesOf(pictures));
     const run = new Run(trainer, pictures.length, say, null);
     run.say({ kind: 'opened', facts: run.facts, examples: run.examples });
-    run.say({ kind: 'busy', text: 'Looking at what the untrained network makes of images, to compare with later…' });
+    // What is awaited has been compiled: kernels of a look first, those of a step when it is taken.
+    run.say({ kind: 'busy', text: 'Compiling kernels for a first look at images…' });
     await run.colour();
+    run.say({ kind: 'busy', text: `${trainer.kernels()} kernels compiled. Looking at what the untrained network makes of images, to compare with later…` });
     await run.look();
     await run.keep();
     return run;
@@ -99,6 +101,8 @@ export class Run {
   /** One step, and what is due after it. */
   async take(): Promise<void> {
     const began = performance.now();
+    // Told as long as this course has no step; the first one takes the words' place.
+    if (!this.points.length) this.say({ kind: 'busy', text: `${this.trainer.kernels()} kernels compiled. Compiling those of a training step…` });
     const step = await this.trainer.step();
     const now = performance.now();
     this.course.seconds += (now - began) / 1000;

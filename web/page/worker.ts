@@ -111,7 +111,7 @@ function letGo() {
 
 async function begin(settings: Settings, own: boolean, running: boolean) {
   letGo();
-  say({ kind: 'busy', text: 'Preparing the network and its kernels…' });
+  say({ kind: 'busy', text: 'Opening the GPU and drawing the first weights…' });
   const crop = Number(/crop_size: (\d+)/.exec(configuration(settings))?.[1] ?? 32);
   if (own) await pictures.fit(crop);
   trained = own ? pictures.all : [];
@@ -132,7 +132,7 @@ async function resume(kept: Kept, running: boolean) {
 async function goOn() {
   const found = await savedRun();
   if (!found) throw new Error('the saved run is gone from this browser’s storage');
-  say({ kind: 'busy', text: 'Preparing the network and its kernels…' });
+  say({ kind: 'busy', text: 'Opening the GPU and the saved weights…' });
   const images = found.head.own ? await savedImages() : [];
   if (images?.length !== found.head.own) throw new Error('the images of the saved run are not in this browser’s storage: start a new run');
   letGo();

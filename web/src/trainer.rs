@@ -221,6 +221,11 @@ impl Trainer {
         }))
     }
 
+    /// Kernels that were compiled so far. Each is when it is first needed: the last of them in the first step.
+    pub fn kernels(&self) -> usize {
+        self.run.net.gpu().pipeline_count()
+    }
+
     /// Takes one step.
     #[wasm_bindgen(unchecked_return_type = "Step")]
     pub async fn step(&mut self) -> Result<JsValue, JsError> {
