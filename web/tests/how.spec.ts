@@ -27,10 +27,12 @@ test('figures fill with a step of a small network, and go along with the next', 
   await page.getByRole('link', { name: 'How it works' }).click();
   await filled(page);
   for (const name of ['patches', 'masks', 'targets', 'positions', 'context', 'predictor', 'loss', 'similar']) {
-    for (const count of await colours(page, name)) expect(count, `colours in ${name}`).toBeGreaterThan(5);
+    // Figures come one in a frame.
+    await expect.poll(async () => Math.min(...(await colours(page, name))), { message: `colours in ${name}` }).toBeGreaterThan(5);
   }
   // The demo's sizes: 8 x 8 patches of 4 x 4 pixels, 64 channels, a predictor of 32, four target blocks; batches of 8.
   const shapes = async (name: string) => figure(page, name).locator('.shape').allTextContents();
+  await expect.poll(() => shapes('loss')).toHaveLength(3);
   expect(await shapes('patches')).toEqual(['patches [B, N, 3p²] = [8, 64, 48]: the pixels of all patches']);
   const [encoded, targets] = await shapes('targets');
   expect(encoded).toContain('[B, N, D] = [8, 64, 64]');

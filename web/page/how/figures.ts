@@ -23,9 +23,8 @@ export interface Figure {
   caption: string;
   /** Needs no step to be seen. */
   always?: boolean;
+  /** Called again when its place or the colours have changed. */
   show(scene: Scene): void;
-  /** Again, at another size or in other colours. */
-  draw(): void;
 }
 
 /** A tensor of the step as a map; `from` and `to`: some of its rows. */
@@ -67,9 +66,8 @@ export function figures(wishes: Wishes): Record<string, Figure> {
       extra.forEach((one) => one.show(scene));
       show(scene);
     },
-    draw: () => parts.forEach((heat) => heat.draw()),
   });
-  const still = (back: boolean, caption: string): Figure => ({ elements: [diagram(back)], caption, always: true, show() {}, draw() {} });
+  const still = (back: boolean, caption: string): Figure => ({ elements: [diagram(back)], caption, always: true, show() {} });
 
   const pixels = new Pixels();
   const patches = new Heat(256, (patch) => pixels.choose(patch));
@@ -84,9 +82,6 @@ export function figures(wishes: Wishes): Record<string, Figure> {
       show({ walk }) {
         pixels.show(walk);
         patches.show(walk, [map(walk, 'patches', '[B, N, 3p²]', 'the pixels of all patches')], { rows: plain(all(walk)), veiled: false, blocks: [] });
-      },
-      draw() {
-        patches.draw();
       },
     },
     masks: new Masks(wishes),
@@ -115,7 +110,7 @@ export function figures(wishes: Wishes): Record<string, Figure> {
       const input = map(walk, 'predictor_in', '[M·B, Ke+Kp, P]', 'context and mask tokens', block * inside, (block + 1) * inside);
       asked.show(walk, [input], { rows: [...seen, ...hidden], split: seen.length, veiled: true, blocks: [block], more: (at) => (at < seen.length ? 'a token of the context' : 'a mask token') });
       const output = [
-        map(walk, 'predictor_out', '[M·B, Kp, P]', 'mask tokens after the blocks', block * kept, (block + 1) * kept),
+        map(walk, 'predictor_out', '[M·B, Kp, P]', 'mask tokens after the layers', block * kept, (block + 1) * kept),
         map(walk, 'predictions', '[M·B, Kp, D]', 'widened: the predictions', block * kept, (block + 1) * kept),
       ];
       answered.show(walk, output, { rows: hidden, veiled: true, blocks: [block] });

@@ -143,7 +143,7 @@ export class Heat {
     return EDGE + at * this.high + (this.rows.split !== undefined && at >= this.rows.split ? GAP : 0);
   }
 
-  draw() {
+  private draw() {
     if (!this.walk || !this.place.clientWidth) return;
     this.canvases.forEach((_, i) => this.drawMap(i));
     this.tell();

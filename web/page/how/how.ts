@@ -4,6 +4,7 @@ import type { ToWorker } from '../messages';
 import { view } from '../views';
 import { figures, type Figure } from './figures';
 import './how.css';
+import './figures.css';
 import { spread, stage } from './matrix';
 import { PAPERS, SECTIONS, USUAL, type Section } from './text';
 import type { Walk } from './walk';
@@ -67,6 +68,7 @@ export class How {
   /** What is to be asked after the answer that is awaited: for another step or not. */
   private more: boolean | null = null;
   private timer: number | undefined;
+  private frame = 0;
   private figures = new Map<string, Figure>();
   private article = make('div', { className: 'article' });
   private contents = make('nav', { className: 'contents', ariaLabel: 'Sections' });
@@ -157,12 +159,12 @@ export class How {
       this.plan();
     });
     document.addEventListener('visibilitychange', () => this.plan());
-    let due = 0;
-    const redraw = () => {
-      cancelAnimationFrame(due);
-      due = requestAnimationFrame(() => this.figures.forEach((figure) => figure.draw()));
-    };
-    new ResizeObserver(redraw).observe(this.article);
+    let width = 0;
+    new ResizeObserver(() => {
+      // Its height changes with what figures show.
+      if (width !== this.article.clientWidth) this.redo();
+      width = this.article.clientWidth;
+    }).observe(this.article);
     matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => this.redo());
   }
 
@@ -224,9 +226,7 @@ export class How {
   private plan() {
     clearTimeout(this.timer);
     if (this.walk?.of !== 'running' || this.held || document.hidden) return;
-    this.timer = window.setTimeout(() => {
-      this.shown();
-    }, RENEW);
+    this.timer = window.setTimeout(() => this.shown(), RENEW);
   }
 
   private follow(image: number) {
@@ -237,15 +237,32 @@ export class How {
 
   private chooseBlock(block: number) {
     this.block = block;
-    this.redo();
+    if (this.walk) for (const name of ['predictor', 'loss']) this.figures.get(name)!.show({ walk: this.walk, block });
   }
 
   private redo() {
-    const { walk, block } = this;
+    const { walk } = this;
     if (!walk) return;
     const values = numbers(walk);
     for (const span of this.article.querySelectorAll<HTMLElement>('[data-live]')) span.textContent = values[span.dataset.live!] ?? '';
-    for (const figure of this.figures.values()) figure.show({ walk, block });
+    this.draw();
+  }
+
+  /** One figure in a frame, so that no frame has to wait for them all; those that are seen first. */
+  private draw() {
+    const distance = (figure: Figure) => {
+      const { top, bottom } = figure.elements[0]!.getBoundingClientRect();
+      return Math.max(0, top - innerHeight, -bottom);
+    };
+    const due = [...this.figures.values()].map((figure) => [distance(figure), figure] as const).sort(([a], [b]) => a - b);
+    cancelAnimationFrame(this.frame);
+    const next = () => {
+      const first = due.shift();
+      if (!first) return;
+      first[1].show({ walk: this.walk!, block: this.block });
+      this.frame = requestAnimationFrame(next);
+    };
+    next();
   }
 
   private describe() {

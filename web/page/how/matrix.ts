@@ -21,7 +21,6 @@ const LIGHT: Colour[] = [[8, 64, 129], [67, 147, 195], [247, 247, 245], [240, 14
 const DARK: Colour[] = [[150, 205, 255], [58, 122, 184], [32, 36, 41], [196, 104, 32], [255, 190, 122]];
 
 const dark = matchMedia('(prefers-color-scheme: dark)');
-export const onScheme = (redraw: () => void) => dark.addEventListener('change', redraw);
 
 /** The colour of a value from -1 to 1. */
 export function hue(value: number): Colour {
@@ -38,14 +37,15 @@ export function limit({ values }: Matrix): number {
   return sizes[Math.floor(0.99 * (sizes.length - 1))] || 1;
 }
 
-/** One pixel for each value. */
-export function picture(matrix: Matrix, most: number): OffscreenCanvas {
-  const { rows, columns, values } = matrix;
+/** One pixel for each value, by way of a table: there may be many. */
+export function picture({ rows, columns, values }: Matrix, most: number): OffscreenCanvas {
+  const steps = 128;
+  const bytes = new Uint8ClampedArray(4 * (2 * steps + 1)).fill(255);
+  for (let i = 0; i <= 2 * steps; i++) bytes.set(hue(i / steps - 1), 4 * i);
+  const table = new Uint32Array(bytes.buffer);
   const image = new ImageData(columns, rows);
-  for (let i = 0; i < rows * columns; i++) {
-    const [r, g, b] = hue(values[i]! / most);
-    image.data.set([r, g, b, 255], 4 * i);
-  }
+  const pixels = new Uint32Array(image.data.buffer);
+  for (let i = 0; i < pixels.length; i++) pixels[i] = table[Math.round((Math.min(1, Math.max(-1, values[i]! / most)) + 1) * steps)]!;
   const canvas = new OffscreenCanvas(columns, rows);
   canvas.getContext('2d')!.putImageData(image, 0, 0);
   return canvas;

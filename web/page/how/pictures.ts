@@ -33,7 +33,7 @@ export class Pixels {
     this.draw();
   }
 
-  draw() {
+  private draw() {
     const { walk, at } = this;
     if (!walk) return;
     const { crop, grid, patch } = walk.facts;
@@ -79,7 +79,7 @@ export class Masks implements Figure {
     this.draw();
   }
 
-  draw() {
+  private draw() {
     const { walk } = this;
     if (!walk) return;
     const targets = walk.batch.targets[walk.image]!;
@@ -147,7 +147,7 @@ export class Follow implements Figure {
     this.draw();
   }
 
-  draw() {
+  private draw() {
     const steps = Number(this.slider.value);
     const left = this.momentum ** steps;
     this.old.style.width = `${100 * left}%`;
@@ -201,7 +201,7 @@ export class Similar implements Figure {
     this.draw();
   }
 
-  draw() {
+  private draw() {
     const { walk, at } = this;
     if (!walk) return;
     const { grid } = walk.facts;
@@ -252,6 +252,4 @@ export class Trace implements Figure {
     });
     this.list.replaceChildren(...items);
   }
-
-  draw() {}
 }

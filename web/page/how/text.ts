@@ -52,7 +52,7 @@ export const SECTIONS: Section[] = [
     title: 'The target encoder looks at everything',
     source: 'Paper, section 3, “Targets”',
     parts: [
-      'An *encoder* turns the numbers of each patch into {D} others that say what the patch is within its surroundings: its *features*. On their way through the network patches are called *tokens*. In each of the encoder’s {depth} blocks a token gathers from all others what concerns it (*attention*) and is then worked on by itself. What a single feature stands for nobody has laid down; it emerges in training.',
+      'An *encoder* turns the numbers of each patch into {D} others that say what the patch is within its surroundings: its *features*. On their way through the network patches are called *tokens*. In each of the encoder’s {depth} layers a token gathers from all others what concerns it (*attention*) and is then worked on by itself. What a single feature stands for nobody has laid down; it emerges in training.',
       'The target encoder sees the whole image. Each row of its output is then *normalised*: shifted and scaled to a mean of 0 and a deviation of 1. Only now are the rows of the target blocks cut out. They are the *targets*, and since they were cut out last, each knows about the whole image.',
       { figure: 'targets' },
     ],
@@ -65,7 +65,7 @@ export const SECTIONS: Section[] = [
       'A second encoder of the same build gets the {Ke} patches of the context. Hidden patches are not greyed out: they are not in the list at all, which also saves work. First the {values} numbers of each patch become {D}, each a weighted sum of them all: the *embedding*.',
       'A list does not say where its patches lie in the image, so a fixed pattern of waves is added to each token, different for every place: its *position*. Half of the numbers follow the column, half the row.',
       { figure: 'positions' },
-      'Then tokens go through the {depth} blocks, and come out as features of what can be seen.',
+      'Then tokens go through the {depth} layers, and come out as features of what can be seen.',
       { figure: 'context' },
     ],
   },
@@ -75,7 +75,7 @@ export const SECTIONS: Section[] = [
     source: 'Paper, section 3, “Prediction”',
     parts: [
       'A smaller network, {P} numbers wide, is asked about one target block at a time. It gets the tokens of the context and, for every hidden patch of the block, a *mask token*: the same learned row each time, plus the position of the patch that it stands for. In effect: “given all this, what is there?”',
-      'After {predDepth} blocks of attention the mask tokens have gathered from the context what can be known. They are kept, the rest is dropped, and each is widened to {D} numbers: the *prediction* of that patch’s features. Every image is asked about {M} times, hence the `M·B` in front.',
+      'After {predDepth} layers of attention the mask tokens have gathered from the context what can be known. They are kept, the rest is dropped, and each is widened to {D} numbers: the *prediction* of that patch’s features. Every image is asked about {M} times, hence the `M·B` in front.',
       { figure: 'predictor' },
     ],
   },
