@@ -8,6 +8,11 @@ test('a browser without WebGPU', async ({ page }) => {
   await expect(page.getByRole('button', { name: 'Start training' })).toBeDisabled();
   expect(await barriers(page)).toEqual([]);
   await shot(page, 'no-webgpu');
+  await page.getByRole('link', { name: 'Look inside' }).click();
+  await expect(page.locator('.looked-into')).toHaveText('Looking inside needs a GPU.');
+  await expect(page.getByText('Choose a checkpoint')).toBeHidden();
+  expect(await barriers(page)).toEqual([]);
+  await shot(page, 'inside-no-webgpu');
 });
 
 test('a browser without an adapter', async ({ page }) => {

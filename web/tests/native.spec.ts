@@ -5,7 +5,7 @@ import { readFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import type * as Ijepa from 'ijepa';
 import { openPackage } from './package';
-import { beginSmall, expect, reach, test } from './page';
+import { beginSmall, expect, insideFilled, reach, shot, test } from './page';
 import type { Page } from '@playwright/test';
 
 const NATIVE = process.env.IJEPA_NATIVE ?? '';
@@ -99,4 +99,24 @@ test('a checkpoint of the native program goes on in the package', async ({ page,
     return rows;
   }, checkpoint);
   expectSame(here, there.slice(4));
+});
+
+test('a checkpoint of the native program is dropped in and looked into', async ({ page }) => {
+  const out = test.info().outputPath('run');
+  const small = ['data.batch_size=8', 'meta.model.depth=2', 'meta.model.num_heads=2', 'meta.pred_depth=1', 'logging.monitor_images=40'];
+  const set = small.flatMap((value) => ['--set', value]);
+  await ijepa('train', '--preset', 'demo', ...set, '--steps', '6', '--data', 'generated:glyphs', '--out', out);
+  const bytes = (await readFile(`${out}/latest.safetensors`)).toString('base64');
+
+  await page.goto('.');
+  await expect(page.getByRole('button', { name: 'Start training' })).toBeEnabled({ timeout: 30_000 });
+  await page.evaluate((text) => {
+    const data = new DataTransfer();
+    data.items.add(new File([Uint8Array.from(atob(text), (c) => c.charCodeAt(0))], 'latest.safetensors'));
+    document.body.dispatchEvent(new DragEvent('drop', { dataTransfer: data, bubbles: true, cancelable: true }));
+  }, bytes);
+  await expect(page).toHaveURL(/#inside$/);
+  await expect(page.locator('.looked-into')).toHaveText('latest.safetensors, at step 6 of 6', { timeout: 60_000 });
+  await insideFilled(page);
+  await shot(page, 'inside-native');
 });

@@ -107,6 +107,24 @@ export async function firstStep(page: Page): Promise<{ paint: number; step: numb
   return { paint: Math.round(paint), step: Math.round(step), said };
 }
 
+/** How many colours a canvas has. */
+export const coloursOf = (page: Page, selector: string) =>
+  page.locator(selector).first().evaluate((canvas: HTMLCanvasElement) => {
+    const { data } = canvas.getContext('2d')!.getImageData(0, 0, canvas.width, canvas.height);
+    return new Set(new Uint32Array(data.buffer)).size;
+  });
+
+/** Every panel of the view that looks inside has something to show. */
+export async function insideFilled(page: Page) {
+  await expect(page.locator('#mask .sentence')).toContainText(/^\d+ of 64 .* agree by −?[01]\.\d\d/, { timeout: 60_000 });
+  await expect(page.locator('#similarity .tiles figure')).toHaveCount(18);
+  await expect(page.locator('#attention .tiles figure').nth(1)).toContainText('Head 1');
+  const [alike, guess] = ['#similarity .beside > div:first-child canvas', '#mask .four figure:nth-child(2) canvas'];
+  for (const selector of ['#pick canvas', alike, '#similarity .tiles canvas', '#features canvas', '#features .tiles canvas', '#attention canvas', guess, '#mask .five canvas']) {
+    expect(await coloursOf(page, selector), `colours in ${selector}`).toBeGreaterThan(20);
+  }
+}
+
 /** A picture of the whole page at a fixed width. */
 export async function shot(page: Page, name: string) {
   // Two frames, or what was seen before scrolling is still in a part of the picture.

@@ -119,6 +119,7 @@ export class Inside {
     this.again.disabled = !news || this.wanted !== null;
     this.now.textContent = news ? `now at step ${run.step}` : '';
     this.file.disabled = !ready;
+    this.file.parentElement!.hidden = missing;
     this.top.classList.toggle('none', !this.source && !this.wanted);
     this.images.element.hidden = !own;
     // Images that have just been given are meant to be looked at.

@@ -64,5 +64,6 @@ export function tiles(place: HTMLElement, count: number): { canvas: HTMLCanvasEl
   return Array.from(place.children, (one) => ({ canvas: one.querySelector('canvas')!, caption: one.querySelector('figcaption')! }));
 }
 
-export const two = (value: number) => value.toFixed(2).replace('-', '−');
+/** Two decimals, with a true minus, and none before a zero. */
+export const two = (value: number) => value.toFixed(2).replace(/^-(?=0\.00$)/, '').replace('-', '−');
 export const percent = (value: number) => `${(100 * value).toFixed(1)} %`;
