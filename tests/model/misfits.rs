@@ -116,12 +116,7 @@ fn a_batch_that_no_binding_holds_names_the_one_that_fits() {
     let error = plan::require(&gpu, &config, batch, Dims::encode).unwrap_err();
     assert_eq!(error.exit_code(), 2);
     let text = error.to_string();
-    let fits: usize = text
-        .strip_suffix(')')
-        .and_then(|text| text.rsplit(' ').next())
-        .unwrap()
-        .parse()
-        .unwrap();
+    let fits = said_to_fit(&text);
     let all_fit = |batch| {
         needs(gpu.kind(), &config, &Dims::encode(batch))
             .iter()
@@ -143,9 +138,18 @@ fn the_batch_that_is_said_to_fit_fits_with_masks_of_its_own() {
         let mut config = Config::preset(preset).unwrap();
         (config.mask.patch_size, config.data.batch_size) = (patch, batch);
         let text = plan::fitting(&gpu, &config, 64).unwrap_err().to_string();
-        let fits = text.rsplit(' ').next().unwrap().trim_end_matches(')').parse();
-        config.data.batch_size = fits.unwrap_or_else(|_| panic!("{text}"));
+        config.data.batch_size = said_to_fit(&text);
         let dims = plan::fitting(&gpu, &config, 64).unwrap_or_else(|again| panic!("{text}, but then: {again}"));
         assert!(dims.batch > batch / 8, "{preset}: {text}");
     }
+}
+
+/// The number in "...; a batch of 30 fits (data.batch_size)".
+fn said_to_fit(text: &str) -> usize {
+    let number = text
+        .rsplit_once("a batch of ")
+        .and_then(|(_, rest)| rest.split(' ').next());
+    number
+        .and_then(|number| number.parse().ok())
+        .unwrap_or_else(|| panic!("{text}"))
 }
