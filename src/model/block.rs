@@ -2,12 +2,12 @@
 
 use super::memory::Memory;
 use super::parameters::{Copy, Parameters};
-use crate::Result;
 use crate::gpu::{Recorder, View};
 use crate::ops::attention::{self, Heads};
 use crate::ops::column_sum::column_sum;
 use crate::ops::layer_norm::{self, Affine, Saved};
 use crate::ops::matmul::{Epilogue, Form, product};
+use crate::{Error, Result};
 
 /// Every norm with weights has this eps; only the targets' norm has another.
 pub const EPS: f64 = 1e-6;
@@ -49,8 +49,8 @@ pub struct Saves {
     pub norm2: View,
     /// `[R, 2]`
     pub stats2: View,
-    /// fc1's output before GELU, `[R, H]`.
-    pub pre: View,
+    /// fc1's output before GELU, `[R, H]`; the target's pass, which has no backward pass, does not keep it.
+    pub pre: Option<View>,
     /// `[R, H]`
     pub hidden: View,
 }
@@ -122,7 +122,7 @@ impl Block {
         layer_norm::forward(rec, &s.middle, Some(&self.norm2), EPS, &s.norm2, &s.stats2)?;
         let gelu = Epilogue::BiasGelu {
             bias: &self.fc1.bias,
-            pre: &s.pre,
+            pre: s.pre.as_ref(),
         };
         product(rec, Form::Nt, &s.norm2, &self.fc1.weight, &s.hidden, gelu)?;
         let plus_middle = Epilogue::BiasResidual {
@@ -143,6 +143,9 @@ impl Block {
         memory: &Memory,
     ) -> Result<()> {
         let (rows, width, hidden) = (x.rows, x.cols, s.hidden.cols);
+        let Some(pre) = &s.pre else {
+            return Err(Error::run("a block that kept nothing before its GELU has no gradient"));
+        };
         let dhidden = memory.hidden.shaped(rows, hidden)?;
         let dnorm = memory.norm.shaped(rows, width)?;
         let dattention = memory.attention.shaped(rows, width)?;
@@ -156,7 +159,7 @@ impl Block {
             dx,
             &self.fc2.weight,
             &dhidden,
-            Epilogue::GeluBackward { pre: &s.pre },
+            Epilogue::GeluBackward { pre },
         )?;
         gradients.fc1.gradients(rec, &s.norm2, &dhidden, memory)?;
         self.fc1.backward(rec, &dhidden, &dnorm)?;
@@ -212,7 +215,7 @@ impl Saves {
             middle: rows_of(&self.middle)?,
             norm2: rows_of(&self.norm2)?,
             stats2: rows_of(&self.stats2)?,
-            pre: rows_of(&self.pre)?,
+            pre: self.pre.as_ref().map(rows_of).transpose()?,
             hidden: rows_of(&self.hidden)?,
         })
     }

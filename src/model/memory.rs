@@ -127,7 +127,7 @@ impl Memory {
                     middle: of(i, "middle")?,
                     norm2: of(i, "norm2")?,
                     stats2: of(i, "stats2")?,
-                    pre: of(i, "pre")?,
+                    pre: Some(of(i, "pre")?),
                     hidden: of(i, "hidden")?,
                 })
             };
@@ -151,7 +151,7 @@ impl Memory {
             middle: get("turn middle")?,
             norm2: norm.shaped(all, d)?,
             stats2: get("turn stats")?,
-            pre: get("turn pre")?,
+            pre: None,
             hidden: hidden.shaped(all, config.hidden())?,
         };
         Ok(Memory {

@@ -202,7 +202,6 @@ pub fn needs(kind: Kind, config: &ModelConfig, dims: &Dims) -> Vec<Need> {
     ask(Working, "turn 0", all, d);
     ask(Working, "turn 1", all, d);
     ask(Working, "turn middle", all, d);
-    ask(Working, "turn pre", all, hidden);
     ask(Working, "turn stats", all, 2);
     ask(Working, "turn softmax", all * heads, 2);
     ask(Working, "target out", all, d);

@@ -22,8 +22,8 @@ pub enum Epilogue<'a> {
     Plain,
     /// c = sum + bias; bias `[1, N]`
     Bias(&'a View),
-    /// pre = sum + bias, c = gelu(pre); pre `[M, N]`
-    BiasGelu { bias: &'a View, pre: &'a View },
+    /// pre = sum + bias, c = gelu(pre); pre `[M, N]` is kept where a gradient will ask for it
+    BiasGelu { bias: &'a View, pre: Option<&'a View> },
     /// c = x + sum + bias; x `[M, N]`
     BiasResidual { bias: &'a View, x: &'a View },
     /// c = sum * gelu'(pre); pre `[M, N]`
@@ -87,7 +87,7 @@ const SHARED: Shared = ("matmul", include_str!("../../wgsl/shared/matmul.wgsl"))
 const BINDINGS: &[Access] = &[Access::Read, Access::Read, Access::Read, Access::Write, Access::Write];
 const BY_ONE: &[&[Shared]] = &[&[SCALAR], &[GELU], &[SHARED]];
 const BY_FOUR: &[&[Shared]] = &[&[VEC4], &[GELU], &[SHARED]];
-const EPILOGUE: (&str, &[u32]) = ("EPILOGUE", &[0, 1, 2, 3, 4, 5]);
+const EPILOGUE: (&str, &[u32]) = ("EPILOGUE", &[0, 1, 2, 3, 4, 5, 6]);
 
 pub(super) static ANY: Kernel = Kernel {
     name: "matmul_any",
@@ -303,7 +303,7 @@ fn record(
     let (kind, bias, aux) = match epilogue {
         Epilogue::Plain => (0, None, None),
         Epilogue::Bias(bias) => (1, Some(bias), None),
-        Epilogue::BiasGelu { bias, pre } => (2, Some(bias), Some(pre)),
+        Epilogue::BiasGelu { bias, pre } => (if pre.is_some() { 2 } else { 6 }, Some(bias), pre),
         Epilogue::BiasResidual { bias, x } => (3, Some(bias), Some(x)),
         Epilogue::GeluBackward { pre } => (4, None, Some(pre)),
         Epilogue::Accumulate => (5, None, None),

@@ -70,11 +70,24 @@ fn epilogues_do_what_they_say() {
             let (c, pre) = (bench.poisoned(m, n), bench.poisoned(m, n));
             let epilogue = Epilogue::BiasGelu {
                 bias: &vbias,
-                pre: &pre,
+                pre: Some(&pre),
             };
             product(&mut bench.rec, Form::Nt, &va, &vw, &c, epilogue).unwrap();
             bench.check("pre", &pre, &with_bias, tolerance);
             bench.check("gelu", &c, &gelu::forward(&with_bias), tolerance + 2e-6);
+            let kept = bench.get(&c);
+
+            let c = bench.poisoned(m, n);
+            let epilogue = Epilogue::BiasGelu {
+                bias: &vbias,
+                pre: None,
+            };
+            product(&mut bench.rec, Form::Nt, &va, &vw, &c, epilogue).unwrap();
+            assert_eq!(
+                bench.get(&c),
+                kept,
+                "the same bits, whether what was before is kept or not"
+            );
 
             let c = bench.poisoned(m, n);
             let epilogue = Epilogue::BiasResidual { bias: &vbias, x: &vx };
@@ -232,7 +245,10 @@ fn gelu_and_its_derivative_are_exact_to_a_millionth() {
         let mut bench = Bench::new(variant, "gelu");
         let (zeros, weight) = (bench.put(1, 4, &[0f32; 4]), bench.put(n, 4, &vec![0f32; 4 * n]));
         let (bias, pre, c) = (bench.put(1, n, &x), bench.poisoned(1, n), bench.poisoned(1, n));
-        let epilogue = Epilogue::BiasGelu { bias: &bias, pre: &pre };
+        let epilogue = Epilogue::BiasGelu {
+            bias: &bias,
+            pre: Some(&pre),
+        };
         product(&mut bench.rec, Form::Nt, &zeros, &weight, &c, epilogue).unwrap();
         assert_eq!(bench.get(&pre), x);
         near(&bench.label.clone(), &bench.get(&c), &gelu::forward(&f64s(&x)));

@@ -25,13 +25,12 @@ const BIAS_GELU: u32 = 2u;     // aux = sum + bias, c = gelu(aux)
 const BIAS_RESIDUAL: u32 = 3u; // c = aux + sum + bias
 const GELU_BACKWARD: u32 = 4u; // c = sum * gelu'(aux)
 const ACCUMULATE: u32 = 5u;    // c += sum
+const BIAS_GELU_ONLY: u32 = 6u; // c = gelu(sum + bias), where no gradient asks for what was before
 fn finish(at: u32, column: u32, sum: Item) {
     var value = sum;
-    if (EPILOGUE == BIAS || EPILOGUE == BIAS_GELU || EPILOGUE == BIAS_RESIDUAL) { value += bias[column]; }
-    if (EPILOGUE == BIAS_GELU) {
-        aux[at] = value;
-        value = gelu(value);
-    }
+    if (EPILOGUE == BIAS || EPILOGUE == BIAS_GELU || EPILOGUE == BIAS_RESIDUAL || EPILOGUE == BIAS_GELU_ONLY) { value += bias[column]; }
+    if (EPILOGUE == BIAS_GELU) { aux[at] = value; }
+    if (EPILOGUE == BIAS_GELU || EPILOGUE == BIAS_GELU_ONLY) { value = gelu(value); }
     if (EPILOGUE == BIAS_RESIDUAL) { value += aux[at]; }
     if (EPILOGUE == GELU_BACKWARD) { value *= gelu_derivative(aux[at]); }
     if (EPILOGUE == ACCUMULATE) { value += c[at]; }

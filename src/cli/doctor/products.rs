@@ -60,11 +60,18 @@ pub fn linear(exam: &mut Exam, n: usize) -> Result<()> {
     let (y, pre) = (exam.blank(m, n)?, exam.blank(m, n)?);
     let gelu = Epilogue::BiasGelu {
         bias: &vbias,
-        pre: &pre,
+        pre: Some(&pre),
     };
     matmul::product(&mut exam.rec, Form::Nt, &vx, &vw, &y, gelu)?;
     exam.check("before GELU", &pre, &sums, sum_of(k))?;
     exam.check("after GELU", &y, &cpu::gelu::forward(&sums), sum_of(k) + ELEMENTWISE)?;
+    let y = exam.blank(m, n)?;
+    let gelu = Epilogue::BiasGelu {
+        bias: &vbias,
+        pre: None,
+    };
+    matmul::product(&mut exam.rec, Form::Nt, &vx, &vw, &y, gelu)?;
+    exam.check("GELU alone", &y, &cpu::gelu::forward(&sums), sum_of(k) + ELEMENTWISE)?;
 
     let y = exam.blank(m, n)?;
     let residual = Epilogue::BiasResidual {
