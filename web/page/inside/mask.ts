@@ -25,7 +25,6 @@ export class Mask {
   /** A question is out, and something has changed since. The next follows its answer, so that pictures keep up with the hand. */
   private out = false;
   private changed = false;
-  private mean = '…';
 
   private tool = choices('tool', 'What the pointer does', [['block', 'Draw a block'], ['add', 'Hide patches'], ['erase', 'Show patches']], () => {});
   private board = new Board('What the network sees; chosen patches are hidden. Space hides or shows a patch, Shift with the arrow keys draws a block', {
@@ -101,7 +100,6 @@ export class Mask {
     const set = this.set!;
     this.image = image;
     this.guesses.clear();
-    this.mean = '…';
     this.out = false;
     const { grid } = set.subject;
     fill(square(this.board.canvas, grid, BIG), set.image(image));
@@ -192,13 +190,21 @@ export class Mask {
   refused() {
     this.out = false;
     this.element.removeAttribute('aria-busy');
+    if (this.changed) this.soon();
+  }
+
+  /** What was said is about this selection, and not about another one that shares patches with it. */
+  private answered(): boolean {
+    return this.guesses.size === this.hidden.size && [...this.hidden].every((patch) => this.guesses.has(patch));
   }
 
   /** The pictures: hidden patches are filled with the nearest ones of other images, as soon as they are known. */
   private picture() {
     const set = this.set!;
     const { grid, patch: pixels } = set.subject;
-    const agreement = (patch: number) => (this.hidden.has(patch) ? this.guesses.get(patch)?.agreement : undefined);
+    const answered = this.answered();
+    this.element.classList.toggle('stale', !answered);
+    const agreement = (patch: number) => (answered ? this.guesses.get(patch)?.agreement : undefined);
     this.board.mark(
       (patch) => this.hidden.has(patch),
       (patch) => {
@@ -220,9 +226,11 @@ export class Mask {
         context.clearRect(x, y, cell, cell); // the panel's own ground shows until it is known
         if (!nearest) continue;
         const from = nearest.patch;
+        context.globalAlpha = answered ? 1 : 0.35; // of another selection: still there, so that nothing flickers
         context.imageSmoothingEnabled = pixels > cell;
         context.drawImage(set.image(nearest.image), (from % grid) * pixels, Math.floor(from / grid) * pixels, pixels, pixels, x, y, cell, cell);
       }
+      context.globalAlpha = 1;
       edge(context, grid, this.hidden);
       const what = which === 'predicted' ? 'what the predictor expects' : 'what the target network makes of it';
       picture.canvas.setAttribute('aria-label', `${set.name(this.image)}, with ${this.hidden.size} hidden patches replaced by those nearest to ${what}`);
@@ -236,10 +244,9 @@ export class Mask {
     if (!hidden.size) text = 'Nothing is hidden. Draw over the first picture, or take a random block.';
     else if (hidden.size === all) text = 'Everything is hidden. Leave at least one patch to be seen.';
     else {
-      const known = [...hidden].filter((patch) => guesses.has(patch));
-      const mean = known.reduce((sum, patch) => sum + guesses.get(patch)!.agreement, 0) / known.length;
-      if (known.length === hidden.size) this.mean = two(mean);
-      text = `${hidden.size} of ${all} patches ${hidden.size === 1 ? 'is' : 'are'} hidden. Prediction and target agree by ${this.mean} on average, where 1 is the same and 0 unrelated.`;
+      const sum = [...guesses.values()].reduce((sum, { agreement }) => sum + agreement, 0);
+      const mean = this.answered() ? two(sum / hidden.size) : '…';
+      text = `${hidden.size} of ${all} patches ${hidden.size === 1 ? 'is' : 'are'} hidden. Prediction and target agree by ${mean} on average, where 1 is the same and 0 unrelated.`;
     }
     if (this.verdict.textContent !== text) this.verdict.textContent = text;
   }
@@ -256,7 +263,7 @@ export class Mask {
     const patch = this.hidden.has(this.pointed) ? this.pointed : Math.min(...this.hidden);
     const guess = this.hidden.size ? this.guesses.get(patch) : undefined;
     this.words.textContent = guess
-      ? `The hidden patch at ${place(patch, set.subject.grid)}: agreement ${two(guess.agreement)}. Point at another one to see its neighbours.`
+      ? `The hidden patch at ${place(patch, set.subject.grid)}: agreement ${this.answered() ? two(guess.agreement) : '…'}. Point at another one to see its neighbours.`
       : 'Point at a hidden patch to see its neighbours.';
     const show = (where: HTMLElement, nearest: Nearest[]) =>
       tiles(where, nearest.length || 5).forEach(({ canvas, caption }, i) => {
