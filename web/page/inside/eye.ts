@@ -80,9 +80,10 @@ export class Eye {
     holder.inspector = inspector;
     const { crop } = inspector.facts();
     const count = crop > LARGE ? SET.large : this.ground.software() ? SET.slow : SET.fast;
-    const images = wanted ? await this.ground.own(crop, count) : null;
-    const own = images !== null;
+    let own = false;
     try {
+      const images = wanted ? await this.ground.own(crop, count) : null;
+      own = images !== null; // take() takes them away
       await this.ground.onGpu(inspector.take(images, count));
     } catch (error) {
       if (!this.ground.lost(error)) inspector.free();
