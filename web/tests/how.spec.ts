@@ -1,5 +1,6 @@
 // How it works: the text, with figures made from a real step.
 import type { Page } from '@playwright/test';
+import { shares } from '../page/how/numbers';
 import { openPackage } from './package';
 import { barriers, beginSmall, expect, noteDevices, pause, reach, shot, takeDevice, test } from './page';
 
@@ -43,7 +44,7 @@ test('figures fill with a step of a small network, and go along with the next', 
   expect((await shapes('predictor')).join()).toContain(`= [32, ${seen + kept}, 32]`);
   expect((await shapes('loss')).join()).toContain(`= [32, ${kept}, 64]`);
   await expect(page.locator('[data-live=Ke]')).toHaveText([String(seen), String(seen)]);
-  await expect(page.locator('#how-masks + p + p')).toContainText(`Here ${seen} patches are left of each context and ${kept} of each target block`);
+  await expect(page.locator('#how-masks + p + p')).toContainText(`Here Ke = ${seen} patches are left of each context and Kp = ${kept} of each target block`);
 
   const loss = page.locator('[data-live=loss]');
   const before = await loss.textContent();
@@ -140,7 +141,7 @@ test('without WebGPU the text is there', async ({ page }) => {
   await page.addInitScript(() => Object.defineProperty(navigator, 'gpu', { value: undefined }));
   await page.goto('#how-masks');
   await expect(page.locator('#how-masks')).toBeInViewport();
-  await expect(page.getByText('For each image 4 rectangles are drawn at random')).toBeVisible();
+  await expect(page.getByText('For each image M = 4 rectangles are drawn at random')).toBeVisible();
   await expect(figure(page, 'masks')).toContainText('This figure needs WebGPU.');
   await expect(figure(page, 'overview').getByRole('img')).toBeVisible();
   await expect(page.getByRole('button', { name: 'Another step' })).toBeHidden();
@@ -199,4 +200,12 @@ test('rows of the tensors are the patches that figures say they are', async ({ p
     });
   const token = (m: number, k: number) => row('predictor_in', m * (context.length + kept) + context.length + k).map((value, c) => value - position(targets[m]![k]!)[c]!);
   targets.forEach((block, m) => block.forEach((patch, k) => near(token(m, k), token(0, 0), `mask token for ${patch}`)));
+});
+
+test('a momentum close to 1 is told from 1', () => {
+  expect(shares(0.98)).toEqual({ momentum: '0.98', rest: '0.02' });
+  expect(shares(0.99997)).toEqual({ momentum: '0.99997', rest: '0.00003' });
+  expect(shares(0.5)).toEqual({ momentum: '0.5', rest: '0.5' });
+  expect(shares(0)).toEqual({ momentum: '0', rest: '1' });
+  expect(shares(1)).toEqual({ momentum: '1', rest: '0' });
 });

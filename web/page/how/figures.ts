@@ -94,7 +94,7 @@ export function figures(wishes: Wishes): Record<string, Figure> {
     positions: heats([place], [], 'The pattern that is added, the same for every image. Move down the rows: what changes quickly tells neighbours apart, what changes slowly tells left from right and top from bottom.', ({ walk }) => {
       const { grid, width } = walk.facts;
       const matrix = positions(grid, width);
-      place.show(walk, [{ name: 'pos_embed', letters: '[1, N, D]', shape: [1, grid * grid, width], what: 'a pattern for each place', matrix, most: 1.5 }], { rows: plain(all(walk)), veiled: false, blocks: [] });
+      place.show(walk, [{ name: 'pos_embed', letters: '[1, N, D]', shape: [1, grid * grid, width], what: 'a pattern for each place', matrix, most: 1 }], { rows: plain(all(walk)), veiled: false, blocks: [] });
     }),
     context: heats([context], [], 'The patches of the context on their way: as pixels, as embeddings with their positions, and as features.', ({ walk }) => {
       const maps = [
@@ -118,7 +118,7 @@ export function figures(wishes: Wishes): Record<string, Figure> {
     loss: heats([compared], [new Blocks(wishes)], 'Prediction, target, and the first less the second, in the same colours: what is strong in the last map counts for the loss. Computed with the weights just after the step, so usually a little better than what the step itself saw.', ({ walk, block }) => {
       const rows = ofBlock(walk, block);
       const [from, to] = [block * rows.length, (block + 1) * rows.length];
-      const most = 2.5; // targets have deviation 1
+      const most = 2.5; // targets lie around 0, few of them farther off
       const guess = map(walk, 'predictions', '[M·B, Kp, D]', 'as predicted', from, to);
       const truth = map(walk, 'targets', '[M·B, Kp, D]', 'as the target encoder has it', from, to);
       const difference: Matrix = minus(guess.matrix, truth.matrix);

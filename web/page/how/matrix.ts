@@ -77,15 +77,6 @@ export function means({ rows, columns, values }: Matrix): Float32Array {
   return sums;
 }
 
-/** How much a column differs between rows: the deviation, averaged over columns. */
-export function spread(matrix: Matrix): number {
-  const { rows, columns, values } = matrix;
-  const mean = means(matrix);
-  const squares = new Float32Array(columns);
-  values.forEach((value, i) => (squares[i % columns]! += (value - mean[i % columns]!) ** 2 / rows));
-  return squares.reduce((sum, square) => sum + Math.sqrt(square) / columns, 0);
-}
-
 /** Cosines of row `at` with every row, after the mean row is taken away, which all share. */
 export function cosines(matrix: Matrix, at: number): number[] {
   const mean = means(matrix);
