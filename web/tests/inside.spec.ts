@@ -181,7 +181,7 @@ test('a file is looked into; what is none is refused in a sentence', async ({ pa
   const chooser = page.getByLabel('Choose a checkpoint');
   const refusal = page.locator('.trouble');
   await chooser.setInputFiles({ name: 'letter.txt', mimeType: 'text/plain', buffer: Buffer.from('no checkpoint at all, but a letter') });
-  await expect(refusal).toContainText(/^“letter\.txt” can’t be looked into: .+\.$/);
+  await expect(refusal).toContainText(/^“letter\.txt” can’t be looked into: it is no safetensors file \(.+\)\.$/);
   await expect(page.locator('.looked-into')).toHaveText('There is nothing to look into yet.');
   await shot(page, 'inside-refused');
 

@@ -8,7 +8,7 @@ import { choices, figure, legend, panel, percent, tiles, two } from './parts';
 const BIG = 560;
 const SMALL = 144;
 const OTHERS = 18;
-const PAIRS = 12;
+const PAIRS = 24;
 
 type Of<About> = Extract<Answer, { about: About }>;
 
@@ -52,7 +52,7 @@ export class Explore {
     const attention = panel(
       'attention',
       'What it attends to',
-      'Where each head of a block gathers what it mixes into the patch. Early blocks tend to look nearby, later ones at what belongs together.',
+      'Where each head of a block gathers what it mixes into the patch.',
       '',
       this.query.element,
     );
@@ -62,11 +62,11 @@ export class Explore {
       'features',
       'Features as colours',
       'The three principal components of all patches of the set as red, green and blue: like colours are like features, across images too.',
-      '',
+      'all',
     );
     colour.append(make('div', { className: 'beside' }, this.colours.element, this.pairs));
 
-    this.element = make('div', { className: 'explore' }, left, make('div', { className: 'stack' }, like, attention, colour));
+    this.element = make('div', { className: 'explore' }, left, make('div', { className: 'stack' }, like, attention), colour);
   }
 
   /** Another network or another set. */

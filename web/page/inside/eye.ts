@@ -56,6 +56,8 @@ export class Eye {
     if (!inspector) throw new Error('nothing is looked into');
     const { onGpu } = this.ground;
     switch (ask.about) {
+      case 'block':
+        return { about: ask.about, patches: inspector.block(ask.number) };
       case 'attention': {
         const { about, image, block } = ask;
         return { about, image, block, weights: await onGpu(inspector.attention(image, block)) };

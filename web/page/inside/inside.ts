@@ -178,6 +178,9 @@ export class Inside {
       case 'guesses':
         this.mask.hear(answer);
         break;
+      case 'block':
+        this.mask.take(answer.patches);
+        break;
       case 'failed':
         if (answer.id === this.latest.get(answer.question)) this.failed(answer);
         break;
@@ -224,7 +227,9 @@ export class Inside {
     const name = source?.from === 'file' ? `“${source.name}”` : 'It';
     const opening = answer.question === 'open';
     if (opening) this.wanted = null;
-    const why = `${answer.why}${/[.!?]$/.test(answer.why) ? '' : '.'}`;
+    // Whatever is wrong with the first bytes of a file, this is what it means.
+    const text = opening && /header/i.test(answer.why) ? `it is no safetensors file (${answer.why})` : answer.why;
+    const why = `${text}${/[.!?]$/.test(text) ? '' : '.'}`;
     this.complain(answer.lost ? 'The GPU did not come back: reload this page.' : opening ? `${name} can’t be looked into: ${why}` : `That went wrong: ${why}`);
     this.know();
     // What was asked meanwhile fell with it.
