@@ -1,6 +1,6 @@
 // How it works: the text, with figures made from a real step.
 import type { Page } from '@playwright/test';
-import { shares } from '../page/how/numbers';
+import { positions, shares } from '../page/how/numbers';
 import { openPackage } from './package';
 import { barriers, beginSmall, expect, noteDevices, pause, reach, shot, takeDevice, test } from './page';
 
@@ -192,12 +192,9 @@ test('rows of the tensors are the patches that figures say they are', async ({ p
     block.forEach((patch, k) => near(row('targets', m * kept + k), normalised(row('target_encoder_out', patch)), `target ${patch} of block ${m}`)),
   );
   // Mask tokens are one learned row, each with its position: the column in one half, the row in the other.
-  const position = (patch: number) =>
-    Array.from({ length: 32 }, (_, c) => {
-      const place = c < 16 ? patch % 8 : Math.floor(patch / 8);
-      const angle = place * 10000 ** -((c % 8) / 8);
-      return c % 16 < 8 ? Math.sin(angle) : Math.cos(angle);
-    });
+  // That is the rule by which the page draws positions, too.
+  const { values } = positions(8, 32);
+  const position = (patch: number) => values.subarray(patch * 32, (patch + 1) * 32);
   const token = (m: number, k: number) => row('predictor_in', m * (context.length + kept) + context.length + k).map((value, c) => value - position(targets[m]![k]!)[c]!);
   targets.forEach((block, m) => block.forEach((patch, k) => near(token(m, k), token(0, 0), `mask token for ${patch}`)));
 });

@@ -2,7 +2,8 @@
 import { make } from '../make';
 import { diagram } from './diagram';
 import { Heat, type Map, type Row } from './heat';
-import { minus, part, positions, row, smoothL1, stage, type Matrix } from './matrix';
+import { meanSize, minus, part, row, stage, type Matrix } from './matrix';
+import { positions } from './numbers';
 import { Follow, Masks, Pixels, Similar, Trace } from './pictures';
 import type { Walk } from './walk';
 
@@ -123,12 +124,12 @@ export function figures(wishes: Wishes): Record<string, Figure> {
       const truth = map(walk, 'targets', '[M·B, Kp, D]', 'as the target encoder has it', from, to);
       const difference: Matrix = minus(guess.matrix, truth.matrix);
       const off: Map = { ...guess, name: 'difference', what: 'how far it is off', matrix: difference };
-      const whole = smoothL1(minus(stage(walk.stages, 'predictions'), stage(walk.stages, 'targets')).values).toFixed(3);
+      const whole = meanSize(minus(stage(walk.stages, 'predictions'), stage(walk.stages, 'targets')).values).toFixed(2);
       compared.show(walk, [guess, truth, off].map((one) => ({ ...one, most })), {
         rows,
         veiled: true,
         blocks: [block],
-        more: (at) => `smooth L1 of this row ${smoothL1(row(difference, at)).toFixed(3)}, of this image ${whole}`,
+        more: (at) => `this row is off by ${meanSize(row(difference, at)).toFixed(2)} on average, this image by ${whole}`,
       });
     }),
     follow: new Follow(),
