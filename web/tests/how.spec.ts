@@ -102,6 +102,16 @@ test('figures fill with a step of a small network, and go along with the next', 
 
 test('a run takes the place of the small network, and goes on undisturbed', async ({ page }) => {
   test.setTimeout(240_000);
+  // A walk that is asked for may fail, where the test says so.
+  await page.addInitScript(() => {
+    const post = Worker.prototype.postMessage;
+    Worker.prototype.postMessage = function (message: { kind?: string }, ...rest: []) {
+      const next = globalThis as { failing?: boolean };
+      if (message.kind !== 'walk' || !next.failing) return post.call(this, message, ...rest);
+      next.failing = false;
+      this.dispatchEvent(new MessageEvent('message', { data: { kind: 'walked', walk: null, why: 'a test' } }));
+    };
+  });
   await page.goto('#how');
   await filled(page);
   await page.getByRole('link', { name: 'Train' }).click();
@@ -113,6 +123,10 @@ test('a run takes the place of the small network, and goes on undisturbed', asyn
   await expect(state).toContainText(/^Step \d+ of your run, renewed/, { timeout: 60_000 });
   const first = await state.textContent();
   await expect(state).not.toHaveText(first!);
+  // It is renewed after a failure, too.
+  await page.evaluate(() => void ((globalThis as { failing?: boolean }).failing = true));
+  await expect(state).toHaveText('The figures could not be made: a test.');
+  await expect(state).toContainText(/^Step \d+ of your run, renewed/);
   await page.getByRole('button', { name: 'Hold' }).click();
   await expect(state).toContainText('held');
   await page.getByRole('link', { name: 'Train' }).click();

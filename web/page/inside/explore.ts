@@ -23,7 +23,7 @@ export class Explore {
   private board = new Board('Patches of the image: the arrow keys move, Space or Enter picks', { pressed: (patch) => this.pick(patch) });
   private words = make('p', { className: 'caption' });
 
-  private alike = figure('How like the picked patch');
+  private alike = figure('This image');
   private alikeLegend = legend();
   private others = make('div', { className: 'tiles' });
   private order = choices('order', 'Order of the other images', [['like', 'Most alike first'], ['set', 'In order']], () => this.drawSimilarity());
@@ -135,8 +135,6 @@ export class Explore {
     const context = square(this.alike.canvas, set.subject.grid, BIG);
     overlay(context, set, found.image, of(found.image), low, 1);
     ring(context, set.subject.grid, found.patch);
-    const here = `This image`;
-    this.alike.caption.textContent = here;
     this.alike.canvas.setAttribute('aria-label', `${set.name(found.image)}: how like ${place(found.patch, set.subject.grid)} each patch is`);
 
     const most = Array.from({ length: set.count }, (_, image) => of(image).reduce((best, value) => Math.max(best, value), -1));
