@@ -273,11 +273,12 @@ function hear(message: FromWorker) {
       break;
     case 'unsaved':
       if (!keeps) describeKeeping();
-      else write('saved', `This browser refused to keep the run (${message.why}): download the weights before you close the page.`);
+      else write('saved', `The run is not saved (${message.why}): download the weights before you close the page.`);
       break;
     case 'lost':
       enter('lost', 'Waiting for the GPU…');
-      (message.again ? notices.lostForNow : notices.lostForGood)(message.step);
+      if (message.again) notices.lostForNow(message.step);
+      else notices.lostForGood(message.stored);
       break;
     case 'failed':
       fail(message.what, message.why);
@@ -291,9 +292,11 @@ function fail(what: 'adapter' | 'memory' | 'run' | 'load', why: string) {
     enter('loading', '');
     return notices.notLoaded(why);
   }
-  if (state === 'beginning') {
+  if (state === 'beginning' || state === 'lost') {
+    notices.unnotice('lost');
     clear();
     enter('ready', '');
+    if (stored) offer(stored);
   }
   if (what === 'memory') notices.tooLittleMemory(why);
   else notices.notice('run', 'Training stopped', `${why.charAt(0).toUpperCase()}${why.slice(1)}.`);

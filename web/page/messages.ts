@@ -91,5 +91,5 @@ export type FromWorker =
   | { kind: 'answer'; answer: Answer }
   | { kind: 'saved'; saved: Saved }
   | { kind: 'unsaved'; why: string }
-  | { kind: 'lost'; again: boolean; step: number }
+  | { kind: 'lost'; again: boolean; step: number; stored: number | null } // stored: the step that the browser's storage has
   | { kind: 'failed'; what: 'adapter' | 'memory' | 'run' | 'load'; why: string };

@@ -56,11 +56,13 @@ export const notLoaded = (why: string) => notice('gpu', 'The page could not load
 export const lostForNow = (step: number) =>
   notice('lost', 'The GPU went away', `The browser took it back, perhaps for a driver update or because it was too busy. Training goes on from step ${step} as soon as it returns.`);
 
-export const lostForGood = (step: number) =>
+export const lostForGood = (stored: number | null) =>
   notice(
     'lost',
     'The GPU did not come back',
-    `The run is kept at step ${step}. Close what else uses the GPU and reload this page: it offers to continue.`,
+    stored === null
+      ? 'The run was not saved in this browser, so it is lost. Close what else uses the GPU and reload this page to begin again.'
+      : `The run is saved at step ${stored}. Close what else uses the GPU and reload this page: it offers to continue.`,
     [['Reload', () => location.reload()]],
   );
 
