@@ -66,7 +66,7 @@ export type ToWorker =
   | { kind: 'step' }
   | { kind: 'reset' }
   | { kind: 'check'; settings: Settings; id: number }
-  | { kind: 'read'; files: { name: string; file: Blob }[]; crop: number }
+  | { kind: 'read'; files: { name: string; file: Blob }[]; unreadable: string[]; crop: number }
   | { kind: 'drop images' }
   | { kind: 'weights' }
   | { kind: 'csv' }

@@ -12,7 +12,7 @@ const say = (message: FromWorker) => self.postMessage(message);
 const why = (error: unknown) => (error instanceof Error ? error.message : String(error));
 const pause = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
-const pictures = new Pictures();
+const pictures = new Pictures((reading) => say({ kind: 'reading', reading }));
 let run: Run | null = null;
 /** The images that the run has, which need not be those chosen for the next one. */
 let trained: Picture[] = [];
@@ -129,9 +129,10 @@ function letGo() {
 
 async function begin(settings: Settings, own: boolean, running: boolean) {
   letGo();
-  say({ kind: 'busy', text: 'Opening the GPU and drawing the first weights…' });
   const crop = Number(/crop_size: (\d+)/.exec(configuration(settings))?.[1] ?? 32);
-  if (own) await pictures.fit(crop);
+  if (own) say({ kind: 'busy', text: 'Reading your images…' });
+  if (own && !(await pictures.fit(crop))) throw new Error('none of your images could be read');
+  say({ kind: 'busy', text: 'Opening the GPU and drawing the first weights…' });
   trained = own ? pictures.all.slice() : []; // more may be dropped while these train
   run = await onGpu(Run.create(settings, trained, say));
   run.running = running;
@@ -269,7 +270,7 @@ function hear(message: ToWorker) {
       }
       break;
     case 'read':
-      void pictures.add(message.files, message.crop, (reading) => say({ kind: 'reading', reading }));
+      void pictures.add(message.files, message.unreadable, message.crop);
       break;
     case 'drop images':
       pictures.clear();

@@ -160,6 +160,29 @@ test('a drop, a paste, and a tar of a thousand images, while the page stays free
   }
   await page.locator('#folder').setInputFiles(folder);
   await expect(page.locator('#images-state')).toContainText('1,005 images in 13 folders');
-  await page.getByRole('button', { name: 'Use the generated images' }).click();
+
+  // Two at once do not mix, what systems add to archives is no image, and what is being read can be left.
+  const forget = page.getByRole('button', { name: 'Use the generated images' });
+  await forget.click();
+  const small = (folder: string) => createTar([...many.slice(0, 30).map(({ name, data }) => ({ name: folder + name, data })), { name: `${folder}._0.png`, data: new Uint8Array(9) }]);
+  await page.locator('#files').setInputFiles(['a/', 'b/'].map((folder) => ({ name: `${folder[0]}.tar`, mimeType: 'application/x-tar', buffer: Buffer.from(small(folder)) })));
+  await page.locator('#files').setInputFiles({ name: 'c.tar', mimeType: 'application/x-tar', buffer: Buffer.from(small('c/')) });
+  await expect(page.locator('#images-state')).toContainText('90 images');
+  await expect(page.locator('#skipped')).toBeHidden();
+  await page.locator('#files').setInputFiles(tar);
+  await expect(page.locator('#images-state')).toContainText('Reading…');
+  await forget.click();
   await expect(page.locator('#images-state')).toContainText('4,000 generated images');
+  await page.waitForTimeout(1000);
+  await expect(page.locator('#images-state')).toContainText('4,000 generated images');
+  await expect(forget).toBeHidden();
+
+  // An entry that the system does not give is named; the others are taken.
+  await page.evaluate(() => {
+    const locked = { isFile: true, name: 'locked.png', file: (_: unknown, failed: (error: Error) => void) => failed(new Error('no permission')) };
+    DataTransferItem.prototype.webkitGetAsEntry = () => locked as unknown as FileSystemEntry;
+  });
+  await give('drop', images[0]!, 'locked.png');
+  await expect(page.locator('#skipped-count')).toHaveText('1 file skipped');
+  await expect(page.locator('#skipped-list')).toContainText('locked.png: the system doesn’t let');
 });
