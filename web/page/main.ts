@@ -1,9 +1,11 @@
 // The page: buttons to messages, messages to pictures. All the work is the worker's.
 import type { Facts, Look } from 'ijepa';
+import { Chosen } from './chosen';
 import { AccuracyCurve, LossCurve } from './curves';
 import { BatchDrawing, ColoursDrawing, png } from './drawings';
-import { element, write } from './make';
 import { listen } from './files';
+import { draw, dropDrawings } from './frames';
+import { download, element, write } from './make';
 import type { Course, FromWorker, Reading, Saved, ToWorker } from './messages';
 import * as notices from './notices';
 import { Others } from './others';
@@ -26,20 +28,6 @@ let stored: Saved | null = null;
 let keeps = true;
 /** The run was begun by the button for one step. */
 let stepAtOnce = false;
-
-// Drawing: the latest of each kind, one in a frame, so that no frame has to wait for two.
-const due = new Map<string, () => void>();
-function draw(name: string, what: () => void) {
-  if (!due.size) requestAnimationFrame(frame);
-  due.set(name, what);
-}
-function frame() {
-  const [next] = due;
-  if (!next) return;
-  due.delete(next[0]);
-  next[1]();
-  if (due.size) requestAnimationFrame(frame);
-}
 
 const calm = matchMedia('(prefers-reduced-motion: reduce)');
 /** When the batch was drawn last. */
@@ -76,7 +64,7 @@ function enter(next: State, doing = '') {
   if (before === 'beginning' && document.activeElement === document.body) button('train').focus({ preventScroll: true });
   write('doing', doing);
   countStep(next === 'running' ? Number(element('step').textContent) : null);
-  describeImages();
+  images.describe();
   others.know();
 }
 
@@ -123,7 +111,7 @@ function clear() {
   facts = null;
   course = { points: [], looks: [], raw: null, colours: null, seconds: 0 };
   own = 0;
-  due.clear();
+  dropDrawings();
   lossCurve.clear(empties.get('loss-chart')!);
   accuracyCurve.clear(empties.get('knn-chart')!);
   batchDrawing.clear();
@@ -135,8 +123,6 @@ function clear() {
   showStep(0, null, null, 0);
 }
 
-const at = (when: number) => new Date(when).toLocaleTimeString([], { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
-
 function describeKeeping() {
   const here = 'The run saves itself in this browser every minute and at each pause.';
   const elsewhere = 'Another tab keeps its run in this browser, so what you train here is not saved: download the weights before you close it.';
@@ -144,10 +130,6 @@ function describeKeeping() {
 }
 
 function offer(saved: Saved) {
-  const finished = saved.step >= saved.steps;
-  const title = finished ? `Open the finished run of ${at(saved.when)}?` : `Continue the run of ${at(saved.when)}, step ${saved.step}?`;
-  const images = saved.own ? `It trains on your own ${saved.own} images, which are kept with it. ` : '';
-  const end = finished ? `All its ${saved.steps} steps are taken.` : `It goes on to step ${saved.steps} as if nothing had happened.`;
   const open = () => {
     enter('beginning', 'Opening the saved run…');
     tell({ kind: 'continue' });
@@ -157,11 +139,7 @@ function offer(saved: Saved) {
     stored = null;
     others.know();
   };
-  const choices: notices.Choice[] = [
-    [finished ? 'Open it' : 'Continue', open],
-    ['Delete it', forget],
-  ];
-  notices.notice('saved', title, `${images}${end} A new run would take its place.`, choices, false);
+  notices.savedRun(saved, open, forget);
 }
 
 function hear(message: FromWorker) {
@@ -180,9 +158,11 @@ function hear(message: FromWorker) {
       break;
     }
     case 'checked':
-      if (message.id !== asked) break;
-      if (message.id === askedDefaults) form.showDefaults(message.config ?? '');
-      else form.judge(message.why, message.config, images.images);
+      if (message.id === askedDefaults) {
+        form.showDefaults(message.config ?? '');
+        // The second question builds on the first one's answer.
+        tell({ kind: 'check', settings: form.settings(), id: (askedWhole = ++asked) });
+      } else if (message.id === askedWhole) form.judge(message.why, message.config, images.final);
       break;
     case 'busy':
       write('doing', message.text);
@@ -269,15 +249,16 @@ function hear(message: FromWorker) {
       break;
     case 'saved':
       stored = message.saved;
-      write('saved', `Saved in this browser at ${at(message.saved.when)}, step ${message.saved.step}: after a reload it can go on from there.`);
+      write('saved', `Saved in this browser at ${notices.at(message.saved.when)}, step ${message.saved.step}: after a reload it can go on from there.`);
       break;
     case 'unsaved':
       if (!keeps) describeKeeping();
-      else write('saved', `This browser refused to keep the run (${message.why}): download the weights before you close the page.`);
+      else write('saved', `The run is not saved (${message.why}): download the weights before you close the page.`);
       break;
     case 'lost':
       enter('lost', 'Waiting for the GPU…');
-      (message.again ? notices.lostForNow : notices.lostForGood)(message.step);
+      if (message.again) notices.lostForNow(message.step);
+      else notices.lostForGood(message.stored);
       break;
     case 'failed':
       fail(message.what, message.why);
@@ -291,9 +272,11 @@ function fail(what: 'adapter' | 'memory' | 'run' | 'load', why: string) {
     enter('loading', '');
     return notices.notLoaded(why);
   }
-  if (state === 'beginning') {
+  if (state === 'beginning' || state === 'lost') {
+    notices.unnotice('lost');
     clear();
     enter('ready', '');
+    if (stored) offer(stored);
   }
   if (what === 'memory') notices.tooLittleMemory(why);
   else notices.notice('run', 'Training stopped', `${why.charAt(0).toUpperCase()}${why.slice(1)}.`);
@@ -308,7 +291,8 @@ function about(): string {
 
 // Settings: asked for at every change, answered by the library.
 let asked = 0;
-let askedDefaults = 0;
+let askedDefaults = 0; // of the preset
+let askedWhole = 0; // of all that the form says
 let settle: number | undefined;
 const form = new SettingsForm(element<HTMLFormElement>('form'), () => {
   clearTimeout(settle);
@@ -316,58 +300,22 @@ const form = new SettingsForm(element<HTMLFormElement>('form'), () => {
 });
 function checkSettings() {
   askedDefaults = ++asked;
-  const mine = asked;
-  tell({ kind: 'check', settings: form.settings(true), id: mine });
-  // The second answer comes after the first, which it builds on.
-  setTimeout(() => {
-    if (asked === mine) tell({ kind: 'check', settings: form.settings(), id: ++asked });
-  }, 60);
+  askedWhole = 0; // what is under way is no answer any more
+  tell({ kind: 'check', settings: form.settings(true), id: askedDefaults });
   write('settings-note', form.changed ? `${form.changed} changed; they count from the next start` : 'all at their defaults');
 }
 
 // Images.
-let images: Reading = { done: true, seen: 0, images: 0, folders: [], skipped: [], skippedCount: 0 };
-const number = (n: number, what: string) => `${n.toLocaleString('en')} ${what}${n === 1 ? '' : 's'}`;
-function describeImages() {
-  const { done, seen, images: count, folders } = images;
-  let text = 'Training uses 4,000 generated images of ten shapes.';
-  if (!done) text = `Reading… ${number(count, 'image')} so far`;
-  else if (count) {
-    const shown = folders.slice(0, 8).join(', ') + (folders.length > 8 ? ', …' : '');
-    const where = folders.length ? ` in ${number(folders.length, 'folder')}: ${shown}` : '';
-    const begun = !['loading', 'ready'].includes(state);
-    const next = !begun ? 'Training starts with them.' : own === count ? 'Training uses them.' : 'Reset, then training starts with them.';
-    text = `${number(count, 'image')}${where}. ${next}`;
-  } else if (seen) text = 'No image could be read. Training uses the generated images.';
-  write('images-state', text);
-}
+const images = new Chosen((count) => {
+  if (['loading', 'ready'].includes(state)) return 'Training starts with them.';
+  return own === count ? 'Training uses them.' : 'Reset, then training starts with them.';
+});
 function showReading(reading: Reading) {
-  images = reading;
-  describeImages();
-  element('forget-images').hidden = !reading.images;
-  element('skipped').hidden = !reading.skippedCount;
-  write('skipped-count', `${number(reading.skippedCount, 'file')} skipped`);
-  const list = element('skipped-list');
-  if (list.childElementCount !== reading.skipped.length) {
-    list.replaceChildren(
-      ...reading.skipped.map(({ name, why }) => Object.assign(document.createElement('li'), { textContent: `${name}: ${why}` })),
-    );
-  }
-  if (reading.done) {
-    checkSettings();
-    others.know();
-    if (reading.seen) speak(element('images-state').textContent!);
-  }
-}
-
-function forgetImages() {
-  showReading({ done: true, seen: 0, images: 0, folders: [], skipped: [], skippedCount: 0 });
-}
-
-function download(name: string, blob: Blob) {
-  const link = Object.assign(document.createElement('a'), { href: URL.createObjectURL(blob), download: name });
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+  images.show(reading);
+  if (!reading.done) return;
+  checkSettings();
+  others.know();
+  if (reading.seen) speak(element('images-state').textContent!);
 }
 
 function start(running: boolean) {
@@ -381,7 +329,7 @@ function start(running: boolean) {
   const settings = form.settings();
   // On a processor the monitor's usual number of images would take a minute before the first step.
   if (software) settings.set = ['logging.monitor_images=128', ...(settings.set ?? [])];
-  tell({ kind: 'start', settings, own: images.images > 0, running });
+  tell({ kind: 'start', settings, own: images.any, running });
 }
 
 function connect() {
@@ -417,11 +365,12 @@ function connect() {
   picture('knn', () => accuracyCurve.picture());
   picture('batch', () => element<HTMLCanvasElement>('batch'));
   picture('colours', () => element<HTMLCanvasElement>('colours'));
-  listen((files) => others.take(files));
+  listen((files, unreadable) => others.take(files, unreadable));
   element('to-settings').addEventListener('click', () => (element<HTMLDetailsElement>('settings').open = true));
   button('forget-images').addEventListener('click', () => {
     tell({ kind: 'drop images' });
-    forgetImages();
+    images.forget();
+    checkSettings();
     element('files').focus();
   });
 }
@@ -432,9 +381,9 @@ const others = new Others({
   situation() {
     const run = facts && ['running', 'paused', 'finished'].includes(state) ? { step: Number(element('step').textContent) } : null;
     const missing = element('adapter').textContent === 'none';
-    return { ready: !['loading', 'lost'].includes(state), missing, run, saved: stored, own: images.images || own || (stored?.own ?? 0) };
+    return { ready: !['loading', 'lost'].includes(state), missing, run, saved: stored, own: images.count || own || (stored?.own ?? 0) };
   },
-  read: (files) => tell({ kind: 'read', files, crop: form.crop }),
+  read: (files, unreadable) => tell({ kind: 'read', files, unreadable, crop: form.crop }),
 });
 
 async function open() {
@@ -466,7 +415,7 @@ function work() {
     const beginning = state === 'beginning';
     worker?.terminate();
     clear();
-    forgetImages();
+    images.forget();
     enter('loading', 'Loading…');
     others.restarted();
     if (beginning) notices.tooLittleMemory(event.message);

@@ -14,3 +14,9 @@ export function make<K extends keyof HTMLElementTagNameMap>(tag: K, properties: 
   element.append(...inside);
   return element;
 }
+
+export function download(name: string, blob: Blob) {
+  const link = Object.assign(document.createElement('a'), { href: URL.createObjectURL(blob), download: name });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+}

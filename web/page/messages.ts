@@ -66,7 +66,7 @@ export type ToWorker =
   | { kind: 'step' }
   | { kind: 'reset' }
   | { kind: 'check'; settings: Settings; id: number }
-  | { kind: 'read'; files: { name: string; file: Blob }[]; crop: number }
+  | { kind: 'read'; files: { name: string; file: Blob }[]; unreadable: string[]; crop: number }
   | { kind: 'drop images' }
   | { kind: 'weights' }
   | { kind: 'csv' }
@@ -91,5 +91,5 @@ export type FromWorker =
   | { kind: 'answer'; answer: Answer }
   | { kind: 'saved'; saved: Saved }
   | { kind: 'unsaved'; why: string }
-  | { kind: 'lost'; again: boolean; step: number }
+  | { kind: 'lost'; again: boolean; step: number; stored: number | null } // stored: the step that the browser's storage has
   | { kind: 'failed'; what: 'adapter' | 'memory' | 'run' | 'load'; why: string };

@@ -1,5 +1,7 @@
 // What went wrong, each in its own plain words with what to do. Foreign text only ever becomes text.
 
+import type { Saved } from './messages';
+
 export type Choice = [label: string, action: () => void];
 
 const place = () => document.getElementById('notices')!;
@@ -56,13 +58,29 @@ export const notLoaded = (why: string) => notice('gpu', 'The page could not load
 export const lostForNow = (step: number) =>
   notice('lost', 'The GPU went away', `The browser took it back, perhaps for a driver update or because it was too busy. Training goes on from step ${step} as soon as it returns.`);
 
-export const lostForGood = (step: number) =>
+export const lostForGood = (stored: number | null) =>
   notice(
     'lost',
     'The GPU did not come back',
-    `The run is kept at step ${step}. Close what else uses the GPU and reload this page: it offers to continue.`,
+    stored === null
+      ? 'The run was not saved in this browser, so it is lost. Close what else uses the GPU and reload this page to begin again.'
+      : `The run is saved at step ${stored}. Close what else uses the GPU and reload this page: it offers to continue.`,
     [['Reload', () => location.reload()]],
   );
 
 export const brokenDown = (why: string) =>
   notice('run', 'Training broke down', `What was saved last is offered below. What happened: ${why}`);
+
+export const at = (when: number) => new Date(when).toLocaleTimeString([], { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
+
+export function savedRun(saved: Saved, open: () => void, forget: () => void) {
+  const finished = saved.step >= saved.steps;
+  const title = finished ? `Open the finished run of ${at(saved.when)}?` : `Continue the run of ${at(saved.when)}, step ${saved.step}?`;
+  const images = saved.own ? `It trains on your own ${saved.own} images, which are kept with it. ` : '';
+  const end = finished ? `All its ${saved.steps} steps are taken.` : `It goes on to step ${saved.steps} as if nothing had happened.`;
+  const choices: Choice[] = [
+    [finished ? 'Open it' : 'Continue', open],
+    ['Delete it', forget],
+  ];
+  notice('saved', title, `${images}${end} A new run would take its place.`, choices, false);
+}

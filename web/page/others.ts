@@ -13,7 +13,7 @@ export interface Host {
   speak(text: string): void;
   situation(): Situation;
   /** Reads images to train on. */
-  read(files: Given[]): void;
+  read(files: Given[], unreadable: string[]): void;
 }
 
 const place = (id: string) => document.getElementById(id)!;
@@ -46,11 +46,11 @@ export class Others {
   }
 
   /** Files that were chosen, dropped or pasted: a checkpoint to look into, or images. */
-  take(files: Given[]) {
+  take(files: Given[], unreadable: string[]) {
     const looking = view() === 'inside' && files.length === 1;
     const checkpoint = files.find((given) => CHECKPOINT.test(given.name) || (looking && !isImages(given)));
     if (!checkpoint) {
-      if (files.length) this.host.read(files);
+      if (files.length || unreadable.length) this.host.read(files, unreadable);
       return;
     }
     if (this.inside) this.inside.give(checkpoint.file, checkpoint.name);

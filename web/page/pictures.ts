@@ -70,7 +70,7 @@ async function unpack({ name, file }: Source, skip: (name: string, why: string) 
   }
   const items = parseTar(/gz$/i.test(name) ? await gunzip(file) : new Uint8Array(await file.arrayBuffer()));
   return items
-    .filter((item) => item.type === 'file' && item.data && IMAGE.test(item.name))
+    .filter((item) => item.type === 'file' && item.data && IMAGE.test(item.name) && !IGNORED.test(item.name))
     .map((item) => ({ name: item.name, file: new Blob([item.data as BlobPart]) }));
 }
 
@@ -101,6 +101,8 @@ function foldersOf(names: string[]): string[] {
   return found.size > 1 ? [...found].sort() : [];
 }
 
+const BROKEN = 'the browser can’t decode it';
+
 export class Pictures {
   all: Picture[] = [];
   private sources: Source[] = [];
@@ -108,68 +110,127 @@ export class Pictures {
   private skippedCount = 0;
   private seen = 0;
   private side = 0;
+  private told = 0;
+  /** One thing at a time: two drops would mix their images. */
+  private turn: Promise<unknown> = Promise.resolve();
+  /** How often all was dropped: who reads for an earlier count stops. */
+  private dropped = 0;
+
+  /** `tell` hears of what is read, a few times a second. */
+  constructor(private tell: (reading: Reading) => void) {}
+
+  private inTurn<T>(what: (mine: number) => Promise<T>): Promise<T> {
+    const mine = this.dropped;
+    const turn = this.turn.then(() => what(mine));
+    this.turn = turn.catch(() => {});
+    return turn;
+  }
 
   private skip(name: string, why: string) {
     this.skippedCount++;
     if (this.skipped.length < MOST_NAMED) this.skipped.push({ name, why });
   }
 
-  private reading(done: boolean): Reading {
+  private say(done: boolean) {
+    if (!done && performance.now() - this.told < 250) return;
+    this.told = performance.now();
     const folders = done ? foldersOf(this.all.map(({ name }) => name)) : [];
-    return { done, seen: this.seen, images: this.all.length, folders, skipped: this.skipped.slice(), skippedCount: this.skippedCount };
+    this.tell({ done, seen: this.seen, images: this.all.length, folders, skipped: this.skipped.slice(), skippedCount: this.skippedCount });
   }
 
-  /** Adds what the files hold, for networks that see `crop` pixels. `tell` hears of it a few times a second. */
-  async add(files: Source[], crop: number, tell: (reading: Reading) => void) {
-    this.side = 2 * crop; // room for random crops
-    let told = 0;
-    for (const source of files) {
-      if (IGNORED.test(source.name)) continue;
-      let sources = [source];
-      if (ARCHIVE.test(source.name)) {
-        const before = this.skippedCount;
-        try {
-          sources = await unpack(source, (name, why) => {
-            this.seen++;
-            this.skip(name, why);
-          });
-          if (!sources.length && this.skippedCount === before) this.skip(source.name, 'the archive holds no images');
-        } catch (error) {
-          this.skip(source.name, `not a readable archive (${reason(error)})`);
-          continue;
-        }
-      } else if (!IMAGE.test(source.name) && !source.file.type.startsWith('image/')) {
+  /** Adds what the files hold, for networks that see `crop` pixels. */
+  add(files: Source[], unreadable: string[], crop: number): Promise<void> {
+    return this.inTurn(async (mine) => {
+      if (mine !== this.dropped) return;
+      this.told = 0;
+      this.side = Math.max(this.side, 2 * crop); // room for random crops
+      this.say(false);
+      for (const name of unreadable) {
         this.seen++;
-        this.skip(source.name, 'not an image of a kind that browsers read');
-        continue;
+        this.skip(name, 'the system doesn’t let the browser read it');
       }
-      for (const one of sources) {
-        this.seen++;
-        try {
-          this.all.push(await decode(one, this.side));
-          this.sources.push(one);
-        } catch (error) {
-          this.skip(one.name, error instanceof Unusable ? error.message : 'the browser can’t decode it');
-        }
-        if (performance.now() - told > 250) {
-          told = performance.now();
-          tell(this.reading(false));
+      for (const file of files) {
+        if (IGNORED.test(file.name)) continue;
+        for (const source of await this.imagesIn(file)) {
+          this.seen++;
+          const picture = await this.decoded(source, this.side);
+          if (mine !== this.dropped) return this.empty(); // of what was noted since
+          if (picture) {
+            this.all.push(picture);
+            this.sources.push(source);
+          }
+          this.say(false);
         }
       }
+      if (mine !== this.dropped) return this.empty();
+      this.say(true);
+    });
+  }
+
+  /** The image in a file, or the images in an archive; what is neither is skipped. */
+  private async imagesIn(file: Source): Promise<Source[]> {
+    if (!ARCHIVE.test(file.name)) {
+      if (IMAGE.test(file.name) || file.file.type.startsWith('image/')) return [file];
+      this.seen++;
+      this.skip(file.name, 'not an image of a kind that browsers read');
+      return [];
     }
-    tell(this.reading(true));
+    const before = this.skippedCount;
+    const skip = (name: string, why: string) => {
+      this.seen++;
+      this.skip(name, why);
+    };
+    try {
+      const found = await unpack(file, skip);
+      if (!found.length && this.skippedCount === before) this.skip(file.name, 'the archive holds no images');
+      return found;
+    } catch (error) {
+      this.skip(file.name, `not a readable archive (${reason(error)})`);
+      return [];
+    }
   }
 
-  /** Decodes again what was shrunk for a smaller network. */
-  async fit(crop: number) {
-    if (2 * crop <= this.side || !this.sources.length) return;
-    this.side = 2 * crop;
-    const again: Picture[] = [];
-    for (const source of this.sources) again.push(await decode(source, this.side));
-    this.all = again;
+  private async decoded(source: Source, side: number): Promise<Picture | null> {
+    try {
+      return await decode(source, side);
+    } catch (error) {
+      this.skip(source.name, error instanceof Unusable ? error.message : BROKEN);
+      return null;
+    }
   }
 
+  /** Decodes again what was shrunk for a smaller network, when all is read. Gives the number of images. */
+  fit(crop: number): Promise<number> {
+    return this.inTurn(async (mine) => {
+      const side = 2 * crop;
+      if (side > this.side && this.sources.length) {
+        const all: Picture[] = [];
+        const sources: Source[] = [];
+        for (const source of this.sources) {
+          const picture = await this.decoded(source, side);
+          if (mine !== this.dropped) {
+            this.empty();
+            return 0;
+          }
+          if (!picture) continue; // its file may be gone by now
+          all.push(picture);
+          sources.push(source);
+        }
+        Object.assign(this, { all, sources, side });
+        this.say(true);
+      }
+      return this.all.length;
+    });
+  }
+
+  /** Forgets all, and what is being read, too. */
   clear() {
-    Object.assign(this, new Pictures());
+    this.dropped++;
+    this.empty();
+    this.say(true);
+  }
+
+  private empty() {
+    Object.assign(this, { all: [], sources: [], skipped: [], skippedCount: 0, seen: 0, side: 0 });
   }
 }

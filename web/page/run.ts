@@ -2,7 +2,7 @@
 import { Images, Trainer, type Facts, type Settings, type Step } from 'ijepa';
 import type { BatchView, Colours, Course, FromWorker, Point, Saved } from './messages';
 import type { Picture } from './pictures';
-import { saveRun, type Head } from './storage';
+import { saveImages, saveRun, type Head } from './storage';
 
 const SHOWN_EXAMPLES = 6;
 const SHOWN_OF_BATCH = 8;
@@ -31,6 +31,8 @@ class Seldom {
 export interface Kept {
   head: Head;
   checkpoint: Uint8Array;
+  /** The step that the browser's storage has of this run; null: it has none. */
+  stored: number | null;
 }
 
 export class Run {
@@ -54,7 +56,7 @@ export class Run {
 
   private constructor(
     readonly trainer: Trainer,
-    readonly own: number,
+    private pictures: Picture[],
     private say: (message: FromWorker) => void,
     head: Head | null,
   ) {
@@ -67,7 +69,11 @@ export class Run {
 
   static async create(settings: Settings, pictures: Picture[], say: (message: FromWorker) => void): Promise<Run> {
     const trainer = await Trainer.create(settings, imagesOf(pictures));
-    const run = new Run(trainer, pictures.length, say, null);
+    return orFree(trainer, () => Run.begin(trainer, pictures, say));
+  }
+
+  private static async begin(trainer: Trainer, pictures: Picture[], say: (message: FromWorker) => void): Promise<Run> {
+    const run = new Run(trainer, pictures, say, null);
     run.say({ kind: 'opened', facts: run.facts, examples: run.examples });
     // What is awaited has been compiled: kernels of a look first, those of a step when it is taken.
     run.say({ kind: 'busy', text: 'Compiling kernels for a first look at images…' });
@@ -80,14 +86,21 @@ export class Run {
 
   static async resume(kept: Kept, pictures: Picture[], say: (message: FromWorker) => void): Promise<Run> {
     const trainer = await Trainer.resume(kept.checkpoint, imagesOf(pictures));
-    const run = new Run(trainer, pictures.length, say, structuredClone(kept.head));
-    run.kept = kept;
-    return run;
+    return orFree(trainer, async () => {
+      const run = new Run(trainer, pictures, say, structuredClone(kept.head));
+      run.kept = kept;
+      return run;
+    });
   }
 
   announce() {
     const { facts, course, examples, running, own } = this;
     this.say({ kind: 'begun', facts, course, examples, running, own });
+  }
+
+  /** How many images of the visitor's own it has. */
+  get own(): number {
+    return this.pictures.length;
   }
 
   get step(): number {
@@ -157,16 +170,21 @@ export class Run {
   private async keep(): Promise<Kept> {
     const checkpoint = await this.trainer.save();
     const saved: Saved = { when: Date.now(), step: this.step, steps: this.facts.steps, own: this.own };
-    this.kept = { head: { ...saved, course: structuredClone(this.course), csv: this.csv() }, checkpoint };
+    const { head, stored } = this.kept ?? { head: null, stored: null };
+    const images = head?.images ?? null;
+    this.kept = { head: { ...saved, course: structuredClone(this.course), csv: this.csv(), images }, checkpoint, stored };
     this.savedAt = performance.now();
     return this.kept;
   }
 
   /** Saves the run to the browser's storage. That storage is full or refused is no reason to stop. */
   async save() {
-    const { head, checkpoint } = await this.keep();
+    const kept = await this.keep();
+    const { head, checkpoint } = kept;
     try {
+      if (this.own && !head.images) head.images = await saveImages(this.pictures);
       await saveRun(head, checkpoint);
+      kept.stored = head.step;
       const { when, step, steps, own } = head;
       this.say({ kind: 'saved', saved: { when, step, steps, own } });
     } catch (error) {
@@ -178,6 +196,20 @@ export class Run {
   csv(): string {
     const text = this.trainer.csv();
     return this.csvBefore ? this.csvBefore + text.slice(text.indexOf('\n') + 1) : text;
+  }
+}
+
+/** A trainer that nothing comes of is freed, and its device with it. */
+async function orFree<T>(trainer: Trainer, open: () => Promise<T>): Promise<T> {
+  try {
+    return await open();
+  } catch (error) {
+    try {
+      trainer.free();
+    } catch {
+      // it is in the middle of something, on a device that is lost
+    }
+    throw error;
   }
 }
 

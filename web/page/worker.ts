@@ -6,13 +6,13 @@ import type { Source } from './inside/messages';
 import type { FromWorker, ToWorker } from './messages';
 import { Pictures, type Picture } from './pictures';
 import { imagesOf, Run, type Kept } from './run';
-import { claim, forgetRun, savedImages, savedRun, saveImages } from './storage';
+import { canGoOn, claim, forgetImages, forgetRun, savedImages, savedRun, tooManyImages } from './storage';
 
 const say = (message: FromWorker) => self.postMessage(message);
 const why = (error: unknown) => (error instanceof Error ? error.message : String(error));
 const pause = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
-const pictures = new Pictures();
+const pictures = new Pictures((reading) => say({ kind: 'reading', reading }));
 let run: Run | null = null;
 /** The images that the run has, which need not be those chosen for the next one. */
 let trained: Picture[] = [];
@@ -28,20 +28,32 @@ let opening: typeof lost | null = null;
 function forDevice() {
   let reject = (_: Error) => {};
   const promise = new Promise<never>((_, no) => (reject = no));
-  const loss = { promise, reject, happened: false };
+  const loss = { promise, reject, happened: false, refused: false };
   promise.catch(() => (loss.happened = true)); // nobody else may be waiting
   return loss;
 }
 
-class DeviceLost extends Error {}
+class DeviceLost extends Error {
+  override message = 'the GPU went away';
+}
 
 function watchDevices() {
   const adapters = globalThis.GPUAdapter?.prototype;
   if (!adapters) return;
+  const { gpu } = navigator;
+  const find = gpu.requestAdapter;
+  gpu.requestAdapter = async function (options) {
+    const mine = opening ?? lost;
+    const adapter = await find.call(this, options);
+    mine.refused = !adapter;
+    return adapter;
+  };
   const open = adapters.requestDevice;
   adapters.requestDevice = async function (descriptor) {
     const mine = opening ?? lost;
+    mine.refused = true; // until it is there
     const device = await open.call(this, descriptor);
+    mine.refused = false;
     void device.lost.then(() => mine.reject(new DeviceLost()));
     return device;
   };
@@ -56,6 +68,10 @@ async function failed(error: unknown): Promise<void> {
   if (error instanceof DeviceLost && run) return comeBack(run);
   if (run) run.running = false;
   if (run) say({ kind: 'running', running: false, finished: false });
+  refuse(error);
+}
+
+function refuse(error: unknown) {
   const text = why(error);
   const memory = /memory|exceeds? the|too large|binds at most|buffer size|allocation/i.test(text);
   say({ kind: 'failed', what: memory ? 'memory' : 'run', why: text });
@@ -64,8 +80,9 @@ async function failed(error: unknown): Promise<void> {
 /** The device is gone: opens another one and goes on from what was kept last. */
 async function comeBack(gone: Run): Promise<void> {
   const { kept } = gone;
+  const stored = kept?.stored ?? null;
   run = null; // its trainer is in the middle of something, and can't be freed
-  say({ kind: 'lost', again: true, step: kept?.head.step ?? 0 });
+  say({ kind: 'lost', again: true, step: kept?.head.step ?? 0, stored });
   for (const wait of [500, 2000, 8000, 30_000]) {
     await pause(wait);
     if (!kept) break;
@@ -73,11 +90,12 @@ async function comeBack(gone: Run): Promise<void> {
     try {
       await resume(kept, gone.running);
       return;
-    } catch {
-      // not yet
+    } catch (error) {
+      // What is no matter of the GPU comes again each time.
+      if (!(error instanceof DeviceLost || lost.happened || lost.refused)) return refuse(error);
     }
   }
-  say({ kind: 'lost', again: false, step: kept?.head.step ?? 0 });
+  say({ kind: 'lost', again: false, step: kept?.head.step ?? 0, stored });
 }
 
 /** Opens something on a device of its own, whose loss is not the run's. */
@@ -111,14 +129,16 @@ function letGo() {
 
 async function begin(settings: Settings, own: boolean, running: boolean) {
   letGo();
-  say({ kind: 'busy', text: 'Opening the GPU and drawing the first weights…' });
   const crop = Number(/crop_size: (\d+)/.exec(configuration(settings))?.[1] ?? 32);
-  if (own) await pictures.fit(crop);
-  trained = own ? pictures.all : [];
+  if (own) say({ kind: 'busy', text: 'Reading your images…' });
+  if (own && !(await pictures.fit(crop))) throw new Error('none of your images could be read');
+  say({ kind: 'busy', text: 'Opening the GPU and drawing the first weights…' });
+  trained = own ? pictures.all.slice() : []; // more may be dropped while these train
   run = await onGpu(Run.create(settings, trained, say));
   run.running = running;
   run.announce();
-  if (own) await saveImages(trained).catch(() => {});
+  const why = tooManyImages(trained);
+  if (why) say({ kind: 'unsaved', why });
   void loop(run);
 }
 
@@ -133,17 +153,19 @@ async function goOn() {
   const found = await savedRun();
   if (!found) throw new Error('the saved run is gone from this browser’s storage');
   say({ kind: 'busy', text: 'Opening the GPU and the saved weights…' });
-  const images = found.head.own ? await savedImages() : [];
+  const images = found.head.images ? await savedImages(found.head.images) : [];
   if (images?.length !== found.head.own) throw new Error('the images of the saved run are not in this browser’s storage: start a new run');
   letGo();
   trained = images;
-  await resume({ head: found.head, checkpoint: new Uint8Array(await found.body.arrayBuffer()) }, true);
+  await resume({ head: found.head, checkpoint: new Uint8Array(await found.body.arrayBuffer()), stored: found.head.step }, true);
 }
 
 /** The images that a network can be looked at with: those chosen last, or those that the run has. */
 async function ownImages(crop: number, count: number) {
   if (pictures.all.length) await pictures.fit(crop);
-  const all = pictures.all.length ? pictures.all : trained.length ? trained : ((await savedImages()) ?? []);
+  let all = pictures.all.length ? pictures.all : trained;
+  const name = all.length ? null : (await savedRun())?.head.images;
+  if (name) all = (await savedImages(name)) ?? [];
   // Some of each part are enough to choose from.
   const stride = Math.max(1, Math.floor(all.length / (4 * count)));
   return imagesOf(all.filter((_, i) => i % stride === 0));
@@ -155,7 +177,7 @@ async function look(source: Source): Promise<Inspector> {
   if (source.from === 'run') {
     if (!run) throw new Error('there is no run under way');
     eyeLost = lost;
-    return run.trainer.inspect();
+    return onGpu(run.trainer.inspect());
   }
   const body = source.from === 'file' ? source.file : (await savedRun())?.body;
   if (!body) throw new Error('the saved run is gone from this browser’s storage');
@@ -248,7 +270,7 @@ function hear(message: ToWorker) {
       }
       break;
     case 'read':
-      void pictures.add(message.files, message.crop, (reading) => say({ kind: 'reading', reading }));
+      void pictures.add(message.files, message.unreadable, message.crop);
       break;
     case 'drop images':
       pictures.clear();
@@ -284,7 +306,9 @@ try {
   software = found.software;
   watchDevices();
   const keeps = await claim();
-  const saved = keeps ? ((await savedRun())?.head ?? null) : null;
+  const head = keeps ? ((await savedRun())?.head ?? null) : null;
+  if (keeps) await forgetImages(head?.images ?? null).catch(() => {}); // of a run that came to nothing
+  const saved = head && (await canGoOn(head)) ? head : null;
   self.addEventListener('message', (event: MessageEvent<ToWorker>) => hear(event.data));
   say({ kind: 'ready', adapter: found, saved: saved && { when: saved.when, step: saved.step, steps: saved.steps, own: saved.own }, keeps });
 } catch (error) {

@@ -70,6 +70,11 @@ test('a setting that can’t work is refused beside its field', async ({ page })
   await page.locator('#settings > summary').click();
   await expect(page.locator('#hint-lr')).toContainText('Default: 0.003');
   await expect(page.locator('#hint-target')).toContainText('Default: 0.1 – 0.15');
+  // However long the answer takes.
+  await page.workers()[0]!.evaluate(() => {
+    const post = self.postMessage.bind(self);
+    self.postMessage = (message: unknown) => void setTimeout(() => post(message), 200);
+  });
   await page.getByLabel('Preset').selectOption('nano');
   await expect(page.locator('#hint-lr')).toContainText('Default: 0.002');
   const low = page.getByLabel('Target scale, low');
