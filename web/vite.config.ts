@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { defineConfig } from 'vite';
 
 const here = (path: string) => new URL(path, import.meta.url).pathname;
@@ -13,9 +14,13 @@ const worker = {
   manualChunks: (id: string) => (id.includes('/pkg/') ? 'lib-ijepa' : apart.manualChunks(id)),
 };
 
+// The policy that the page states for itself. As a header it holds in the worker, too, which has none of its own.
+const [, policy = ''] = /Content-Security-Policy"\s+content="([^"]+)"/.exec(readFileSync(here('index.html'), 'utf8')) ?? [];
+
 export default defineConfig({
   base: './', // relative links: the page works from any folder of any server
   resolve: { alias: { ijepa: here('pkg/ijepa.js') } },
+  preview: { headers: { 'Content-Security-Policy': policy } },
   worker: { format: 'es', rollupOptions: { output: worker } },
   build: {
     target: 'es2022',

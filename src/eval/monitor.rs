@@ -96,6 +96,8 @@ pub struct Judgement {
     pub verdict: Verdict,
     /// One sentence that begins with the verdict.
     pub words: String,
+    /// The reason alone, without numbers; empty where the features are healthy.
+    pub reason: &'static str,
 }
 
 /// Compares `now` with the untrained encoder of the same run; `steps` is the length of the run.
@@ -126,20 +128,21 @@ pub fn judge(untrained: &Measurement, now: &Measurement, steps: u64) -> Judgemen
     } else {
         Verdict::TooEarly
     };
-    let head = match verdict {
-        Verdict::Healthy => "healthy",
-        Verdict::Collapsing => "collapsing: images become hard to tell apart",
-        Verdict::TooEarly if late && now.step >= EARLIEST_STEP => "undecided: no sign of learning yet",
-        Verdict::TooEarly => "undecided: too early to say",
+    let (head, reason) = match verdict {
+        Verdict::Healthy => ("healthy", ""),
+        Verdict::Collapsing => ("collapsing", "images become hard to tell apart"),
+        Verdict::TooEarly if late && now.step >= EARLIEST_STEP => ("undecided", "no sign of learning yet"),
+        Verdict::TooEarly => ("undecided", "too early to say"),
     };
+    let colon = if reason.is_empty() { "" } else { ": " };
     let mut words = format!(
-        "{head}; effective rank {:.1} (untrained {:.1}), deviation {:.3} (untrained {:.3})",
+        "{head}{colon}{reason}; effective rank {:.1} (untrained {:.1}), deviation {:.3} (untrained {:.3})",
         now.effective_rank, untrained.effective_rank, now.deviation, untrained.deviation
     );
     if let (Some(now), Some(before)) = (now.neighbours, untrained.neighbours) {
         words += &format!(", k-NN {now:.1} % (untrained {before:.1} %)");
     }
-    Judgement { verdict, words }
+    Judgement { verdict, words, reason }
 }
 
 /// The head line of `monitor.csv`.

@@ -120,7 +120,7 @@ pub(super) struct Forward {
 
 /// Fixed position embeddings; the target's own, since the reference lets its copy drift.
 pub(super) struct Positions {
-    encoder: View,
+    pub encoder: View,
     pub target: View,
     predictor: View,
     tensors: Tensors,

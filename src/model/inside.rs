@@ -4,6 +4,7 @@
 use super::ijepa::{Ijepa, Images};
 use crate::data::masks::Masks;
 use crate::gpu::View;
+use crate::ops::gather;
 use crate::{Error, Result};
 
 /// What the predictor makes of hidden patches, beside what the target encoder makes of them.
@@ -92,8 +93,9 @@ impl Ijepa {
         let contexts = masks.num_enc * masks.batch;
         let (k_e, k_p) = (masks.k_context, masks.k_target);
         let sequences = masks.num_pred * contexts;
-        let stages: [(&str, &View, [usize; 3]); 9] = [
+        let stages: [(&str, &View, [usize; 3]); 10] = [
             ("patches", &memory.patches, [masks.batch, n, pixels]),
+            ("positions", &self.positions.encoder, [1, n, d]),
             ("target_encoder_out", &memory.target_out, [masks.batch, n, d]),
             ("targets", &memory.targets, [sequences, k_p, d]),
             ("context_patches", &memory.context_patches, [contexts, k_e, pixels]),
@@ -106,15 +108,21 @@ impl Ijepa {
         let mut trail = vec![];
         for (name, view, shape) in stages {
             let [sequences, rows, cols] = shape;
-            let all: Vec<f32> = self.rec.read(&view.shaped(sequences * rows, cols)?).await?;
             // Sequences of an image: its first context mask, then one for each target block.
-            let mine = all.chunks_exact(rows * cols).skip(image).step_by(contexts);
-            trail.push(Stage {
-                name,
-                shape,
-                values: mine.flatten().copied().collect(),
-            });
+            let first = if sequences == 1 { 0 } else { image };
+            let mine = (first..sequences).step_by(contexts);
+            let list: Vec<u32> = mine
+                .flat_map(|sequence| sequence * rows..(sequence + 1) * rows)
+                .map(|row| row as u32)
+                .collect();
+            // Only these are read: a batch of a large network has hundreds of MB.
+            let picked = self.gpu.alloc("one image's rows", list.len(), cols)?;
+            let list = self.gpu.upload("their list", list.len(), 1, &list)?;
+            gather::forward(&mut self.rec, &view.shaped(sequences * rows, cols)?, &list, &picked)?;
+            let values = self.rec.read(&picked).await?;
+            trail.push(Stage { name, shape, values });
         }
+        self.rec.forget_bindings(); // of buffers that are not kept
         Ok(trail)
     }
 }

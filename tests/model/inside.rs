@@ -109,6 +109,7 @@ fn a_trail_has_one_images_rows_of_every_tensor() {
             .collect();
         let expected = [
             ("patches", [3, 16, 75], 16),
+            ("positions", [1, 16, 24], 16),
             ("target_encoder_out", [3, 16, 24], 16),
             ("targets", [12, 3, 24], 6),
             ("context_patches", [6, 5, 75], 5),
@@ -128,18 +129,19 @@ fn a_trail_has_one_images_rows_of_every_tensor() {
                 .copied()
                 .collect()
         };
+        assert_eq!(trail[1].values, case.tensors["encoder.pos_embed"].values);
         near("patches", &trail[0].values, &patches[i * 16 * 75..][..16 * 75], 1e-5);
         near(
             "target_encoder_out",
-            &trail[1].values,
+            &trail[2].values,
             &of(&twin.target_encoder_out, 16, &[i]),
             2e-5,
         );
-        near("targets", &trail[2].values, &of(&twin.targets, 3, &[i, 6 + i]), 2e-5);
-        near("context_out", &trail[5].values, &of(&twin.context_out, 5, &[i]), 2e-5);
+        near("targets", &trail[3].values, &of(&twin.targets, 3, &[i, 6 + i]), 2e-5);
+        near("context_out", &trail[6].values, &of(&twin.context_out, 5, &[i]), 2e-5);
         near(
             "predictions",
-            &trail[8].values,
+            &trail[9].values,
             &of(&twin.predictions, 3, &[i, 6 + i]),
             2e-5,
         );

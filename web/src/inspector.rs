@@ -5,9 +5,11 @@ use crate::images::Images;
 use crate::object;
 use ijepa::data::Split;
 use ijepa::data::draw::Draw;
+use ijepa::data::masks;
 use ijepa::data::source::Dataset;
 use ijepa::eval::inspector::{Inspector as Look, Nearest};
 use ijepa::gpu::Gpu;
+use ijepa::train::host;
 use ijepa::train::snapshot::Snapshot;
 use ijepa::train::watch::Watch;
 use serde_json::json;
@@ -56,6 +58,8 @@ export interface Guess {
 }
 ";
 
+const TOO_OLD: &str = "the checkpoint does not say how its run was configured: it is too old";
+
 /// A network that is looked into, with a set of images. Methods that return promises must be awaited one after the other.
 #[wasm_bindgen]
 pub struct Inspector {
@@ -69,9 +73,10 @@ pub struct Inspector {
 #[wasm_bindgen]
 impl Inspector {
     /// Opens what `Trainer.save` gave, or a `.safetensors` checkpoint of `ijepa train`.
-    pub async fn open(checkpoint: Vec<u8>) -> Result<Inspector, JsError> {
-        let snapshot = Snapshot::from_bytes(&checkpoint, "the checkpoint")?;
-        drop(checkpoint);
+    pub async fn open(checkpoint: js_sys::Uint8Array) -> Result<Inspector, JsError> {
+        // Before it is copied in here, where there may be no room for it.
+        host::require_file(checkpoint.length().into())?;
+        let snapshot = Snapshot::from_bytes(&checkpoint.to_vec(), "the checkpoint")?;
         Inspector::of(&open(None).await?, snapshot)
     }
 
@@ -92,9 +97,7 @@ impl Inspector {
     /// They come in an order of chance that is always the same.
     pub async fn take(&mut self, images: Option<Images>, count: usize) -> Result<(), JsError> {
         let Some(config) = &self.snapshot.config else {
-            return Err(JsError::new(
-                "the checkpoint does not say how its run was configured: it is too old",
-            ));
+            return Err(JsError::new(TOO_OLD));
         };
         let data = match images {
             Some(images) => images.dataset()?,
@@ -142,6 +145,14 @@ impl Inspector {
         Ok(self.look.similarity(image, patch).await?)
     }
 
+    /// A target block as training draws them, with its own sizes: another one for each number.
+    pub fn block(&self, number: u32) -> Result<Vec<u32>, JsError> {
+        let config = self.snapshot.config.as_ref().ok_or_else(|| JsError::new(TOO_OLD))?;
+        let mut drawn = masks::sample(&config.masks(), config.meta.seed, number.into(), 1);
+        drawn.targets.truncate(drawn.k_target);
+        Ok(drawn.targets)
+    }
+
     /// Hides patches of an image, shows the predictor all others, and asks what belongs there: a guess for each hidden
     /// patch in ascending order, with so many of the nearest patches of the other images.
     #[wasm_bindgen(unchecked_return_type = "Guess[]")]
@@ -172,9 +183,7 @@ impl Inspector {
             return Err(JsError::new(&text));
         }
         let Some(config) = &snapshot.config else {
-            return Err(JsError::new(
-                "the checkpoint does not say how its run was configured: it is too old",
-            ));
+            return Err(JsError::new(TOO_OLD));
         };
         config.validate()?;
         let tensors = std::mem::take(&mut snapshot.tensors);

@@ -7,8 +7,14 @@ use wasm_bindgen::prelude::*;
 
 /// Runs the steps of a recording as `ijepa replay` does, and gives what that writes: the bytes of a safetensors file.
 #[wasm_bindgen]
-pub async fn replay(input: Vec<u8>, config: String, iterations_per_epoch: usize) -> Result<Vec<u8>, JsError> {
+pub async fn replay(
+    input: js_sys::Uint8Array,
+    config: String,
+    iterations_per_epoch: usize,
+) -> Result<Vec<u8>, JsError> {
     let config = Config::from_yaml(&config, "the configuration")?;
+    ijepa::train::host::require_file(input.length().into())?;
+    let input = input.to_vec();
     let gpu = open(None).await?;
     let tensors = ijepa::train::replay::replay(&gpu, &config, &input, "the recording", iterations_per_epoch).await?;
     Ok(weights::write(&tensors, &[])?)

@@ -52,8 +52,12 @@ export interface Facts {
     crop: number;
     patch: number;
     grid: number;
-    /** Channels of a feature. */
+    /** Channels of a feature, and blocks of the encoder. */
     width: number;
+    depth: number;
+    /** The same of the predictor. */
+    predictorWidth: number;
+    predictorDepth: number;
     classes: string[];
     parameters: number;
     /** Bytes of GPU memory for a step. */
@@ -92,6 +96,8 @@ export interface Look {
     verdict: string;
     /** The verdict and its reason in a sentence. */
     words: string;
+    /** The reason alone, without numbers; empty where the features are healthy. */
+    reason: string;
 }
 
 /** One tensor on the way of an iteration. */
@@ -215,6 +221,7 @@ impl Trainer {
             "iterationsPerEpoch": self.run.course.iterations_per_epoch,
             "batch": config.data.batch_size, "images": self.data.len(),
             "crop": model.crop, "patch": model.patch, "grid": model.grid(), "width": model.embed_dim,
+            "depth": model.depth, "predictorWidth": model.pred_emb_dim, "predictorDepth": model.pred_depth,
             "classes": self.data.class_names(), "parameters": encoder + predictor,
             "memory": parts.iter().map(|part| part.1).sum::<u64>(),
             "config": config.portable().to_yaml(),
@@ -267,6 +274,7 @@ impl Trainer {
         object(&json!({
             "step": now.step, "deviation": now.deviation, "effectiveRank": now.effective_rank,
             "neighbours": now.neighbours, "verdict": judgement.verdict.word(), "words": judgement.words,
+            "reason": judgement.reason,
         }))
     }
 
@@ -276,7 +284,7 @@ impl Trainer {
         Ok(self.run.watch().raw_neighbours()?)
     }
 
-    /// The first of the monitor's images, always the same: count x crop x crop x 3 bytes.
+    /// Some of the monitor's images, spread over all of them and always the same: count x crop x crop x 3 bytes.
     pub fn examples(&self, count: usize) -> Vec<u8> {
         let bytes = 3 * self.run.net.config.crop * self.run.net.config.crop;
         let (images, _) = self.run.watch().images();

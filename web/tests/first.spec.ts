@@ -1,6 +1,11 @@
 // What a first visit waits for: something to see within a second, and the demo's first step within twenty.
+import config from '../playwright.config';
 import { availableParallelism, loadavg } from 'node:os';
 import { expect, firstStep, test } from './page';
+
+// A browser of its own: in one that other tests have used, their last work on the GPU may still be under way, and pages are
+// painted there, too.
+test.use({ launchOptions: { ...config.use?.launchOptions } });
 
 test('a picture within a second, the demo’s first step within twenty', async ({ page }) => {
   const { paint, step, said } = await firstStep(page);

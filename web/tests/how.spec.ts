@@ -1,5 +1,6 @@
 // How it works: the text, with figures made from a real step.
 import type { Page } from '@playwright/test';
+import { positions, shares } from '../page/how/numbers';
 import { openPackage } from './package';
 import { barriers, beginSmall, expect, noteDevices, pause, reach, shot, takeDevice, test } from './page';
 
@@ -43,7 +44,7 @@ test('figures fill with a step of a small network, and go along with the next', 
   expect((await shapes('predictor')).join()).toContain(`= [32, ${seen + kept}, 32]`);
   expect((await shapes('loss')).join()).toContain(`= [32, ${kept}, 64]`);
   await expect(page.locator('[data-live=Ke]')).toHaveText([String(seen), String(seen)]);
-  await expect(page.locator('#how-masks + p + p')).toContainText(`Here ${seen} patches are left of each context and ${kept} of each target block`);
+  await expect(page.locator('#how-masks + p + p')).toContainText(`Here Ke = ${seen} patches are left of each context and Kp = ${kept} of each target block`);
 
   const loss = page.locator('[data-live=loss]');
   const before = await loss.textContent();
@@ -101,6 +102,16 @@ test('figures fill with a step of a small network, and go along with the next', 
 
 test('a run takes the place of the small network, and goes on undisturbed', async ({ page }) => {
   test.setTimeout(240_000);
+  // A walk that is asked for may fail, where the test says so.
+  await page.addInitScript(() => {
+    const post = Worker.prototype.postMessage;
+    Worker.prototype.postMessage = function (message: { kind?: string }, ...rest: []) {
+      const next = globalThis as { failing?: boolean };
+      if (message.kind !== 'walk' || !next.failing) return post.call(this, message, ...rest);
+      next.failing = false;
+      this.dispatchEvent(new MessageEvent('message', { data: { kind: 'walked', walk: null, why: 'a test' } }));
+    };
+  });
   await page.goto('#how');
   await filled(page);
   await page.getByRole('link', { name: 'Train' }).click();
@@ -112,6 +123,10 @@ test('a run takes the place of the small network, and goes on undisturbed', asyn
   await expect(state).toContainText(/^Step \d+ of your run, renewed/, { timeout: 60_000 });
   const first = await state.textContent();
   await expect(state).not.toHaveText(first!);
+  // It is renewed after a failure, too.
+  await page.evaluate(() => void ((globalThis as { failing?: boolean }).failing = true));
+  await expect(state).toHaveText('The figures could not be made: a test.');
+  await expect(state).toContainText(/^Step \d+ of your run, renewed/);
   await page.getByRole('button', { name: 'Hold' }).click();
   await expect(state).toContainText('held');
   await page.getByRole('link', { name: 'Train' }).click();
@@ -140,7 +155,7 @@ test('without WebGPU the text is there', async ({ page }) => {
   await page.addInitScript(() => Object.defineProperty(navigator, 'gpu', { value: undefined }));
   await page.goto('#how-masks');
   await expect(page.locator('#how-masks')).toBeInViewport();
-  await expect(page.getByText('For each image 4 rectangles are drawn at random')).toBeVisible();
+  await expect(page.getByText('For each image M = 4 rectangles are drawn at random')).toBeVisible();
   await expect(figure(page, 'masks')).toContainText('This figure needs WebGPU.');
   await expect(figure(page, 'overview').getByRole('img')).toBeVisible();
   await expect(page.getByRole('button', { name: 'Another step' })).toBeHidden();
@@ -191,12 +206,17 @@ test('rows of the tensors are the patches that figures say they are', async ({ p
     block.forEach((patch, k) => near(row('targets', m * kept + k), normalised(row('target_encoder_out', patch)), `target ${patch} of block ${m}`)),
   );
   // Mask tokens are one learned row, each with its position: the column in one half, the row in the other.
-  const position = (patch: number) =>
-    Array.from({ length: 32 }, (_, c) => {
-      const place = c < 16 ? patch % 8 : Math.floor(patch / 8);
-      const angle = place * 10000 ** -((c % 8) / 8);
-      return c % 16 < 8 ? Math.sin(angle) : Math.cos(angle);
-    });
+  // That is the rule by which the page draws positions, too.
+  const { values } = positions(8, 32);
+  const position = (patch: number) => values.subarray(patch * 32, (patch + 1) * 32);
   const token = (m: number, k: number) => row('predictor_in', m * (context.length + kept) + context.length + k).map((value, c) => value - position(targets[m]![k]!)[c]!);
   targets.forEach((block, m) => block.forEach((patch, k) => near(token(m, k), token(0, 0), `mask token for ${patch}`)));
+});
+
+test('a momentum close to 1 is told from 1', () => {
+  expect(shares(0.98)).toEqual({ momentum: '0.98', rest: '0.02' });
+  expect(shares(0.99997)).toEqual({ momentum: '0.99997', rest: '0.00003' });
+  expect(shares(0.5)).toEqual({ momentum: '0.5', rest: '0.5' });
+  expect(shares(0)).toEqual({ momentum: '0', rest: '1' });
+  expect(shares(1)).toEqual({ momentum: '1', rest: '0' });
 });

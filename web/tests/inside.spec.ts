@@ -123,6 +123,16 @@ test('a run under way is looked into: images, patches, heads, and what is hidden
   await page.mouse.click(...at(1, 1));
   await expect(page.locator('#mask .sentence')).toContainText(/^7 of 64/);
 
+  // What is said of one selection is not said of the next: that one has no answer as yet.
+  await expect(page.locator('#mask .sentence')).toContainText(/agree by −?[01]\.\d\d/);
+  const meanwhile = await page.evaluate(() => {
+    const mask = document.querySelector('#mask')!;
+    mask.querySelector('.cells')!.dispatchEvent(new KeyboardEvent('keydown', { key: ' ', bubbles: true }));
+    return { sentence: mask.querySelector('.sentence')!.textContent, cells: mask.querySelectorAll('[aria-label*=agreement]').length };
+  });
+  expect(meanwhile.sentence).toContain('agree by … on average');
+  expect(meanwhile.cells).toBe(0);
+
   // And with the keyboard alone.
   await page.getByRole('button', { name: 'Clear' }).press('Enter');
   await expect(page.locator('#mask .sentence')).toContainText('Nothing is hidden');
@@ -171,7 +181,7 @@ test('a file is looked into; what is none is refused in a sentence', async ({ pa
   const chooser = page.getByLabel('Choose a checkpoint');
   const refusal = page.locator('.trouble');
   await chooser.setInputFiles({ name: 'letter.txt', mimeType: 'text/plain', buffer: Buffer.from('no checkpoint at all, but a letter') });
-  await expect(refusal).toContainText(/^“letter\.txt” can’t be looked into: .+\.$/);
+  await expect(refusal).toContainText(/^“letter\.txt” can’t be looked into: it is no safetensors file \(.+\)\.$/);
   await expect(page.locator('.looked-into')).toHaveText('There is nothing to look into yet.');
   await shot(page, 'inside-refused');
 
@@ -207,7 +217,22 @@ test('a file is looked into; what is none is refused in a sentence', async ({ pa
   await expect(refusal).toContainText('“dropped.safetensors” can’t be looked into');
 });
 
+/** What the page has asked its worker about the network, noted by the test. */
+interface Asked {
+  asks: { about: string; id: number }[];
+  asked: Worker;
+}
+
 test('a look goes on after the GPU was lost, and with the visitor’s own images', async ({ page }) => {
+  await page.addInitScript(() => {
+    const noted = Object.assign(globalThis, { asks: [] }) as unknown as Asked;
+    const post = Worker.prototype.postMessage;
+    Worker.prototype.postMessage = function (message: { kind?: string; ask?: Asked['asks'][0] }, ...rest: []) {
+      if (message.kind === 'ask') noted.asks.push(message.ask!);
+      noted.asked = this;
+      return post.call(this, message, ...rest);
+    };
+  });
   await page.goto('.');
   await expect(page.getByRole('button', { name: 'Start training' })).toBeEnabled();
   await noteDevices(page);
@@ -218,6 +243,21 @@ test('a look goes on after the GPU was lost, and with the visitor’s own images
   await page.getByRole('link', { name: 'Look inside' }).click();
   const known = page.locator('#mask .sentence');
   await expect(known).toContainText(/agree by −?[01]\.\d\d/, { timeout: 60_000 });
+
+  // Several questions fail at one loss: it is opened again once.
+  const opened = () => page.evaluate(() => (globalThis as unknown as Asked).asks.filter(({ about }) => about === 'open').length);
+  const before = await opened();
+  await page.evaluate(() => {
+    const { asks, asked } = globalThis as unknown as Asked;
+    for (const question of ['attention', 'similarity', 'guesses']) {
+      const { id } = asks.filter(({ about }) => about === question).pop()!;
+      const answer = { id, about: 'failed', question, why: 'gone', lost: true };
+      asked.dispatchEvent(new MessageEvent('message', { data: { kind: 'answer', answer } }));
+    }
+  });
+  await page.waitForTimeout(2500);
+  expect(await opened()).toBe(before + 1);
+  await expect(known).toContainText(/agree by −?[01]\.\d\d/);
 
   // The device of the run under way: both come back.
   const alike = '#similarity .beside > div:first-child canvas';

@@ -21,9 +21,10 @@ test('a run and its checkpoint are looked into alike, and the tensors of its las
       const guesses = await inspector.predict(3, Uint32Array.of(18, 19, 26, 27), 5);
       const { config, ...facts } = inspector.facts();
       const labels = inspector.labels()!.length;
+      const block = Array.from(inspector.block(7));
       const colours = new Set(inspector.colours(0, 10)).size;
       const pixels = inspector.pixels(2, 3).length;
-      return { facts, labels, colours, pixels, attention: Array.from(attention), similarity: Array.from(similarity), guesses };
+      return { facts, labels, block, colours, pixels, attention: Array.from(attention), similarity: Array.from(similarity), guesses };
     };
     const run = await look(await trainer.inspect());
     const saved = await look(await Inspector.open(await trainer.save()));
@@ -35,6 +36,10 @@ test('a run and its checkpoint are looked into alike, and the tensors of its las
   expect(run.facts).toMatchObject({ crop: 32, patch: 4, grid: 8, width: 64, depth: 2, heads: 4, step: 1, steps: 500, images: 10 });
   expect(run.facts.classes).toHaveLength(10);
   expect([run.labels, run.pixels]).toEqual([10, 3 * 32 * 32 * 3]);
+  // A target block of the demo: 0.10 to 0.15 of 64 patches, ascending, on the grid.
+  expect(run.block.length).toBeGreaterThanOrEqual(6);
+  expect(run.block.length).toBeLessThanOrEqual(12);
+  expect(run.block.every((patch, i) => patch < 64 && (i === 0 || patch > run.block[i - 1]!))).toBe(true);
   expect(run.colours).toBeGreaterThan(50);
   expect(run.attention).toHaveLength(4 * 64 * 64);
   const sums = Array.from({ length: 4 * 64 }, (_, row) => run.attention.slice(64 * row, 64 * row + 64).reduce((sum, v) => sum + v, 0));
@@ -49,7 +54,7 @@ test('a run and its checkpoint are looked into alike, and the tensors of its las
     }
   }
   expect(trail.map(([name]) => name)).toEqual(
-    ['patches', 'target_encoder_out', 'targets', 'context_patches', 'context_embedded', 'context_out', 'predictor_in', 'predictor_out', 'predictions'],
+    ['patches', 'positions', 'target_encoder_out', 'targets', 'context_patches', 'context_embedded', 'context_out', 'predictor_in', 'predictor_out', 'predictions'],
   );
   for (const [name, , , columns, rows, length] of trail) expect(length, name).toBe(rows * columns);
   expect(trace).toContain('x.shape after predictor_proj: torch.Size([16, ');

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import type * as Ijepa from 'ijepa';
 import { differences, tensors } from './golden';
 import { openPackage } from './package';
-import { expect, test } from './page';
+import { expect, pause, reach, test } from './page';
 
 const golden = (name: string) => fs.readFileSync(fileURLToPath(new URL(`../../tests/golden/${name}`, import.meta.url)));
 
@@ -39,6 +39,25 @@ test('twenty steps of the demo give the native program’s losses on the same by
     expect(step, `step ${i + 1}`).toMatchObject({ images, context, target });
     expect(Math.abs(step.loss / loss - 1), `loss of step ${i + 1}`).toBeLessThan(1e-4);
     expect(Math.abs(step.regularizer / regularizer - 1), `regularizer of step ${i + 1}`).toBeLessThan(1e-4);
+  }
+});
+
+test('and by a click in the page', async ({ page }) => {
+  const recorded = JSON.parse(golden('demo-20.json').toString()) as Recorded[];
+  await page.goto('.');
+  await page.getByRole('button', { name: 'Start training' }).click();
+  await reach(page, recorded.length);
+  await pause(page);
+  const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: 'Table' }).click()]);
+  const [head = '', ...rows] = fs.readFileSync(await download.path()).toString().trim().split('\n');
+  const column = (name: string) => head.split(',').indexOf(name);
+  const [loss, context, target] = [column('loss'), column('mask-A'), column('mask-B')];
+  expect(rows.length).toBeGreaterThanOrEqual(recorded.length);
+  for (const [i, wanted] of recorded.entries()) {
+    const values = rows[i]!.split(',').map(Number);
+    expect([values[context], values[target]], `masks of step ${i + 1}`).toEqual([wanted.context, wanted.target]);
+    // The table has five digits after the point.
+    expect(Math.abs(values[loss]! - wanted.loss), `loss of step ${i + 1}`).toBeLessThan(1e-4 * wanted.loss + 1e-5);
   }
 });
 

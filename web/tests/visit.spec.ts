@@ -3,7 +3,9 @@ import { readFile } from 'node:fs/promises';
 import { barriers, beginSmall, expect, pause, reach, shot, stepOf, test } from './page';
 
 test('a click trains, and every panel fills', async ({ page }) => {
-  await page.goto('.');
+  const answer = await page.goto('.');
+  // The page's policy is a header, too: it then holds in the worker.
+  expect(answer?.headers()['content-security-policy']).toContain("script-src 'self' 'wasm-unsafe-eval'");
   await expect(page.getByRole('heading', { level: 1 })).toHaveText('I-JEPA in the browser');
   await expect(page.locator('#adapter')).toContainText('swiftshader');
   await expect(page.getByRole('alert')).toHaveCount(0);

@@ -6,8 +6,8 @@ use ijepa::gpu::{Gpu, Kind, Recorder};
 use ijepa::ops::ceiling::{arithmetic, copy};
 use serde_json::{Value, json};
 
-/// Bytes that are copied: more than caches hold.
-const COPIED: u64 = 96 << 20;
+/// Bytes that are copied: more than most caches hold.
+const COPIED: u64 = 256 << 20;
 /// Bytes that are uploaded and read back.
 const MOVED: u64 = 64 << 20;
 /// Dispatches in one submission, beside one alone.

@@ -2,7 +2,8 @@
 import { make } from '../make';
 import { diagram } from './diagram';
 import { Heat, type Map, type Row } from './heat';
-import { minus, part, positions, row, smoothL1, stage, type Matrix } from './matrix';
+import { meanSize, minus, part, row, stage, type Matrix } from './matrix';
+import { positions } from './numbers';
 import { Follow, Masks, Pixels, Similar, Trace } from './pictures';
 import type { Walk } from './walk';
 
@@ -94,7 +95,7 @@ export function figures(wishes: Wishes): Record<string, Figure> {
     positions: heats([place], [], 'The pattern that is added, the same for every image. Move down the rows: what changes quickly tells neighbours apart, what changes slowly tells left from right and top from bottom.', ({ walk }) => {
       const { grid, width } = walk.facts;
       const matrix = positions(grid, width);
-      place.show(walk, [{ name: 'pos_embed', letters: '[1, N, D]', shape: [1, grid * grid, width], what: 'a pattern for each place', matrix, most: 1.5 }], { rows: plain(all(walk)), veiled: false, blocks: [] });
+      place.show(walk, [{ name: 'pos_embed', letters: '[1, N, D]', shape: [1, grid * grid, width], what: 'a pattern for each place', matrix, most: 1 }], { rows: plain(all(walk)), veiled: false, blocks: [] });
     }),
     context: heats([context], [], 'The patches of the context on their way: as pixels, as embeddings with their positions, and as features.', ({ walk }) => {
       const maps = [
@@ -118,17 +119,17 @@ export function figures(wishes: Wishes): Record<string, Figure> {
     loss: heats([compared], [new Blocks(wishes)], 'Prediction, target, and the first less the second, in the same colours: what is strong in the last map counts for the loss. Computed with the weights just after the step, so usually a little better than what the step itself saw.', ({ walk, block }) => {
       const rows = ofBlock(walk, block);
       const [from, to] = [block * rows.length, (block + 1) * rows.length];
-      const most = 2.5; // targets have deviation 1
+      const most = 2.5; // targets lie around 0, few of them farther off
       const guess = map(walk, 'predictions', '[M·B, Kp, D]', 'as predicted', from, to);
       const truth = map(walk, 'targets', '[M·B, Kp, D]', 'as the target encoder has it', from, to);
       const difference: Matrix = minus(guess.matrix, truth.matrix);
       const off: Map = { ...guess, name: 'difference', what: 'how far it is off', matrix: difference };
-      const whole = smoothL1(minus(stage(walk.stages, 'predictions'), stage(walk.stages, 'targets')).values).toFixed(3);
+      const whole = meanSize(minus(stage(walk.stages, 'predictions'), stage(walk.stages, 'targets')).values).toFixed(2);
       compared.show(walk, [guess, truth, off].map((one) => ({ ...one, most })), {
         rows,
         veiled: true,
         blocks: [block],
-        more: (at) => `smooth L1 of this row ${smoothL1(row(difference, at)).toFixed(3)}, of this image ${whole}`,
+        more: (at) => `this row is off by ${meanSize(row(difference, at)).toFixed(2)} on average, this image by ${whole}`,
       });
     }),
     follow: new Follow(),

@@ -112,7 +112,7 @@ export class Heat {
     [...this.place.children].forEach((box, i) => {
       const { name, letters, shape, what, most } = maps[i]!;
       const [title, scale] = box.querySelectorAll('.shape, .scale');
-      title!.replaceChildren(make('code', {}, name), ` ${letters} = `, make('b', {}, `[${shape.join(', ')}]`), `: ${what}`);
+      title!.replaceChildren(make('code', {}, name), ` ${letters} = `, make('b', {}, `[${shape.join(', ')}]`), ': ', make('span', { className: 'what' }, what));
       scale!.replaceChildren(signed(-most!), make('i', { className: 'ramp' }), signed(most!));
     });
     this.draw();

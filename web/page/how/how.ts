@@ -5,7 +5,7 @@ import { view } from '../views';
 import { figures, type Figure } from './figures';
 import './how.css';
 import './figures.css';
-import { spread, stage } from './matrix';
+import { shares } from './numbers';
 import { PAPERS, SECTIONS, USUAL, type Section } from './text';
 import type { Walk } from './walk';
 
@@ -43,20 +43,17 @@ function marked(text: string): Node[] {
 }
 
 /** The numbers that stand in the text. */
-function numbers({ facts, step, batch, image, stages }: Walk): Record<string, string> {
-  const at = (name: string) => stage(stages, name);
-  const depth = (name: string) => new RegExp(`\\b${name}: (\\d+)`).exec(facts.config)?.[1] ?? USUAL.depth!;
+function numbers({ facts, step, batch, image }: Walk): Record<string, string> {
   const small = (value: number) => value.toExponential(1).replace('e-', ' · 10^−').replace('^−', '⁻').replace(/\d+$/, (digits) => digits.replace(/\d/g, (d) => '⁰¹²³⁴⁵⁶⁷⁸⁹'[Number(d)]!));
   return {
     B: String(facts.batch), M: String(batch.targets[image]!.length), N: String(facts.grid ** 2), D: String(facts.width),
-    P: String(at('predictor_in').columns), Ke: String(step.context), Kp: String(step.target),
+    P: String(facts.predictorWidth), Ke: String(step.context), Kp: String(step.target),
     crop: String(facts.crop), patch: String(facts.patch), grid: String(facts.grid),
     values: String(3 * facts.patch ** 2), pixels: String(facts.patch ** 2),
-    depth: depth('depth'), predDepth: depth('pred_depth'),
-    loss: step.loss.toFixed(4), regularizer: step.regularizer ? step.regularizer.toFixed(4) : 'nothing, since this run goes without it',
+    depth: String(facts.depth), predDepth: String(facts.predictorDepth),
+    loss: step.loss.toFixed(4), regularizer: step.regularizer ? `At this step it came to ${step.regularizer.toFixed(4)}.` : 'This run goes without it.',
     gradient: step.gradientNorm.toFixed(3), lr: small(step.lr),
-    momentum: step.momentum.toFixed(4).replace(/0+$/, ''), rest: (1 - step.momentum).toFixed(4).replace(/0+$/, ''),
-    spread: spread(at('target_encoder_out')).toFixed(2),
+    ...shares(step.momentum),
   };
 }
 
@@ -193,7 +190,8 @@ export class How {
     if (more !== null) this.ask(more);
     if (!walk) {
       this.another.disabled = false;
-      return this.say(this.walk ? 'ready' : 'failed', `The figures could not be made: ${why}.`);
+      this.say(this.walk ? 'ready' : 'failed', `The figures could not be made: ${why}.`);
+      return this.plan(); // a run that trains may come back
     }
     this.walk = walk;
     if (!this.asking) this.image = walk.image;
@@ -201,7 +199,7 @@ export class How {
     this.article.dataset.figures = 'ready';
     this.redo();
     this.describe();
-    if (!this.asking) this.plan();
+    this.plan();
   }
 
   private say(figures: string, text: string) {
@@ -225,7 +223,7 @@ export class How {
   /** A run that trains is looked at again and again while this view is seen. */
   private plan() {
     clearTimeout(this.timer);
-    if (this.walk?.of !== 'running' || this.held || document.hidden) return;
+    if (this.asking || this.walk?.of !== 'running' || this.held || document.hidden) return;
     this.timer = window.setTimeout(() => this.shown(), RENEW);
   }
 
@@ -266,9 +264,14 @@ export class How {
   }
 
   private describe() {
-    const { of, step, batch } = this.walk!;
+    const { of, run, step, batch } = this.walk!;
+    const instead = {
+      none: 'If you train, it shows your run instead.',
+      waiting: 'Your run is shown as soon as it takes a step.',
+      over: 'Your run is finished, and the batch of its last step is not kept with it.',
+    };
     const whose = {
-      small: `Step ${step.step} of a small network that this view made for itself. If you train, it shows your run instead.`,
+      small: `Step ${step.step} of a small network that this view made for itself. ${instead[run]}`,
       running: `Step ${step.step} of your run, ${this.held ? 'held' : 'renewed every few seconds'}.`,
       paused: `Step ${step.step} of your run, which is paused.`,
       finished: `Step ${step.step}, the last of your run.`,

@@ -64,26 +64,14 @@ export function minus(a: Matrix, b: Matrix): Matrix {
   return { ...a, values: a.values.map((value, i) => value - b.values[i]!) };
 }
 
-/** Smooth L1 of differences, averaged. */
-export function smoothL1(differences: Float32Array): number {
-  const sum = differences.reduce((sum, d) => sum + (Math.abs(d) < 1 ? (d * d) / 2 : Math.abs(d) - 0.5), 0);
-  return sum / Math.max(1, differences.length);
-}
+/** How large values are on average. */
+export const meanSize = (values: Float32Array) => values.reduce((sum, value) => sum + Math.abs(value), 0) / Math.max(1, values.length);
 
 /** Each column's mean over rows. */
 export function means({ rows, columns, values }: Matrix): Float32Array {
   const sums = new Float32Array(columns);
   values.forEach((value, i) => (sums[i % columns]! += value / rows));
   return sums;
-}
-
-/** How much a column differs between rows: the deviation, averaged over columns. */
-export function spread(matrix: Matrix): number {
-  const { rows, columns, values } = matrix;
-  const mean = means(matrix);
-  const squares = new Float32Array(columns);
-  values.forEach((value, i) => (squares[i % columns]! += (value - mean[i % columns]!) ** 2 / rows));
-  return squares.reduce((sum, square) => sum + Math.sqrt(square) / columns, 0);
 }
 
 /** Cosines of row `at` with every row, after the mean row is taken away, which all share. */
@@ -93,20 +81,4 @@ export function cosines(matrix: Matrix, at: number): number[] {
   const dot = (a: Float32Array, b: Float32Array) => a.reduce((sum, value, i) => sum + value * b[i]!, 0);
   const mine = centred[at]!;
   return centred.map((other) => dot(mine, other) / (Math.sqrt(dot(mine, mine) * dot(other, other)) || 1));
-}
-
-/** The fixed position of every patch, as encoders add it: half of the channels for the column, half for the row. */
-export function positions(grid: number, width: number): Matrix {
-  const quarter = width / 4;
-  const values = new Float32Array(grid * grid * width);
-  for (let patch = 0; patch < grid * grid; patch++) {
-    const places = [patch % grid, Math.floor(patch / grid)];
-    for (let c = 0; c < width; c++) {
-      const half = Math.floor(c / (2 * quarter));
-      const within = c % (2 * quarter);
-      const angle = places[half]! * 10000 ** -((within % quarter) / quarter);
-      values[patch * width + c] = within < quarter ? Math.sin(angle) : Math.cos(angle);
-    }
-  }
-  return { rows: grid * grid, columns: width, values };
 }

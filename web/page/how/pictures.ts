@@ -4,6 +4,7 @@ import { make } from '../make';
 import type { Figure, Scene, Wishes } from './figures';
 import { image, mark, signed, size } from './heat';
 import { cosines, hue, row, stage } from './matrix';
+import { shares } from './numbers';
 import { SECTIONS } from './text';
 import type { Walk } from './walk';
 
@@ -152,7 +153,7 @@ export class Follow implements Figure {
     const left = this.momentum ** steps;
     this.old.style.width = `${100 * left}%`;
     const percent = `${(100 * left).toFixed(left > 0.1 || left === 0 ? 0 : 1)} %`;
-    this.words.textContent = `After ${steps} steps ${percent} of the target encoder is what it was (${this.momentum.toFixed(4).replace(/0+$/, '')} to the power of ${steps}).`;
+    this.words.textContent = `After ${steps} steps ${percent} of the target encoder is what it was (${shares(this.momentum).momentum} to the power of ${steps}).`;
     this.slider.setAttribute('aria-valuetext', `${steps} steps later, ${percent} is left`);
   }
 }
@@ -248,7 +249,7 @@ export class Trace implements Figure {
     }
     const items = groups.map(([id, lines]) => {
       const number = SECTIONS.findIndex((one) => one.id === id);
-      return make('li', {}, make('a', { href: `#${id}` }, `${number} ${SECTIONS[number]!.title}`), make('pre', {}, lines.join('\n').replace(/-{4,}/g, '---')));
+      return make('li', {}, make('a', { href: `#${id}` }, `${number} ${SECTIONS[number]!.title}`), make('pre', { tabIndex: 0 }, lines.join('\n').replace(/-{4,}/g, '---')));
     });
     this.list.replaceChildren(...items);
   }

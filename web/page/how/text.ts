@@ -12,8 +12,8 @@ export interface Section {
 /** What stands for the numbers while none are known: those of the small network that this view makes. */
 export const USUAL: Record<string, string> = {
   B: '8', M: '4', N: '64', D: '64', P: '32', Ke: 'about 17', Kp: 'about 8', crop: '32', patch: '4', grid: '8', values: '48', pixels: '16',
-  depth: '4', predDepth: '2', loss: 'one number', regularizer: 'not known yet', gradient: 'not known yet', lr: 'a small number',
-  momentum: '0.98', rest: '0.02', spread: 'a certain amount', step: '1', imageLoss: 'not known yet',
+  depth: '4', predDepth: '2', loss: 'one number', regularizer: '', gradient: 'not known yet', lr: 'a small number',
+  momentum: '0.98', rest: '0.02',
 };
 
 export const SECTIONS: Section[] = [
@@ -33,7 +33,7 @@ export const SECTIONS: Section[] = [
     source: 'Paper, section 3',
     parts: [
       'The image, {crop} by {crop} pixels, is cut into a grid of {grid} by {grid} squares of {patch} by {patch} pixels, its *patches*. From here on it is a list of {N} patches, counted row by row. Each is a row of {values} numbers: the brightness of its {pixels} pixels in red, then in green, then in blue, shifted and scaled so that an average image comes to lie around 0.',
-      'A block of numbers like this is a *tensor*, and its size is written in brackets: `[B, N, 3p²]` means {B} images, {N} patches of each and {values} numbers for each patch. The {B} images that go through a step together are a *batch*.',
+      'A block of numbers like this is a *tensor*, and its size is written in brackets: `[B, N, 3p²]` means B = {B} images, N = {N} patches of each, and for each patch of p = {patch} by p pixels 3p² = {values} numbers. The images that go through a step together are a *batch*.',
       { figure: 'patches' },
     ],
   },
@@ -42,8 +42,8 @@ export const SECTIONS: Section[] = [
     title: 'Masks are drawn',
     source: 'Paper, section 3 and ablations in section 9',
     parts: [
-      'For each image {M} rectangles are drawn at random: the *target blocks*, whose content is to be predicted. They may overlap. Then one large block is drawn, the *context*, and whatever lies in a target block is taken out of it, so that the answer can’t be read off.',
-      'Sizes are drawn once for a batch, places anew for each image. Then all lists are cut to the shortest one in the batch, so that they fit into one tensor; therefore patches at the bottom of a context may be missing. Here {Ke} patches are left of each context and {Kp} of each target block. Blocks must be large enough to hold something worth predicting, and the context must leave enough to predict it from.',
+      'For each image M = {M} rectangles are drawn at random: the *target blocks*, whose content is to be predicted. They may overlap. Then one large block is drawn, the *context*, and whatever lies in a target block is taken out of it, so that the answer can’t be read off.',
+      'Sizes are drawn once for a batch, places anew for each image. Then all lists are cut to the shortest one in the batch, so that they fit into one tensor; therefore patches at the bottom of a context may be missing. Here Ke = {Ke} patches are left of each context and Kp = {Kp} of each target block. Blocks must be large enough to hold something worth predicting, and the context must leave enough to predict it from.',
       { figure: 'masks' },
     ],
   },
@@ -52,8 +52,8 @@ export const SECTIONS: Section[] = [
     title: 'The target encoder looks at everything',
     source: 'Paper, section 3, “Targets”',
     parts: [
-      'An *encoder* turns the numbers of each patch into {D} others that say what the patch is within its surroundings: its *features*. On their way through the network patches are called *tokens*. In each of the encoder’s {depth} layers a token gathers from all others what concerns it (*attention*) and is then worked on by itself. What a single feature stands for nobody has laid down; it emerges in training.',
-      'The target encoder sees the whole image. Each row of its output is then *normalised*: shifted and scaled to a mean of 0 and a deviation of 1. Only now are the rows of the target blocks cut out. They are the *targets*, and since they were cut out last, each knows about the whole image.',
+      'An *encoder* turns the numbers of each patch into D = {D} others that say what the patch is within its surroundings: its *features*. On their way through the network patches are called *tokens*. In each of the encoder’s {depth} layers a token gathers from all others what concerns it (*attention*) and is then worked on by itself. What a single feature stands for nobody has laid down; it emerges in training.',
+      'The target encoder sees the whole image. Each row of its output is then *normalised*: shifted and scaled so that its numbers lie around 0 and are about as far from it in every row. Only now are the rows of the target blocks cut out. They are the *targets*, and since they were cut out last, each knows about the whole image.',
       { figure: 'targets' },
     ],
   },
@@ -74,7 +74,7 @@ export const SECTIONS: Section[] = [
     title: 'The predictor fills in what is hidden',
     source: 'Paper, section 3, “Prediction”',
     parts: [
-      'A smaller network, {P} numbers wide, is asked about one target block at a time. It gets the tokens of the context and, for every hidden patch of the block, a *mask token*: the same learned row each time, plus the position of the patch that it stands for. In effect: “given all this, what is there?”',
+      'A smaller network, P = {P} numbers wide, is asked about one target block at a time. It gets the tokens of the context and, for every hidden patch of the block, a *mask token*: the same learned row each time, plus the position of the patch that it stands for. In effect: “given all this, what is there?”',
       'After {predDepth} layers of attention the mask tokens have gathered from the context what can be known. They are kept, the rest is dropped, and each is widened to {D} numbers: the *prediction* of that patch’s features. Every image is asked about {M} times, hence the `M·B` in front.',
       { figure: 'predictor' },
     ],
@@ -86,7 +86,7 @@ export const SECTIONS: Section[] = [
     parts: [
       'The *loss* is a single number: the difference between prediction and target, averaged over all numbers of all hidden patches. Differences below 1 are squared and halved; larger ones count as they are, less a half, so that a few large ones don’t decide everything (*smooth L1*; the paper writes the squared distance, its published code uses this). At this step it was {loss}.',
       { figure: 'loss' },
-      'Why features and not pixels? Most of what is in the pixels of a hidden part can’t be known from its surroundings. A network that is judged by pixels spends itself on guessing them, while targets made by an encoder can leave out such detail. In the paper, a classifier on a large network’s features was right for 66.9 % of test images after predicting features, for 40.7 % after predicting pixels (Table 7: ImageNet, with 1 % of its labels).',
+      'Why features and not pixels? Most of what is in the pixels of a hidden part can’t be known from its surroundings. A network that is judged by pixels spends itself on guessing them, while targets made by an encoder can leave out such detail. The paper reports that predicting pixels instead of features does clearly worse (Table 7).',
     ],
   },
   {
@@ -107,8 +107,8 @@ export const SECTIONS: Section[] = [
     source: 'Paper, section 2; the added term: Bardes et al., section 4.1',
     parts: [
       'There is a cheap way to a small loss: both encoders could say the same of every patch. Then the prediction is always right and worth nothing. This is *collapse*. That gradients flow on one side only and the target follows slowly is what holds against it, and in large networks that suffices.',
-      'Small networks like this one collapse all the same, so that the presets of this page add a weak second term to the loss, a *regularizer* borrowed from VICReg: every feature should vary between tokens (variance), and no two features should say the same (covariance). At this step it came to {regularizer}. It is no part of the paper’s method.',
-      'Whether it holds can be seen in [section 3](#how-targets): there, a feature differs by {spread} between patches of this image (deviation, averaged over features). After a collapse that is nearly 0.',
+      'Small networks may collapse all the same, so that a weak second term can be added to the loss, a *regularizer* borrowed from VICReg: every feature should vary between tokens (variance), and no two features should say the same (covariance). It is no part of the paper’s method. {regularizer}',
+      'A collapse need not be complete: features may still vary while they say less and less. Two numbers tell, and Train shows both: the *rank*, in how many independent ways features of images differ, which sinks when they come to say the same; and how often an image’s *nearest neighbours*, those with the closest features, are of its class.',
       'So a falling loss is no proof. In a healthy run it first drops, because the targets, too, are still nearly alike and so are easy to predict. Then features begin to differ, there is more to predict, and the loss *rises* to a plateau while features get better. The [verdict on a run](#train) is therefore made from the features and not from the loss.',
     ],
   },
@@ -117,8 +117,8 @@ export const SECTIONS: Section[] = [
     title: 'What it is good for',
     source: 'Paper, sections 5 and 6',
     parts: [
-      'After training the target encoder is kept; predictor and masks have done their work. Averaged over its patches, an image’s features describe it in {D} numbers. Images with close features tend to show similar things, so that a handful of labelled examples can go a long way: the class of the *nearest neighbours* is a good guess (the accuracy curve in Train), and so is a single weighted sum learned on top of fixed features (*linear probing*).',
-      'Patches can be compared as well. Choose one: the more orange another, the more alike its features are. In a network that has hardly been trained this is mostly colour and place; train one and see what becomes of it.',
+      'After training the target encoder is kept; predictor and masks have done their work. Averaged over its patches, an image’s features describe it in {D} numbers. Images with close features tend to show similar things, so that a handful of labelled examples can go a long way: the class of the nearest neighbours is a good guess (the accuracy curve in Train), and so is that of the largest of some weighted sums, one for each class, learned on top of fixed features (*linear probing*).',
+      'Patches can be compared as well. Choose one: orange patches have features like its own, the strongest colour the most. Look at it before a training and after.',
       { figure: 'similar' },
     ],
   },

@@ -8,10 +8,9 @@ export interface Hand {
   moved?(patch: number, extended: boolean): void;
   /** Enter or Space. */
   pressed(patch: number): void;
-  /** The pointer went down on a patch, goes on to another with it down, and comes up. */
+  /** The pointer went down on a patch, and goes on to another with it down. */
   down?(patch: number): void;
   dragged?(patch: number): void;
-  up?(): void;
   /** The pointer is over a patch, up or down. */
   over?(patch: number): void;
 }
@@ -141,13 +140,7 @@ export class Board {
       }
       if (this.pressed || event.pointerType === 'mouse') hand.over?.(patch);
     });
-    const end = () => {
-      if (!this.pressed) return;
-      this.pressed = false;
-      hand.up?.();
-    };
-    element.addEventListener('pointerup', end);
-    element.addEventListener('pointercancel', end);
+    for (const end of ['pointerup', 'pointercancel']) element.addEventListener(end, () => (this.pressed = false));
     if (!hand.down) {
       element.addEventListener('click', (event) => {
         if (this.grid) hand.pressed(this.under(event as PointerEvent));

@@ -8,7 +8,7 @@ import { choices, figure, legend, panel, percent, tiles, two } from './parts';
 const BIG = 560;
 const SMALL = 144;
 const OTHERS = 18;
-const PAIRS = 12;
+const PAIRS = 24;
 
 type Of<About> = Extract<Answer, { about: About }>;
 
@@ -23,7 +23,7 @@ export class Explore {
   private board = new Board('Patches of the image: the arrow keys move, Space or Enter picks', { pressed: (patch) => this.pick(patch) });
   private words = make('p', { className: 'caption' });
 
-  private alike = figure('How like the picked patch');
+  private alike = figure('This image');
   private alikeLegend = legend();
   private others = make('div', { className: 'tiles' });
   private order = choices('order', 'Order of the other images', [['like', 'Most alike first'], ['set', 'In order']], () => this.drawSimilarity());
@@ -52,7 +52,7 @@ export class Explore {
     const attention = panel(
       'attention',
       'What it attends to',
-      'Where each head of a block gathers what it mixes into the patch. Early blocks tend to look nearby, later ones at what belongs together.',
+      'Where each head of a block gathers what it mixes into the patch.',
       '',
       this.query.element,
     );
@@ -62,11 +62,11 @@ export class Explore {
       'features',
       'Features as colours',
       'The three principal components of all patches of the set as red, green and blue: like colours are like features, across images too.',
-      '',
+      'all',
     );
     colour.append(make('div', { className: 'beside' }, this.colours.element, this.pairs));
 
-    this.element = make('div', { className: 'explore' }, left, make('div', { className: 'stack' }, like, attention, colour));
+    this.element = make('div', { className: 'explore' }, left, make('div', { className: 'stack' }, like, attention), colour);
   }
 
   /** Another network or another set. */
@@ -135,8 +135,6 @@ export class Explore {
     const context = square(this.alike.canvas, set.subject.grid, BIG);
     overlay(context, set, found.image, of(found.image), low, 1);
     ring(context, set.subject.grid, found.patch);
-    const here = `This image`;
-    this.alike.caption.textContent = here;
     this.alike.canvas.setAttribute('aria-label', `${set.name(found.image)}: how like ${place(found.patch, set.subject.grid)} each patch is`);
 
     const most = Array.from({ length: set.count }, (_, image) => of(image).reduce((best, value) => Math.max(best, value), -1));

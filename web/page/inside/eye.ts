@@ -56,6 +56,8 @@ export class Eye {
     if (!inspector) throw new Error('nothing is looked into');
     const { onGpu } = this.ground;
     switch (ask.about) {
+      case 'block':
+        return { about: ask.about, patches: inspector.block(ask.number) };
       case 'attention': {
         const { about, image, block } = ask;
         return { about, image, block, weights: await onGpu(inspector.attention(image, block)) };
@@ -80,9 +82,10 @@ export class Eye {
     holder.inspector = inspector;
     const { crop } = inspector.facts();
     const count = crop > LARGE ? SET.large : this.ground.software() ? SET.slow : SET.fast;
-    const images = wanted ? await this.ground.own(crop, count) : null;
-    const own = images !== null;
+    let own = false;
     try {
+      const images = wanted ? await this.ground.own(crop, count) : null;
+      own = images !== null; // take() takes them away
       await this.ground.onGpu(inspector.take(images, count));
     } catch (error) {
       if (!this.ground.lost(error)) inspector.free();

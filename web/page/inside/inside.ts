@@ -43,6 +43,8 @@ export class Inside {
   /** Answers to earlier questions are about something else. */
   private since = 0;
   private tries = 0;
+  /** Opens again what a loss of the GPU closed. */
+  private retry: number | undefined;
   private owned = 0;
   private hadRun = false;
   private latest = new Map<Question['about'], number>();
@@ -150,6 +152,8 @@ export class Inside {
   private open(source: Source) {
     const own = this.host.situation().own > 0 && this.images.value() === 'yes';
     this.trouble.hidden = true;
+    clearTimeout(this.retry);
+    this.retry = undefined;
     this.wanted = { source, own };
     this.ask({ about: 'open', source, own });
     this.state.textContent = 'Opening it, and encoding images to look at it with…';
@@ -173,6 +177,9 @@ export class Inside {
         break;
       case 'guesses':
         this.mask.hear(answer);
+        break;
+      case 'block':
+        this.mask.take(answer.patches);
         break;
       case 'failed':
         if (answer.id === this.latest.get(answer.question)) this.failed(answer);
@@ -210,15 +217,19 @@ export class Inside {
   private failed(answer: Extract<Answer, { about: 'failed' }>) {
     if (answer.question === 'guesses') this.mask.refused();
     const source = this.wanted?.source ?? this.source;
+    // Several questions may fail at one loss.
+    if (answer.lost && this.retry !== undefined) return;
     if (answer.lost && source && ++this.tries <= TRIES) {
       this.state.textContent = 'The GPU went away. Looking again as soon as it is back…';
-      setTimeout(() => this.open(source), 700 * this.tries);
+      this.retry = window.setTimeout(() => this.open(source), 700 * this.tries);
       return;
     }
     const name = source?.from === 'file' ? `“${source.name}”` : 'It';
     const opening = answer.question === 'open';
     if (opening) this.wanted = null;
-    const why = `${answer.why}${/[.!?]$/.test(answer.why) ? '' : '.'}`;
+    // Whatever is wrong with the first bytes of a file, this is what it means.
+    const text = opening && /header/i.test(answer.why) ? `it is no safetensors file (${answer.why})` : answer.why;
+    const why = `${text}${/[.!?]$/.test(text) ? '' : '.'}`;
     this.complain(answer.lost ? 'The GPU did not come back: reload this page.' : opening ? `${name} can’t be looked into: ${why}` : `That went wrong: ${why}`);
     this.know();
     // What was asked meanwhile fell with it.
@@ -239,6 +250,8 @@ export class Inside {
   restarted() {
     const source = this.wanted?.source ?? this.source;
     this.kept = source?.from === 'file' ? source : null;
+    clearTimeout(this.retry);
+    this.retry = undefined;
     this.source = this.wanted = null;
     this.body.hidden = true;
     this.set = null;

@@ -25,7 +25,6 @@ export class Mask {
   /** A question is out, and something has changed since. The next follows its answer, so that pictures keep up with the hand. */
   private out = false;
   private changed = false;
-  private mean = '…';
 
   private tool = choices('tool', 'What the pointer does', [['block', 'Draw a block'], ['add', 'Hide patches'], ['erase', 'Show patches']], () => {});
   private board = new Board('What the network sees; chosen patches are hidden. Space hides or shows a patch, Shift with the arrow keys draws a block', {
@@ -48,7 +47,7 @@ export class Mask {
   }, true);
   private sees = make('figure', {}, this.board.element, make('figcaption', { textContent: 'What it sees: draw here' }));
   private expects = figure('What the predictor expects');
-  private target = figure('What the target network sees');
+  private target = figure('Nearest to what is there');
   private whole = figure('The image');
   private verdict = make('p', { className: 'sentence' });
   private words = make('p', { className: 'caption at' });
@@ -56,7 +55,7 @@ export class Mask {
 
   constructor(private ask: (question: Question) => void) {
     const random = make('button', { type: 'button', textContent: 'A random block' });
-    random.addEventListener('click', () => this.random());
+    random.addEventListener('click', () => this.ask({ about: 'block', number: Math.floor(Math.random() * 2 ** 32) }));
     const clear = make('button', { type: 'button', textContent: 'Clear' });
     clear.addEventListener('click', () => this.change((hidden) => hidden.clear()));
     this.element = panel(
@@ -74,6 +73,8 @@ export class Mask {
       this.words,
       make('div', { className: 'halves' }, half('Nearest to what is predicted', this.near.predicted), half('Nearest to what is there', this.near.target)),
     );
+    // They are drawn in the size in which they are seen, so that the frame around what is hidden is.
+    new ResizeObserver(() => this.set && this.picture()).observe(this.sees);
     // The other pictures are pointed at, too: a patch is the same one in each.
     for (const { canvas } of [this.expects, this.target, this.whole]) {
       canvas.addEventListener('pointermove', (event) => {
@@ -101,7 +102,6 @@ export class Mask {
     const set = this.set!;
     this.image = image;
     this.guesses.clear();
-    this.mean = '…';
     this.out = false;
     const { grid } = set.subject;
     fill(square(this.board.canvas, grid, BIG), set.image(image));
@@ -136,18 +136,14 @@ export class Mask {
     for (let row = top; row <= bottom; row++) for (let column = left; column <= right; column++) this.hidden.add(row * grid + column);
   }
 
-  /** As long and as wide as the target blocks of training: 15 to 20 per cent of the image, three to four or the other way. */
-  private random() {
+  /** A block that was drawn as in training. */
+  take(patches: Uint32Array) {
     if (!this.set) return;
-    const { grid } = this.set.subject;
-    const area = grid * grid * (0.15 + 0.05 * Math.random());
-    const aspect = 0.75 + 0.75 * Math.random();
-    const within = (side: number) => Math.min(grid - 1, Math.max(1, Math.round(side))) || 1;
-    const [height, width] = [within(Math.sqrt(area * aspect)), within(Math.sqrt(area / aspect))];
-    const top = Math.floor(Math.random() * (grid - height + 1));
-    const left = Math.floor(Math.random() * (grid - width + 1));
-    this.change(() => this.block(left, top, left + width - 1, top + height - 1));
-    this.point(top * grid + left);
+    this.change((hidden) => {
+      hidden.clear();
+      for (const patch of patches) hidden.add(patch);
+    });
+    this.point(patches[0]!);
   }
 
   private draw(patch: number) {
@@ -192,13 +188,21 @@ export class Mask {
   refused() {
     this.out = false;
     this.element.removeAttribute('aria-busy');
+    if (this.changed) this.soon();
+  }
+
+  /** What was said is about this selection, and not about another one that shares patches with it. */
+  private answered(): boolean {
+    return this.guesses.size === this.hidden.size && [...this.hidden].every((patch) => this.guesses.has(patch));
   }
 
   /** The pictures: hidden patches are filled with the nearest ones of other images, as soon as they are known. */
   private picture() {
     const set = this.set!;
     const { grid, patch: pixels } = set.subject;
-    const agreement = (patch: number) => (this.hidden.has(patch) ? this.guesses.get(patch)?.agreement : undefined);
+    const answered = this.answered();
+    this.element.classList.toggle('stale', !answered);
+    const agreement = (patch: number) => (answered ? this.guesses.get(patch)?.agreement : undefined);
     this.board.mark(
       (patch) => this.hidden.has(patch),
       (patch) => {
@@ -211,7 +215,7 @@ export class Mask {
       return value === undefined ? '' : two(value).replace('0.', '.');
     });
     for (const [picture, which] of [[this.expects, 'predicted'], [this.target, 'target']] as const) {
-      const context = square(picture.canvas, grid, BIG);
+      const context = square(picture.canvas, grid, picture.canvas.clientWidth * devicePixelRatio || BIG);
       fill(context, set.image(this.image));
       const cell = context.canvas.width / grid;
       for (const patch of this.hidden) {
@@ -220,9 +224,11 @@ export class Mask {
         context.clearRect(x, y, cell, cell); // the panel's own ground shows until it is known
         if (!nearest) continue;
         const from = nearest.patch;
+        context.globalAlpha = answered ? 1 : 0.35; // of another selection: still there, so that nothing flickers
         context.imageSmoothingEnabled = pixels > cell;
         context.drawImage(set.image(nearest.image), (from % grid) * pixels, Math.floor(from / grid) * pixels, pixels, pixels, x, y, cell, cell);
       }
+      context.globalAlpha = 1;
       edge(context, grid, this.hidden);
       const what = which === 'predicted' ? 'what the predictor expects' : 'what the target network makes of it';
       picture.canvas.setAttribute('aria-label', `${set.name(this.image)}, with ${this.hidden.size} hidden patches replaced by those nearest to ${what}`);
@@ -236,10 +242,9 @@ export class Mask {
     if (!hidden.size) text = 'Nothing is hidden. Draw over the first picture, or take a random block.';
     else if (hidden.size === all) text = 'Everything is hidden. Leave at least one patch to be seen.';
     else {
-      const known = [...hidden].filter((patch) => guesses.has(patch));
-      const mean = known.reduce((sum, patch) => sum + guesses.get(patch)!.agreement, 0) / known.length;
-      if (known.length === hidden.size) this.mean = two(mean);
-      text = `${hidden.size} of ${all} patches ${hidden.size === 1 ? 'is' : 'are'} hidden. Prediction and target agree by ${this.mean} on average, where 1 is the same and 0 unrelated.`;
+      const sum = [...guesses.values()].reduce((sum, { agreement }) => sum + agreement, 0);
+      const mean = this.answered() ? two(sum / hidden.size) : '…';
+      text = `${hidden.size} of ${all} patches ${hidden.size === 1 ? 'is' : 'are'} hidden. Prediction and target agree by ${mean} on average, where 1 is the same and 0 unrelated.`;
     }
     if (this.verdict.textContent !== text) this.verdict.textContent = text;
   }
@@ -256,7 +261,7 @@ export class Mask {
     const patch = this.hidden.has(this.pointed) ? this.pointed : Math.min(...this.hidden);
     const guess = this.hidden.size ? this.guesses.get(patch) : undefined;
     this.words.textContent = guess
-      ? `The hidden patch at ${place(patch, set.subject.grid)}: agreement ${two(guess.agreement)}. Point at another one to see its neighbours.`
+      ? `The hidden patch at ${place(patch, set.subject.grid)}: agreement ${this.answered() ? two(guess.agreement) : '…'}. Point at another one to see its neighbours.`
       : 'Point at a hidden patch to see its neighbours.';
     const show = (where: HTMLElement, nearest: Nearest[]) =>
       tiles(where, nearest.length || 5).forEach(({ canvas, caption }, i) => {
@@ -275,15 +280,19 @@ export class Mask {
 
 /** The edge of what is hidden, between hidden patches and others. */
 function edge(context: CanvasRenderingContext2D, grid: number, hidden: Set<number>) {
-  const cell = context.canvas.width / grid;
+  const { width } = context.canvas;
+  const cell = width / grid;
+  const thick = 2 * devicePixelRatio;
+  // Where that is the image's own edge, all of the line is within it.
+  const within = (at: number) => Math.min(width - thick, Math.max(thick, at));
   const path = new Path2D();
   for (const patch of hidden) {
     const [column, row] = [patch % grid, Math.floor(patch / grid)];
     const [x, y] = [column * cell, row * cell];
     const side = (outside: boolean, x1: number, y1: number, x2: number, y2: number) => {
       if (!outside) return;
-      path.moveTo(x1, y1);
-      path.lineTo(x2, y2);
+      path.moveTo(within(x1), within(y1));
+      path.lineTo(within(x2), within(y2));
     };
     side(row === 0 || !hidden.has(patch - grid), x, y, x + cell, y);
     side(row === grid - 1 || !hidden.has(patch + grid), x, y + cell, x + cell, y + cell);
@@ -291,10 +300,10 @@ function edge(context: CanvasRenderingContext2D, grid: number, hidden: Set<numbe
     side(column === grid - 1 || !hidden.has(patch + 1), x + cell, y, x + cell, y + cell);
   }
   context.lineCap = 'square';
-  context.lineWidth = 5;
+  context.lineWidth = 2 * thick;
   context.strokeStyle = '#000';
   context.stroke(path);
-  context.lineWidth = 2.5;
+  context.lineWidth = thick;
   context.strokeStyle = '#fff';
   context.stroke(path);
 }

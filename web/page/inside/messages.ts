@@ -8,7 +8,8 @@ export type Question =
   | { about: 'open'; source: Source; own: boolean }
   | { about: 'attention'; image: number; block: number }
   | { about: 'similarity'; image: number; patch: number }
-  | { about: 'guesses'; image: number; hidden: number[] };
+  | { about: 'guesses'; image: number; hidden: number[] }
+  | { about: 'block'; number: number };
 
 export type Ask = Question & { id: number };
 
@@ -31,5 +32,6 @@ export type Answer = { id: number } & (
   | { about: 'attention'; image: number; block: number; /** heads x N x N */ weights: Float32Array }
   | { about: 'similarity'; image: number; patch: number; /** images x N */ cosines: Float32Array }
   | { about: 'guesses'; image: number; guesses: Guess[] }
+  | { about: 'block'; /** patches of a target block as training draws them */ patches: Uint32Array }
   | { about: 'failed'; question: Question['about']; why: string; /** the GPU went away */ lost: boolean }
 );
