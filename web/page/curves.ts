@@ -76,7 +76,7 @@ abstract class Curve {
         cursor: { y: false, drag: { x: false, y: false }, points: { size: 7, width: 2, fill: hollow } },
         scales: { x: { time: false, range: (_, min, max) => [Math.min(min, max - 1), Math.max(max, min + 10)] }, y: this.scale() },
         axes: [
-          { ...axis, size: 32, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000, 100_000] },
+          { ...axis, size: 32, label: 'step', labelSize: 16, labelGap: -4, labelFont: axis.font, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000, 100_000] },
           { ...axis, size: 52, values: (_, splits) => this.axis(splits) },
         ],
         series: [

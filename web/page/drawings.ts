@@ -61,7 +61,7 @@ export class BatchDrawing extends Drawing<[BatchView, Facts]> {
     this.last = [batch, facts];
     const { canvas } = this;
     canvas.hidden = false;
-    const columns = Math.min(batch.count, 4);
+    const columns = batch.count <= 4 ? Math.min(batch.count, 2) : 4; // few are larger
     const rows = Math.ceil(batch.count / columns);
     const gap = 10;
     const sideOf = (width: number) => Math.min(240, (width - gap * (columns - 1)) / columns);

@@ -15,6 +15,9 @@ import { countStep, follow } from './views';
 
 const button = (id: string) => element<HTMLButtonElement>(id);
 
+/** Buttons of the panels, which show a run. */
+const OF_A_RUN = ['loss-log', 'loss-raw', 'loss-smooth', 'loss-reg', 'loss-png', 'knn-png', 'batch-png', 'colours-png'];
+
 type State = 'loading' | 'ready' | 'beginning' | 'running' | 'paused' | 'finished' | 'lost';
 let state: State = 'loading';
 let facts: Facts | null = null;
@@ -59,7 +62,7 @@ function enter(next: State, doing = '') {
   button('one').disabled = !['ready', 'paused'].includes(next);
   button('reset').disabled = !['running', 'paused', 'finished'].includes(next);
   button('weights').disabled = button('csv').disabled = !['running', 'paused', 'finished'].includes(next);
-  for (const id of ['loss-png', 'knn-png', 'batch-png', 'colours-png']) button(id).disabled = !facts;
+  for (const id of OF_A_RUN) button(id).disabled = !facts;
   // A button that was disabled under the keyboard gives the focus away.
   if (before === 'beginning' && document.activeElement === document.body) button('train').focus({ preventScroll: true });
   write('doing', doing);
@@ -162,7 +165,7 @@ function hear(message: FromWorker) {
         form.showDefaults(message.config ?? '');
         // The second question builds on the first one's answer.
         tell({ kind: 'check', settings: form.settings(), id: (askedWhole = ++asked) });
-      } else if (message.id === askedWhole) form.judge(message.why, message.config, images.final);
+      } else if (message.id === askedWhole) form.judge(message.whys, message.config, images.final);
       break;
     case 'busy':
       write('doing', message.text);
@@ -202,6 +205,7 @@ function hear(message: FromWorker) {
       speak(`Step ${step} of ${facts.steps}, loss ${loss.toFixed(3)}`, false);
       draw('loss', () => lossCurve.set(course.points));
       draw('story', () => tellStory(course.points));
+      if (course.looks[0]?.neighbours != null) draw('looks', drawLooks); // its levels reach to this step
       break;
     }
     case 'batch':
@@ -266,10 +270,9 @@ function hear(message: FromWorker) {
   }
 }
 
-function fail(what: 'adapter' | 'memory' | 'run' | 'load', why: string) {
+function fail(what: 'memory' | 'diverged' | 'run' | 'load', why: string) {
   if (what === 'load') {
-    write('adapter', 'none');
-    enter('loading', '');
+    without();
     return notices.notLoaded(why);
   }
   if (state === 'beginning' || state === 'lost') {
@@ -279,6 +282,7 @@ function fail(what: 'adapter' | 'memory' | 'run' | 'load', why: string) {
     if (stored) offer(stored);
   }
   if (what === 'memory') notices.tooLittleMemory(why);
+  else if (what === 'diverged') notices.diverged(why, () => tell({ kind: 'reset' }));
   else notices.notice('run', 'Training stopped', `${why.charAt(0).toUpperCase()}${why.slice(1)}.`);
 }
 
@@ -386,21 +390,28 @@ const others = new Others({
   read: (files, unreadable) => tell({ kind: 'read', files, unreadable, crop: form.crop }),
 });
 
+/** Nothing can be trained here: what would want images, or promise to keep a run, says so. */
+function without() {
+  write('adapter', 'none');
+  enter('loading', '');
+  document.body.dataset.gpu = 'none';
+  for (const id of ['files', 'folder']) element<HTMLInputElement>(id).disabled = true;
+  write('images-state', 'Images are for training, which needs a GPU.');
+  write('saved', 'Without training there is nothing to keep.');
+  others.know();
+}
+
 async function open() {
   follow((view) => void others.opened(view));
   clear();
   enter('loading', 'Loading…');
   connect();
   if (!navigator.gpu) {
-    write('adapter', 'none');
-    write('doing', '');
-    others.know();
+    without();
     return notices.noWebGpu();
   }
   if (!(await navigator.gpu.requestAdapter().catch(() => null))) {
-    write('adapter', 'none');
-    write('doing', '');
-    others.know();
+    without();
     return notices.noAdapter();
   }
   work();
@@ -418,8 +429,7 @@ function work() {
     images.forget();
     enter('loading', 'Loading…');
     others.restarted();
-    if (beginning) notices.tooLittleMemory(event.message);
-    else notices.brokenDown(event.message);
+    notices.brokenDown(event.message, beginning, (stored?.step ?? 0) > 0);
     work();
   });
 }

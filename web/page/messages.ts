@@ -75,7 +75,7 @@ export type ToWorker =
 
 export type FromWorker =
   | { kind: 'ready'; adapter: Adapter; saved: Saved | null; keeps: boolean } // keeps: runs are saved, no other tab has the storage
-  | { kind: 'checked'; id: number; why: string | null; config: string | null }
+  | { kind: 'checked'; id: number; whys: string[]; config: string | null }
   | { kind: 'busy'; text: string }
   | { kind: 'opened'; facts: Facts; examples: Uint8Array } // what there is before the first look takes its time
   | { kind: 'begun'; facts: Facts; course: Course; examples: Uint8Array; running: boolean; own: number }
@@ -92,4 +92,4 @@ export type FromWorker =
   | { kind: 'saved'; saved: Saved }
   | { kind: 'unsaved'; why: string }
   | { kind: 'lost'; again: boolean; step: number; stored: number | null } // stored: the step that the browser's storage has
-  | { kind: 'failed'; what: 'adapter' | 'memory' | 'run' | 'load'; why: string };
+  | { kind: 'failed'; what: 'memory' | 'diverged' | 'run' | 'load'; why: string };

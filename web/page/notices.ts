@@ -1,8 +1,13 @@
 // What went wrong, each in its own plain words with what to do. Foreign text only ever becomes text.
 
 import type { Saved } from './messages';
+import { go } from './views';
 
-export type Choice = [label: string, action: () => void];
+/** stays: the notice is there after it, too. */
+export type Choice = [label: string, action: () => void, stays?: true];
+
+/** For whom nothing trains: this view does without a GPU. */
+const TO_HOW: Choice[] = [['How it works', () => go('how'), true]];
 
 const place = () => document.getElementById('notices')!;
 
@@ -17,11 +22,11 @@ export function notice(name: string, title: string, text: string, choices: Choic
   if (text) box.append(Object.assign(document.createElement('p'), { textContent: text }));
   if (choices.length) {
     const buttons = Object.assign(document.createElement('div'), { className: 'buttons' });
-    choices.forEach(([label, action], i) => {
+    choices.forEach(([label, action, stays], i) => {
       const button = Object.assign(document.createElement('button'), { type: 'button', textContent: label });
       if (i === 0) button.className = 'strong';
       button.addEventListener('click', () => {
-        box.remove();
+        if (!stays) box.remove();
         action();
       });
       buttons.append(button);
@@ -41,6 +46,7 @@ export const noWebGpu = () =>
     'gpu',
     'This browser has no WebGPU',
     'Training needs it. Open this page in a recent Chrome, Edge, Safari or Firefox, over https or on localhost. On Linux, Chrome may want WebGPU switched on at chrome://flags.',
+    TO_HOW,
   );
 
 export const noAdapter = () =>
@@ -48,6 +54,7 @@ export const noAdapter = () =>
     'gpu',
     'The browser found no GPU it may use',
     'WebGPU is there, but no adapter. Switch on graphics acceleration in the browser’s settings, update the graphics driver, then reload this page.',
+    TO_HOW,
   );
 
 export const tooLittleMemory = (why: string) =>
@@ -68,8 +75,16 @@ export const lostForGood = (stored: number | null) =>
     [['Reload', () => location.reload()]],
   );
 
-export const brokenDown = (why: string) =>
-  notice('run', 'Training broke down', `What was saved last is offered below. What happened: ${why}`);
+/** After a step that was not finite; the next would be the same. */
+export const diverged = (why: string, reset: () => void) =>
+  notice('run', 'Training broke down', `${why.charAt(0).toUpperCase()}${why.slice(1)}. To go on would only repeat it: reset, and choose a lower learning rate.`, [['Reset', reset]]);
+
+/** The worker ended. What its module can't get memory for ends it without a word about memory. */
+export function brokenDown(why: string, beginning: boolean, saved: boolean) {
+  const perhaps = beginning ? 'Perhaps there is too little memory: try a smaller batch or a smaller preset. ' : '';
+  const kept = saved ? 'What was saved last is offered below. ' : beginning ? '' : 'Nothing of it was saved. ';
+  notice('run', beginning ? 'Training could not begin' : 'Training broke down', `${perhaps}${kept}What happened: ${why}`);
+}
 
 export const at = (when: number) => new Date(when).toLocaleTimeString([], { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
 

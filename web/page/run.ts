@@ -12,17 +12,31 @@ const BATCH_EVERY = 600;
 const SAVE_EVERY = 60_000;
 /** Looking at features takes at most this share of the time, beside one look at the end. */
 const LOOKING_SHARE = 0.1;
+/** At a pause a look is taken if the last one is so many steps ago, and took at most so many milliseconds. */
+const [LATE_STEPS, CHEAP] = [3, 1500];
+
+/** Numbers are not finite any more, and the next step would not change that. */
+export class Diverged extends Error {}
+
+/** What looks at features may see it before a step does. */
+const finite = <T>(look: Promise<T>): Promise<T> =>
+  look.catch((error) => {
+    const text = error instanceof Error ? error.message : String(error);
+    throw /not finite/.test(text) ? new Diverged(text) : error;
+  });
 
 /** Something that is done again and again, as often as its share of the time allows. */
 class Seldom {
   private next = 0;
+  /** Milliseconds that it took last. */
+  took = 0;
   constructor(private least: number) {}
   due = () => performance.now() >= this.next;
   async take<T>(what: () => Promise<T>): Promise<T> {
     const began = performance.now();
     const result = await what();
-    const took = performance.now() - began;
-    this.next = performance.now() + Math.max(this.least, took / LOOKING_SHARE);
+    this.took = performance.now() - began;
+    this.next = performance.now() + Math.max(this.least, this.took / LOOKING_SHARE);
     return result;
   }
 }
@@ -122,9 +136,7 @@ export class Run {
     this.recent.push(now - began);
     if (this.recent.length > 20) this.recent.shift();
     if (!step.finite) {
-      throw new Error(
-        `after step ${this.step} the loss or the gradients were no longer finite, so no weight was changed: lower the learning rate`,
-      );
+      throw new Diverged(`after step ${this.step} the loss or the gradients were no longer finite, so no weight was changed`);
     }
     const point = { step: step.step, loss: step.loss, regularizer: step.regularizer };
     this.points.push(point);
@@ -153,14 +165,21 @@ export class Run {
     }
   }
 
+  /** Brings what is shown to the step of a pause, where that takes a moment only. */
+  async settle() {
+    const looked = this.course.looks.at(-1)?.step ?? 0;
+    if (this.course.colours?.step !== this.step) await this.colour();
+    if (this.step - looked >= LATE_STEPS && this.looks.took <= CHEAP) await this.look();
+  }
+
   private async look() {
-    const look = await this.looks.take(() => this.trainer.look());
+    const look = await this.looks.take(() => finite(this.trainer.look()));
     this.course.looks.push(look);
     this.say({ kind: 'look', look });
   }
 
   private async colour() {
-    const now = await this.colourings.take(() => this.trainer.colours(this.examples));
+    const now = await this.colourings.take(() => finite(this.trainer.colours(this.examples)));
     const colours: Colours = { untrained: this.course.colours?.untrained ?? now, now, step: this.step };
     this.course.colours = colours;
     this.say({ kind: 'colours', colours });

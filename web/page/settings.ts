@@ -131,26 +131,20 @@ export class SettingsForm {
   }
 
   /** Takes what the library says of the settings: why they can't work, or the configuration that they mean. */
-  judge(why: string | null, config: string | null, images: number) {
+  judge(whys: string[], config: string | null, images: number) {
     if (config) {
       this.crop = Number(valueOf(config, 'data.crop_size')) || 32;
       this.batch = Number(valueOf(config, 'data.batch_size')) || 32;
     }
-    if (!why && images && images < this.batch) {
-      why = `data.batch_size ${this.batch} is more than your ${images} images: use a smaller batch, or more images`;
+    if (!whys.length && images && images < this.batch) {
+      whys = [`data.batch_size ${this.batch} is more than your ${images} images: use a smaller batch, or more images`];
     }
-    this.why = why;
-    // The field whose key the sentence names first is the one that is meant.
-    let meant = 'more';
-    let first = Infinity;
-    for (const { name, key } of FIELDS) {
-      const at = why?.indexOf(key) ?? -1;
-      if (at >= 0 && at < first) [meant, first] = [name, at];
-    }
+    this.why = whys[0] ?? null;
+    const meant = new Map(whys.map((why) => [fieldOf(why), why]).reverse() as [string, string][]); // the first of a field counts
     for (const [name, error] of this.errors) {
-      const wrong = why !== null && name === meant;
+      const wrong = meant.has(name);
       error.hidden = !wrong;
-      error.textContent = wrong ? sentence(why!) : '';
+      error.textContent = wrong ? sentence(meant.get(name)!) : '';
       const field = FIELDS.find((field) => field.name === name);
       for (const input of field ? this.boxes.get(field.key)! : [name === 'more' ? this.more : this.preset]) {
         if (wrong) input.setAttribute('aria-invalid', 'true');
@@ -168,6 +162,17 @@ export class SettingsForm {
   get changed(): number {
     return (this.settings().set?.length ?? 0) + (this.preset.value === 'demo' ? 0 : 1);
   }
+}
+
+/** The field that is meant by a sentence: the one whose key it names first. */
+function fieldOf(why: string): string {
+  let meant = 'more';
+  let first = Infinity;
+  for (const { name, key } of FIELDS) {
+    const at = why.indexOf(key);
+    if (at >= 0 && at < first) [meant, first] = [name, at];
+  }
+  return meant;
 }
 
 /** `section.key` in the library's YAML, which has two levels. */

@@ -6,13 +6,12 @@ import type { Point } from './messages';
 
 /** Shows a look beside the first one. Gives the verdict in words where it is another one than before. */
 export function showVerdict(look: Look, first: Look): string | null {
-  // Its sentence begins with the verdict and a reason; the numbers after it stand in the table.
-  const [head = '', ...reason] = look.words.split(';')[0]!.split(': ');
   const words: Record<string, string> = { healthy: 'Healthy', collapsing: 'Collapsing', undecided: 'Undecided' };
   const before = element('verdict').dataset.verdict;
   element('verdict').dataset.verdict = look.verdict;
-  write('verdict', words[look.verdict] ?? head);
-  const text = reason.join(': ') || 'features say more than the untrained network’s did';
+  write('verdict', words[look.verdict] ?? look.verdict);
+  // Looks of a run that was saved by an earlier page have no reason.
+  const text = look.reason || 'features say more than the untrained network’s did';
   write('verdict-words', `At step ${look.step}: ${text}.`);
   element('monitor').hidden = false;
   const rows: [string, (look: Look) => string][] = [

@@ -5,7 +5,7 @@ import { Eye } from './inside/eye';
 import type { Source } from './inside/messages';
 import type { FromWorker, ToWorker } from './messages';
 import { Pictures, type Picture } from './pictures';
-import { imagesOf, Run, type Kept } from './run';
+import { Diverged, imagesOf, Run, type Kept } from './run';
 import { canGoOn, claim, forgetImages, forgetRun, savedImages, savedRun, tooManyImages } from './storage';
 
 const say = (message: FromWorker) => self.postMessage(message);
@@ -73,6 +73,7 @@ async function failed(error: unknown): Promise<void> {
 
 function refuse(error: unknown) {
   const text = why(error);
+  if (error instanceof Diverged) return say({ kind: 'failed', what: 'diverged', why: text });
   const memory = /memory|exceeds? the|too large|binds at most|buffer size|allocation/i.test(text);
   say({ kind: 'failed', what: memory ? 'memory' : 'run', why: text });
 }
@@ -212,6 +213,23 @@ async function loop(mine: Run) {
   }
 }
 
+/** All that can't work in settings. The library stops at the first: what it names is left out, and the rest asked again. */
+function complaints({ preset, set = [] }: Settings): string[] {
+  const whys: string[] = [];
+  for (let rest = set, left = -1; rest.length !== left; ) {
+    try {
+      check({ preset, set: rest });
+      break;
+    } catch (error) {
+      const text = why(error);
+      whys.push(text);
+      left = rest.length;
+      rest = rest.filter((entry) => !text.includes(entry.split('=')[0]!));
+    }
+  }
+  return whys;
+}
+
 function stop(mine: Run) {
   mine.running = false;
   mine.tell(true);
@@ -242,6 +260,7 @@ function hear(message: ToWorker) {
       inTurn(async () => {
         if (!run) return;
         stop(run);
+        await onGpu(run.settle());
         await onGpu(run.save());
       });
       break;
@@ -261,14 +280,11 @@ function hear(message: ToWorker) {
         say({ kind: 'reset' });
       });
       break;
-    case 'check':
-      try {
-        check(message.settings);
-        say({ kind: 'checked', id: message.id, why: null, config: configuration(message.settings) });
-      } catch (error) {
-        say({ kind: 'checked', id: message.id, why: why(error), config: null });
-      }
+    case 'check': {
+      const whys = complaints(message.settings);
+      say({ kind: 'checked', id: message.id, whys, config: whys.length ? null : configuration(message.settings) });
       break;
+    }
     case 'read':
       void pictures.add(message.files, message.unreadable, message.crop);
       break;

@@ -6,8 +6,13 @@ test('a browser without WebGPU', async ({ page }) => {
   await page.goto('.');
   await expect(page.getByRole('alert')).toContainText('This browser has no WebGPU');
   await expect(page.getByRole('button', { name: 'Start training' })).toBeDisabled();
+  await expect(page.getByLabel('Choose files')).toBeDisabled();
+  await expect(page.locator('#images-state')).toContainText('needs a GPU');
+  await expect(page.locator('#saved')).not.toContainText('saves itself');
   expect(await barriers(page)).toEqual([]);
   await shot(page, 'no-webgpu');
+  await page.getByRole('button', { name: 'How it works' }).click();
+  await expect(page.locator('#how')).toContainText('this browser gives none');
   await page.getByRole('link', { name: 'Look inside' }).click();
   await expect(page.locator('.looked-into')).toHaveText('Looking inside needs a GPU.');
   await expect(page.getByText('Choose a checkpoint')).toBeHidden();
@@ -68,7 +73,21 @@ test.describe('a worker that breaks down', () => {
       });
     });
     await expect(page.getByRole('alert')).toContainText('Training broke down');
+    await expect(page.getByRole('alert')).toContainText('is offered below');
     await page.getByRole('button', { name: /^Continue/ }).click();
     await reach(page, 4);
+  });
+
+  test('is replaced, and nothing offered where nothing was saved', async ({ page }) => {
+    await page.goto('.');
+    await beginSmall(page);
+    await reach(page, 1);
+    await page.workers()[0]!.evaluate(() => {
+      setTimeout(() => {
+        throw new Error('broken for a test');
+      });
+    });
+    await expect(page.getByRole('alert')).toContainText('Nothing of it was saved');
+    await expect(page.locator('#train')).toBeEnabled();
   });
 });

@@ -33,6 +33,9 @@ test('one step, train, pause, reset, with the keyboard alone', async ({ page }) 
   const paused = await stepOf(page);
   await page.waitForTimeout(1000);
   expect(await stepOf(page)).toBe(paused);
+  // The verdict is of the step that is shown, or of one shortly before.
+  const looked = async () => Number(/At step (\d+)/.exec((await page.locator('#verdict-words').textContent())!)?.[1]);
+  await expect.poll(looked).toBeGreaterThan(paused - 3);
 
   await page.getByRole('button', { name: 'Reset' }).focus();
   await page.keyboard.press('Enter');
@@ -64,6 +67,16 @@ test('a run that ends, and is opened again', async ({ page }) => {
   await expect(page.getByRole('button', { name: 'Weights' })).toBeEnabled();
 });
 
+test('a step that is not finite is explained, and reset offered', async ({ page }) => {
+  await page.goto('.');
+  await beginSmall(page, { more: ['optimization.lr=1e30', 'optimization.start_lr=1e30'] });
+  const alert = page.getByRole('alert');
+  await expect(alert).toContainText(/not? (longer )?finite.*lower learning rate/, { timeout: 60_000 });
+  await alert.getByRole('button', { name: 'Reset' }).click();
+  await expect(page.locator('#train')).toHaveText('Start training');
+  await expect(alert).toHaveCount(0);
+});
+
 test('a setting that can’t work is refused beside its field', async ({ page }) => {
   await page.goto('.');
   await expect(page.getByRole('button', { name: 'Start training' })).toBeEnabled();
@@ -85,6 +98,7 @@ test('a setting that can’t work is refused beside its field', async ({ page })
   await expect(page.locator('#train')).toHaveText('Start training');
   await page.getByLabel('Learning rate').fill('fast');
   await expect(page.locator('#why-lr')).toBeVisible();
+  await expect(page.locator('#why-target')).toBeVisible(); // each that is wrong, not the first alone
   await shot(page, 'settings');
   await page.setViewportSize({ width: 390, height: 844 });
   await page.emulateMedia({ colorScheme: 'dark' });
