@@ -30,7 +30,7 @@ export class Chosen {
     let text = 'Training uses 4,000 generated images of ten shapes.';
     if (!done) text = `Reading… ${number(count, 'image')} so far`;
     else if (count) {
-      const shown = folders.slice(0, 8).join(', ') + (folders.length > 8 ? ', …' : '');
+      const shown = folders.slice(0, 8).map((folder) => folder || 'none').join(', ') + (folders.length > 8 ? ', …' : '');
       const where = folders.length ? ` in ${number(folders.length, 'folder')}: ${shown}` : '';
       text = `${number(count, 'image')}${where}. ${this.uses(count)}`;
     } else if (seen) text = 'No image could be read. Training uses the generated images.';

@@ -260,8 +260,8 @@ function hear(message: ToWorker) {
       inTurn(async () => {
         if (!run) return;
         stop(run);
+        await onGpu(run.save()); // first: the page may be closed now
         await onGpu(run.settle());
-        await onGpu(run.save());
       });
       break;
     case 'step':

@@ -58,7 +58,8 @@ export async function reach(page: Page, step: number) {
 export async function pause(page: Page) {
   await page.getByRole('button', { name: 'Pause' }).click();
   await expect(page.getByRole('button', { name: 'Continue' })).toBeEnabled({ timeout: 30_000 });
-  await expect(page.locator('#saved')).toContainText('Saved in this browser');
+  // Of this pause: what was said of the one before may still stand there.
+  await expect(page.locator('#saved')).toContainText(new RegExp(`Saved in this browser at .*, step ${await stepOf(page)}:`));
 }
 
 /** The worker's devices are noted from now on, so that the one in use can be taken away. */
