@@ -29,6 +29,16 @@ export function countStep(step: number | null) {
   target.lastChild!.textContent = String(step);
 }
 
+/** Scrolls there, and stays there while what was hidden is drawn above it; but not against the visitor. */
+function bring(target: HTMLElement) {
+  target.scrollIntoView();
+  const grown = new ResizeObserver(() => target.scrollIntoView());
+  grown.observe(document.body);
+  const end = () => grown.disconnect();
+  setTimeout(end, 1500);
+  for (const kind of ['wheel', 'touchmove', 'pointerdown', 'keydown']) addEventListener(kind, end, { once: true });
+}
+
 /** Follows the address from now on. `opened` hears of each view that comes to be shown, the first one too. */
 export function follow(opened: (view: View) => void) {
   // Its own answer to where a page was scrolled means a view that may not be the one that is shown.
@@ -52,7 +62,7 @@ export function follow(opened: (view: View) => void) {
       scrollTo(0, 0);
     } else if (changed || to !== 'train') {
       const target = document.getElementById(name);
-      target?.scrollIntoView();
+      if (target) bring(target);
       if (to !== 'train') target?.focus({ preventScroll: true });
     }
     if (changed || opening) opened(to);
