@@ -16,7 +16,7 @@ use ijepa::train::config::Config;
 use ijepa::train::csv::{self, Row};
 use ijepa::train::host;
 use ijepa::train::plan;
-use ijepa::train::snapshot::Snapshot;
+use ijepa::train::snapshot::{Progress, Snapshot};
 use ijepa::train::trainer::{Course, Trainer as Run};
 use serde_json::json;
 use std::sync::Arc;
@@ -382,11 +382,15 @@ impl Trainer {
 
     /// A look into the run as it is now, on the same device.
     pub async fn inspect(&mut self) -> Result<Inspector, JsError> {
-        let mut snapshot = self.run.snapshot(self.taken).await?;
-        // AdamW's state is not looked at.
-        snapshot
-            .tensors
-            .retain(|name, _| !name.starts_with("mean.") && !name.starts_with("square."));
+        let snapshot = Snapshot {
+            tensors: self.run.net.tensors(false).await?, // AdamW's state is not looked at
+            progress: Progress {
+                step: self.taken,
+                of: self.run.course.of,
+                ..Progress::default()
+            },
+            config: Some(self.run.config().portable()),
+        };
         Inspector::of(self.run.net.gpu(), snapshot)
     }
 

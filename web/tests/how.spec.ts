@@ -2,7 +2,7 @@
 import type { Page } from '@playwright/test';
 import { positions, shares } from '../page/how/numbers';
 import { openPackage } from './package';
-import { barriers, beginSmall, expect, noteDevices, pause, reach, shot, takeDevice, test } from './page';
+import { barriers, beginSmall, everyWidth, expect, noteDevices, pause, reach, shot, takeDevice, test } from './page';
 
 const figure = (page: Page, name: string) => page.locator(`[data-figure=${name}]`);
 /** The whole page, its bar at its place instead of wherever the screen ends. */
@@ -87,17 +87,7 @@ test('figures fill with a step of a small network, and go along with the next', 
   await expect(page.locator('#how-masks')).toBeInViewport();
   await expect(page.locator('.contents [aria-current]')).toHaveText('2Masks are drawn');
 
-  for (const scheme of ['light', 'dark'] as const) {
-    await page.emulateMedia({ colorScheme: scheme });
-    for (const width of [1280, 390, 360, 2560]) {
-      await page.setViewportSize({ width, height: width < 500 ? 844 : 800 });
-      await page.evaluate(() => new Promise((done) => setTimeout(done, 300)));
-      const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-      expect(wide, `pixels too wide at ${width}`).toBeLessThanOrEqual(0);
-      await picture(page, `how-${width}-${scheme}`);
-    }
-    expect(await barriers(page), scheme).toEqual([]);
-  }
+  await everyWidth(page, 'how', picture);
 });
 
 test('a run takes the place of the small network, and goes on undisturbed', async ({ page }) => {

@@ -1,7 +1,7 @@
 // Views of the page, and the one that looks into a trained network.
 import { truncate, writeFile } from 'node:fs/promises';
 import type { Page } from '@playwright/test';
-import { barriers, beginSmall, expect, insideFilled, noteDevices, pause, reach, shot, stepOf, takeDevice, test } from './page';
+import { barriers, beginSmall, everyWidth, expect, insideFilled, noteDevices, pause, reach, shot, stepOf, takeDevice, test } from './page';
 
 /** All pixels of a canvas as a number that changes with them. */
 const printOf = (page: Page, selector: string) =>
@@ -152,17 +152,7 @@ test('a run under way is looked into: images, patches, heads, and what is hidden
   await page.getByRole('button', { name: 'A random block' }).click();
   await expect(page.locator('#mask .sentence')).toContainText(/^\d+ of 64 .* agree by −?[01]\.\d\d/);
 
-  for (const scheme of ['light', 'dark'] as const) {
-    await page.emulateMedia({ colorScheme: scheme });
-    for (const width of [1280, 390, 360, 2560]) {
-      await page.setViewportSize({ width, height: width < 500 ? 844 : 800 });
-      await page.waitForTimeout(200);
-      const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-      expect(wide, `pixels too wide at ${width}`).toBeLessThanOrEqual(0);
-      await shot(page, `inside-${width}-${scheme}`);
-    }
-    expect(await barriers(page), scheme).toEqual([]);
-  }
+  await everyWidth(page, 'inside');
 });
 
 test('a file is looked into; what is none is refused in a sentence', async ({ page }) => {

@@ -135,3 +135,19 @@ export async function shot(page: Page, name: string) {
   });
   await page.screenshot({ path: `tests/shots/${name}.png`, fullPage: true, animations: 'disabled' });
 }
+
+/** The view at every width and in both colour schemes: nothing too wide, no barriers, a picture of each. */
+export async function everyWidth(page: Page, name: string, take = shot) {
+  for (const scheme of ['light', 'dark'] as const) {
+    await page.emulateMedia({ colorScheme: scheme });
+    for (const width of [1280, 390, 360, 2560]) {
+      await page.setViewportSize({ width, height: width < 500 ? 844 : 800 });
+      // Curves and drawings follow in the next frames.
+      await page.evaluate(() => new Promise((done) => setTimeout(done, 300)));
+      const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+      expect(wide, `pixels too wide at ${width}`).toBeLessThanOrEqual(0);
+      await take(page, `${name}-${width}-${scheme}`);
+    }
+    expect(await barriers(page), scheme).toEqual([]);
+  }
+}

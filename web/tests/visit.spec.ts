@@ -1,6 +1,6 @@
 // A first visit: one click, a few steps, and every panel has something to show, at every width and in both colour schemes.
 import { readFile } from 'node:fs/promises';
-import { barriers, beginSmall, expect, pause, reach, shot, stepOf, test } from './page';
+import { barriers, beginSmall, everyWidth, expect, pause, reach, shot, stepOf, test } from './page';
 
 test('a click trains, and every panel fills', async ({ page }) => {
   const answer = await page.goto('.');
@@ -45,18 +45,7 @@ test('a click trains, and every panel fills', async ({ page }) => {
   await page.getByRole('button', { name: 'Log' }).click();
   await page.getByRole('button', { name: 'Log' }).click();
 
-  for (const scheme of ['light', 'dark'] as const) {
-    await page.emulateMedia({ colorScheme: scheme });
-    for (const width of [1280, 390, 360, 2560]) {
-      await page.setViewportSize({ width, height: width < 500 ? 844 : 800 });
-      // Curves and drawings follow in the next frames.
-      await page.evaluate(() => new Promise((done) => setTimeout(done, 300)));
-      const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-      expect(wide, `pixels too wide at ${width}`).toBeLessThanOrEqual(0);
-      await shot(page, `trained-${width}-${scheme}`);
-    }
-    expect(await barriers(page), scheme).toEqual([]);
-  }
+  await everyWidth(page, 'trained');
   await page.setViewportSize({ width: 1280, height: 800 });
 
   const keep = async (name: string) => {
