@@ -4,6 +4,7 @@ mod ceilings;
 mod compare;
 mod kernels;
 mod matmul;
+mod predict;
 mod record;
 mod report;
 mod roofline;
@@ -35,6 +36,15 @@ pub struct Args {
     /// Say what changed between two measurements by more than their noise; measures nothing
     #[arg(long, num_args = 2, value_names = ["A", "B"], conflicts_with_all = ["step", "matmul", "svg", "preset", "config"])]
     compare: Vec<PathBuf>,
+    /// Say what the step measured in --of should take on an adapter of these ceilings; measures nothing. `same`: on its own
+    #[arg(long, value_name = "flops=F,bandwidth=B", value_parser = predict::machine, requires = "of")]
+    predict: Option<predict::Where>,
+    /// A measurement, for --predict
+    #[arg(long, value_name = "A", requires = "predict")]
+    of: Option<PathBuf>,
+    /// Another measurement, from which --predict takes how near each kernel comes to its ceiling [default: that of --of]
+    #[arg(long, value_name = "B", requires = "predict")]
+    shares: Option<PathBuf>,
     #[command(flatten)]
     settings: Settings,
     #[command(flatten)]
@@ -46,6 +56,7 @@ Without --preset or --config the model is nano. Ceilings are measured by shaders
 copy that no cache holds. A kernel's share is of the nearer ceiling; its bytes are what it must read and write at least.
 example: ijepa bench --preset nano --svg roofline.svg > before.txt
          ijepa bench --compare before.txt after.txt
+         ijepa bench --predict flops=82e12,bandwidth=1e12,dispatch=4e-6 --of before.txt
          ijepa bench --preset nano --step
          ijepa bench --step --preset nano --record case.safetensors
          ijepa bench --matmul 4096x1152x384";
@@ -53,6 +64,9 @@ example: ijepa bench --preset nano --svg roofline.svg > before.txt
 pub fn run(args: Args) -> Result<()> {
     if !args.compare.is_empty() {
         return compare::run(&args.compare);
+    }
+    if let (Some(wanted), Some(of)) = (args.predict, &args.of) {
+        return predict::run(wanted, of, args.shares.as_ref().unwrap_or(of));
     }
     if let Some(sizes) = args.matmul {
         return matmul::run(&args.adapter.open()?, sizes);

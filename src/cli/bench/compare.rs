@@ -19,7 +19,7 @@ pub fn run(paths: &[PathBuf]) -> Result<()> {
 }
 
 /// The last line of what `ijepa bench` printed.
-fn read(path: &Path) -> Result<Value> {
+pub fn read(path: &Path) -> Result<Value> {
     let show = path.display();
     let text = std::fs::read_to_string(path).map_err(|e| Error::usage(format!("{show} can't be read: {e}")))?;
     let line = text.trim_end().lines().last().unwrap_or_default();

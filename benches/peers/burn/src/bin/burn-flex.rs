@@ -1,0 +1,3 @@
+fn main() {
+    ijepa_peer_burn::run("flex", burn::tensor::Device::flex());
+}

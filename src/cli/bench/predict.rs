@@ -1,0 +1,249 @@
+//! What a step should take on an adapter with other ceilings: cost and dispatches of each kernel, as measured here, and the
+//! share of its ceiling that each kernel reaches.
+
+use super::super::print;
+use super::compare::read;
+use ijepa::{Error, Result};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// An adapter, as far as a prediction looks.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Machine {
+    /// f32 products and sums a second.
+    flops: f64,
+    /// Bytes a second.
+    bandwidth: f64,
+    /// Seconds of one more dispatch.
+    dispatch: f64,
+}
+
+/// What `--predict` takes: an adapter, or the one that was measured.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Where {
+    Same,
+    Machine(Machine),
+}
+
+/// `flops=82e12,bandwidth=2e12,dispatch=4e-6`, or `same`.
+pub fn machine(text: &str) -> Result<Where, String> {
+    if text == "same" {
+        return Ok(Where::Same);
+    }
+    let wrong = || {
+        "write flops=F,bandwidth=B and, if known, dispatch=S (a second's operations and bytes, seconds of a dispatch; \
+         such as flops=82e12,bandwidth=1e12,dispatch=4e-6), or same"
+            .to_string()
+    };
+    let mut values = BTreeMap::new();
+    for part in text.split(',') {
+        let (key, value) = part.split_once('=').ok_or_else(wrong)?;
+        let value: f64 = value
+            .trim()
+            .parse()
+            .ok()
+            .filter(|v: &f64| v.is_finite())
+            .ok_or_else(wrong)?;
+        let key = key.trim();
+        let known = ["flops", "bandwidth", "dispatch"].contains(&key);
+        if !known || value < 0.0 || (key != "dispatch" && value == 0.0) || values.insert(key, value).is_some() {
+            return Err(wrong());
+        }
+    }
+    let get = |key: &str| values.get(key).copied();
+    Ok(Where::Machine(Machine {
+        flops: get("flops").ok_or_else(wrong)?,
+        bandwidth: get("bandwidth").ok_or_else(wrong)?,
+        dispatch: get("dispatch").unwrap_or(5e-6),
+    }))
+}
+
+/// A kernel on one shape, from a measurement's JSON.
+struct Row {
+    kernel: String,
+    dispatches: f64,
+    seconds: f64,
+    flops: f64,
+    bytes: f64,
+}
+
+impl Row {
+    fn of(value: &Value) -> Row {
+        let number = |key: &str| value[key].as_f64().unwrap_or(0.0);
+        let seconds = number("ms") / 1e3;
+        Row {
+            // The shader alone: its sizes and epilogues are other ones at other shapes.
+            kernel: value["kernel"]
+                .as_str()
+                .unwrap_or_default()
+                .split(' ')
+                .next()
+                .unwrap_or_default()
+                .to_string(),
+            dispatches: number("times"),
+            seconds,
+            flops: number("gflops") * 1e9 * seconds,
+            bytes: number("gb_s") * 1e9 * seconds,
+        }
+    }
+
+    /// Seconds at the ceilings.
+    fn ideal(&self, machine: &Machine) -> f64 {
+        (self.flops / machine.flops).max(self.bytes / machine.bandwidth)
+    }
+}
+
+fn rows(measured: &Value) -> Vec<Row> {
+    let list = measured["kernels"].as_array().map(Vec::as_slice).unwrap_or_default();
+    list.iter().map(Row::of).collect()
+}
+
+/// The adapter of a measurement.
+fn measured_on(value: &Value, name: &Path) -> Result<Machine> {
+    let of = |key: &str| value["ceilings"][key].as_f64().filter(|&v| v > 0.0);
+    match (of("gflops"), of("gb_s")) {
+        (Some(gflops), Some(gbs)) => Ok(Machine {
+            flops: gflops * 1e9,
+            bandwidth: gbs * 1e9,
+            dispatch: of("dispatch_us").unwrap_or(0.0) / 1e6,
+        }),
+        _ => Err(Error::usage(format!(
+            "{} has no ceilings: measure again with this version",
+            name.display()
+        ))),
+    }
+}
+
+/// The share of its ceiling that each kernel reached beside the cost of its dispatches.
+fn shares(measured: &Value, machine: &Machine) -> BTreeMap<String, f64> {
+    let mut sums: BTreeMap<String, (f64, f64)> = BTreeMap::new();
+    for row in rows(measured) {
+        let ideal = row.ideal(machine);
+        // A kernel that is all dispatch tells nothing of its share: then half of its time counts as work.
+        let work = (row.seconds - row.dispatches * machine.dispatch).max(row.seconds / 2.0);
+        let sum = sums.entry(row.kernel).or_default();
+        *sum = (sum.0 + ideal, sum.1 + work);
+    }
+    let share = |(ideal, work): (f64, f64)| (ideal / work.max(1e-12)).clamp(1e-4, 1.0);
+    sums.into_iter().map(|(kernel, sum)| (kernel, share(sum))).collect()
+}
+
+/// Seconds of a step: at the ceilings, and at the kernels' shares of them.
+fn predict(measured: &Value, shares: &BTreeMap<String, f64>, machine: &Machine) -> (f64, f64) {
+    let usual = shares.values().sum::<f64>() / (shares.len() as f64).max(1.0);
+    rows(measured).iter().fold((0.0, 0.0), |(ceiling, likely), row| {
+        let (ideal, asked) = (row.ideal(machine), row.dispatches * machine.dispatch);
+        let share = shares.get(&row.kernel).copied().unwrap_or(usual);
+        (ceiling + ideal + asked, likely + ideal / share + asked)
+    })
+}
+
+/// Prints what the step measured in `of` should take at `wanted`, with the shares that kernels reached in `from`.
+pub fn run(wanted: Where, of: &Path, from: &Path) -> Result<()> {
+    let (step, reached) = (read(of)?, read(from)?);
+    let shares = shares(&reached, &measured_on(&reached, from)?);
+    let machine = match wanted {
+        Where::Machine(machine) => machine,
+        Where::Same => measured_on(&step, of)?,
+    };
+    let (ceiling, likely) = predict(&step, &shares, &machine);
+    let batch = step["batch"].as_f64().unwrap_or(0.0);
+    let took = step["step"]["ms"].as_f64().unwrap_or(f64::NAN) / 1e3;
+    let mut text = format!(
+        "{} of {} images, measured on {}: {:.2} ms a step\n\
+         with {:.3e} operations and {:.3e} bytes a second, {:.1} us a dispatch:\n  \
+         {:.3} ms ({:.0} images/s) with every kernel at its ceiling\n  \
+         {:.3} ms ({:.0} images/s) with each at the share that it reached on {}\n",
+        step["preset"].as_str().unwrap_or("a step"),
+        batch,
+        step["adapter"].as_str().unwrap_or("?"),
+        took * 1e3,
+        machine.flops,
+        machine.bandwidth,
+        machine.dispatch * 1e6,
+        ceiling * 1e3,
+        batch / ceiling,
+        likely * 1e3,
+        batch / likely,
+        reached["adapter"].as_str().unwrap_or("?"),
+    );
+    if wanted == Where::Same {
+        text += &format!(
+            "  measured: {:.3} ms, so the prediction is off by {:+.1} %\n",
+            took * 1e3,
+            100.0 * (likely / took - 1.0)
+        );
+    }
+    let line = json!({
+        "ms_at_ceilings": ceiling * 1e3, "ms": likely * 1e3, "ms_measured": took * 1e3,
+        "images_per_s": batch / likely, "shares": shares,
+    });
+    print(&format!("{text}{line}\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn adapters_are_read_and_nonsense_is_refused() {
+        let want = Machine {
+            flops: 82e12,
+            bandwidth: 1e12,
+            dispatch: 5e-6,
+        };
+        assert_eq!(machine("flops=82e12,bandwidth=1e12"), Ok(Where::Machine(want)));
+        let quick = Machine { dispatch: 0.0, ..want };
+        assert_eq!(
+            machine("bandwidth=1e12, flops=82e12,dispatch=0"),
+            Ok(Where::Machine(quick))
+        );
+        assert_eq!(machine("same"), Ok(Where::Same));
+        for text in [
+            "",
+            "flops=1",
+            "flops=0,bandwidth=1",
+            "flops=x,bandwidth=1",
+            "flops=1,bandwidth=inf",
+            "flops=1,flops=2,bandwidth=1",
+            "speed=1",
+        ] {
+            assert!(machine(text).unwrap_err().contains("write flops=F"), "{text}");
+        }
+    }
+
+    /// Two kernels at known shares, one bound by arithmetic, one by memory.
+    #[test]
+    fn what_was_measured_is_predicted_and_scales_with_the_ceilings() {
+        let here = Machine {
+            flops: 100e9,
+            bandwidth: 10e9,
+            dispatch: 1e-3,
+        };
+        let measured = json!({"kernels": [
+            {"kernel": "matmul_any NT", "times": 2, "ms": 22.0, "gflops": 1e9 / 0.022 / 1e9, "gb_s": 0.0}, // 10 of 20 ms
+            {"kernel": "adamw", "times": 1, "ms": 9.0, "gflops": 0.0, "gb_s": 0.02e9 / 0.009 / 1e9}, // 2 of 8 ms
+        ]});
+        let shares = shares(&measured, &here);
+        assert!(
+            (shares["matmul_any"] - 0.5).abs() < 1e-9 && (shares["adamw"] - 0.25).abs() < 1e-9,
+            "{shares:?}"
+        );
+        let (ceiling, likely) = predict(&measured, &shares, &here);
+        assert!(
+            (ceiling - 0.015).abs() < 1e-9 && (likely - 0.031).abs() < 1e-9,
+            "{ceiling} {likely}"
+        );
+        let faster = Machine {
+            flops: 1000e9,
+            bandwidth: 10e9,
+            dispatch: 0.0,
+        };
+        assert!((predict(&measured, &shares, &faster).1 - 0.010).abs() < 1e-9);
+        // A kernel that the other measurement did not have goes at the mean share.
+        let other = json!({"kernels": [{"kernel": "new", "times": 0, "ms": 1.0, "gflops": 1.0, "gb_s": 0.0}]});
+        let want = 1e6 / 100e9 / 0.375;
+        assert!((predict(&other, &shares, &here).1 - want).abs() < 1e-9);
+    }
+}
