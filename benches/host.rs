@@ -57,7 +57,9 @@ fn photo(number: u64) -> Vec<u8> {
         .map(|_| [0.0, 0.0, 0.0, 0.0].map(|_| draw.between(-1.0, 1.0)))
         .collect();
     let picture = RgbImage::from_fn(256, 341, |x, y| {
-        let at = |wave: &[f64; 4], shift: f64| (0.1 * (wave[0] * x as f64 + wave[1] * y as f64) + 9.0 * wave[2] + shift).sin();
+        let at = |wave: &[f64; 4], shift: f64| {
+            (0.1 * (wave[0] * x as f64 + wave[1] * y as f64) + 9.0 * wave[2] + shift).sin()
+        };
         let tone = |shift: f64| waves.iter().map(|wave| 18.0 * wave[3] * at(wave, shift)).sum::<f64>();
         let grain = draw.between(-9.0, 9.0);
         Rgb([0.0, 0.7, 1.4].map(|shift| (128.0 + tone(shift) + grain) as u8))
@@ -94,7 +96,9 @@ fn sets(place: &Path) -> Vec<(&'static str, Arc<Dataset>)> {
             writer.add(name, &image).expect("an image");
             Ok(())
         });
-        written.and_then(|_| Ok(writer.finish().expect("an end"))).expect("a packed set");
+        written
+            .and_then(|_| Ok(writer.finish().expect("an end")))
+            .expect("a packed set");
         sets.push((name, open(&path.to_string_lossy())));
     }
     sets
@@ -126,12 +130,19 @@ fn make_batches(bench: &mut Criterion) {
         for value in changed {
             config.set(value).expect("a setting");
         }
-        let colours = if changed.is_empty() { "" } else { " with colours and blur" };
+        let colours = if changed.is_empty() {
+            ""
+        } else {
+            " with colours and blur"
+        };
         let mut group = bench.benchmark_group(format!("batch of {preset}{colours}"));
         group.throughput(Throughput::Elements(32));
         for (name, data) in &sets {
             for threads in [1, 2] {
-                let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
+                let pool = rayon::ThreadPoolBuilder::new()
+                    .num_threads(threads)
+                    .build()
+                    .expect("threads");
                 let mut batches = Batches::new(data.clone(), config.batches(), Arc::default()).expect("batches");
                 let mut step = 0;
                 group.bench_function(BenchmarkId::new(*name, format!("{threads} threads")), |bench| {
@@ -162,10 +173,14 @@ fn keep_checkpoints(bench: &mut Criterion) {
     let mut group = bench.benchmark_group("checkpoint of nano");
     let bytes = snapshot.to_bytes().expect("a file's bytes");
     group.throughput(Throughput::Bytes(bytes.len() as u64));
-    group.bench_function("to bytes", |bench| bench.iter(|| snapshot.to_bytes().expect("bytes").len()));
+    group.bench_function("to bytes", |bench| {
+        bench.iter(|| snapshot.to_bytes().expect("bytes").len())
+    });
     group.bench_function("saved and synced", |bench| {
         bench.iter(|| checkpoint::save(&folder, &snapshot, &books, 2).expect("a checkpoint"))
     });
     let path = checkpoint::save(&folder, &snapshot, &books, 2).expect("a checkpoint");
-    group.bench_function("read", |bench| bench.iter(|| checkpoint::read(&path).expect("a checkpoint")));
+    group.bench_function("read", |bench| {
+        bench.iter(|| checkpoint::read(&path).expect("a checkpoint"))
+    });
 }

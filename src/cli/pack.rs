@@ -64,7 +64,11 @@ const QUALITY: u8 = 90;
 pub fn run(args: Args) -> Result<()> {
     let encoding = match (args.form, args.quality) {
         (Form::Jpeg, quality) => Encoding::Jpeg(quality.unwrap_or(QUALITY)),
-        (_, Some(_)) => return Err(Error::usage("--quality belongs to --as jpeg: add that, or leave it out")),
+        (_, Some(_)) => {
+            return Err(Error::usage(
+                "--quality belongs to --as jpeg: add that, or leave it out",
+            ));
+        }
         (Form::Pixels, None) => Encoding::Pixels,
         (Form::Png, None) => Encoding::Png,
     };
@@ -141,10 +145,14 @@ impl Draft<'_> {
         let mut path = out.as_os_str().to_os_string();
         path.push(".tmp");
         let path = PathBuf::from(path);
-        let refused = |e: std::io::Error| {
-            Error::usage(format!("{} cannot be written: {e}; choose another OUT", path.display()))
-        };
-        let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(refused)?;
+        let refused =
+            |e: std::io::Error| Error::usage(format!("{} cannot be written: {e}; choose another OUT", path.display()));
+        let file = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&path)
+            .map_err(refused)?;
         // What was left by a run that was killed is written over; what another run writes is not.
         if let Err(TryLockError::WouldBlock) = file.try_lock() {
             return Err(Error::usage(format!(
@@ -192,9 +200,7 @@ fn folder_of(file: &Path) -> &Path {
 /// What went wrong with the file; a full disk is the likeliest.
 fn failed(out: &Path, error: std::io::Error) -> Error {
     let advice = match error.kind() {
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
-            "; make room, or pack smaller images (--short, --as jpeg)"
-        }
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "; make room, or pack smaller images (--short, --as jpeg)",
         _ => "",
     };
     Error::run(format!("{}: {error}{advice}", out.display()))

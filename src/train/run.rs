@@ -238,7 +238,11 @@ impl Run<'_> {
             let stop = self.job.stop.load(Ordering::Relaxed) || trouble.is_some();
             // A checkpoint is written only when every step before it has been read and found finite. Where images are late,
             // steps are read first, so that what the loader waits then is time in which the GPU has nothing to do.
-            let keep = if monitor || save || stop || !loader.is_ready() { 0 } else { AHEAD - 1 };
+            let keep = if monitor || save || stop || !loader.is_ready() {
+                0
+            } else {
+                AHEAD - 1
+            };
             while ahead.len() > keep {
                 if let Some(oldest) = ahead.pop_front() {
                     done = oldest.step;

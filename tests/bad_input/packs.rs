@@ -16,7 +16,8 @@ fn set(place: &Path) -> (Vec<&'static str>, Vec<u8>) {
 fn a_packed_set_that_is_cut_or_damaged_is_refused() {
     let place = place();
     let (arguments, whole) = set(place.path());
-    let cut = "set is a packed set that is damaged: it has no end, so that it was probably cut short; pack the images again";
+    let cut =
+        "set is a packed set that is damaged: it has no end, so that it was probably cut short; pack the images again";
     let mut index = whole.clone();
     index[whole.len() - 100] ^= 1;
     let mut version = whole.clone();
@@ -26,9 +27,15 @@ fn a_packed_set_that_is_cut_or_damaged_is_refused() {
         (&whole[..whole.len() / 2], cut),
         (&whole[..20], cut),
         (&whole[..13], "it ends within its first bytes"),
-        (&whole[..4], "set is neither a folder nor a tar of images, nor a packed set"),
+        (
+            &whole[..4],
+            "set is neither a folder nor a tar of images, nor a packed set",
+        ),
         (&index, "the checksum of its index is wrong"),
-        (&version, "set is a packed set of version 7, and this ijepa reads version 1"),
+        (
+            &version,
+            "set is a packed set of version 7, and this ijepa reads version 1",
+        ),
     ] {
         std::fs::write(place.path().join("set"), bytes).unwrap();
         refused(place.path(), 2, &arguments, wanted);

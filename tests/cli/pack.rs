@@ -11,19 +11,26 @@ fn pack(place: &Path, more: &[&str]) -> String {
 /// The arguments of [`tiny`] with other data.
 fn on<'a>(data: &'a str, out: &'a str) -> Vec<&'a str> {
     let all = tiny(out, "9", &[]);
-    all.into_iter().map(|word| if word == "photos" { data } else { word }).collect()
+    all.into_iter()
+        .map(|word| if word == "photos" { data } else { word })
+        .collect()
 }
 
 #[test]
 fn training_on_a_packed_set_gives_the_weights_of_the_folder() {
     let place = place();
     let at = place.path();
-    let output = ijepa(at, &["pack", "photos", "set.ijepa-pack", "--quiet"]).output().unwrap();
+    let output = ijepa(at, &["pack", "photos", "set.ijepa-pack", "--quiet"])
+        .output()
+        .unwrap();
     assert!(output.status.success() && output.stderr.is_empty());
     let said = String::from_utf8(output.stdout).unwrap();
     assert_eq!(said, "wrote set.ijepa-pack: 44 images, 1 MiB\n");
     let said = succeeds(at, &on("set.ijepa-pack", "packed"));
-    assert!(said.contains("44 images of ") && said.contains("set.ijepa-pack"), "{said}");
+    assert!(
+        said.contains("44 images of ") && said.contains("set.ijepa-pack"),
+        "{said}"
+    );
     succeeds(at, &tiny("out", "9", &[]));
     let weights = |run: &str| std::fs::read(at.join(run).join("latest.safetensors")).unwrap();
     assert!(weights("out") == weights("packed"));
@@ -63,12 +70,28 @@ fn nothing_is_written_over_and_nothing_half_done_is_left() {
         std::fs::write(at.join(format!("bad/{i}.png")), "rubbish").unwrap();
     }
     for (code, arguments, wanted) in [
-        (2, &["photos", "set"][..], "set exists already: choose another OUT, or add --force"),
-        (2, &["photos", "photos", "--force"], "photos is a folder: name a file to write, such as photos/images.ijepa-pack"),
-        (2, &["photos", "photos/set"], "photos/set would lie among the images that are read: choose an OUT outside of "),
+        (
+            2,
+            &["photos", "set"][..],
+            "set exists already: choose another OUT, or add --force",
+        ),
+        (
+            2,
+            &["photos", "photos", "--force"],
+            "photos is a folder: name a file to write, such as photos/images.ijepa-pack",
+        ),
+        (
+            2,
+            &["photos", "photos/set"],
+            "photos/set would lie among the images that are read: choose an OUT outside of ",
+        ),
         (2, &["photos", "none/set"], "none/set.tmp cannot be written: "),
         (2, &["none", "new"], "none cannot be opened: "),
-        (1, &["bad", "new"], "1 of the 5 files in bad cannot be used, a tenth or more: 0.png is no image"),
+        (
+            1,
+            &["bad", "new"],
+            "1 of the 5 files in bad cannot be used, a tenth or more: 0.png is no image",
+        ),
     ] {
         let message = fails(at, code, &[&["pack"], arguments].concat());
         assert!(message.contains(wanted), "{wanted:?} is not in: {message}");
@@ -79,7 +102,10 @@ fn nothing_is_written_over_and_nothing_half_done_is_left() {
     assert_eq!(names(), ["bad", "photos", "set"]);
     let whole = std::fs::read(at.join("set")).unwrap();
     let message = fails(at, 2, &["pack", "set", "set", "--force"]);
-    assert!(message.contains("would lie among the images that are read"), "{message}");
+    assert!(
+        message.contains("would lie among the images that are read"),
+        "{message}"
+    );
     assert!(std::fs::read(at.join("set")).unwrap() == whole);
 }
 
@@ -116,9 +142,15 @@ fn a_broken_image_is_named_and_keeps_its_place() {
     photos(&at.join("photos"));
     std::fs::write(at.join("photos/class 0/4.png"), b"\x89PNG\r\n\x1a\n").unwrap();
     let said = pack(at, &["photos", "set", "--short", "20"]);
-    assert!(said.contains("skipped 1 of 44 files in photos: class 0/4.png cannot be decoded: "), "{said}");
+    assert!(
+        said.contains("skipped 1 of 44 files in photos: class 0/4.png cannot be decoded: "),
+        "{said}"
+    );
     let said = succeeds(at, &on("set", "out"));
-    assert!(said.contains("44 images of ") && said.contains("class 0/4.png cannot be decoded: "), "{said}");
+    assert!(
+        said.contains("44 images of ") && said.contains("class 0/4.png cannot be decoded: "),
+        "{said}"
+    );
 }
 
 #[cfg(unix)]
@@ -129,7 +161,11 @@ fn ctrl_c_leaves_nothing_behind() {
     let large = image::RgbImage::from_fn(2000, 2000, |x, y| image::Rgb([(x * y) as u8, x as u8, y as u8]));
     large.save(at.join("photos/class 0/0.png")).unwrap();
     for i in 0..400 {
-        std::fs::hard_link(at.join("photos/class 0/0.png"), at.join(format!("photos/class 0/x{i}.png"))).unwrap();
+        std::fs::hard_link(
+            at.join("photos/class 0/0.png"),
+            at.join(format!("photos/class 0/x{i}.png")),
+        )
+        .unwrap();
     }
     let mut child = ijepa(at, &["pack", "photos", "set", "--as", "png"])
         .stderr(std::process::Stdio::piped())
@@ -140,11 +176,16 @@ fn ctrl_c_leaves_nothing_behind() {
         assert!(begun.elapsed().as_secs() < 60 && child.try_wait().unwrap().is_none());
         std::thread::sleep(std::time::Duration::from_millis(1));
     }
-    let kill = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+    let kill = std::process::Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status();
     assert!(kill.unwrap().success());
     let output = child.wait_with_output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{said}");
-    assert!(said.contains("ijepa pack: stopped before all images were packed"), "{said}");
+    assert!(
+        said.contains("ijepa pack: stopped before all images were packed"),
+        "{said}"
+    );
     assert!(!at.join("set").exists() && !at.join("set.tmp").exists());
 }

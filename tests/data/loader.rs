@@ -261,12 +261,19 @@ fn waiting_is_counted() {
     let begun = Instant::now();
     loader.next().unwrap().unwrap();
     let waited = loader.waited();
-    assert!(waited > Duration::from_millis(10) && waited <= begun.elapsed(), "{waited:?}");
+    assert!(
+        waited > Duration::from_millis(10) && waited <= begun.elapsed(),
+        "{waited:?}"
+    );
     while !loader.is_ready() {
         std::thread::sleep(Duration::from_millis(1));
     }
     assert_eq!(loader.next().unwrap().unwrap().step, 1);
-    assert!(loader.waited() < waited + Duration::from_millis(5), "{:?}", loader.waited());
+    assert!(
+        loader.waited() < waited + Duration::from_millis(5),
+        "{:?}",
+        loader.waited()
+    );
     assert!(loader.is_ready() && loader.next().is_none());
 }
 

@@ -58,7 +58,9 @@ pub fn of_pack(path: &Path) -> Result<Option<Files>> {
 
 /// What the index lists, if it can all be true.
 fn entries(file: &[u8]) -> Result<Vec<Entry>, &'static str> {
-    let (rest, mut tail) = file.split_at_checked(file.len().saturating_sub(TAIL)).unwrap_or_default();
+    let (rest, mut tail) = file
+        .split_at_checked(file.len().saturating_sub(TAIL))
+        .unwrap_or_default();
     let sum = crc32fast::hash(tail.get(..TAIL - 4).unwrap_or_default());
     let cut = "it has no end, so that it was probably cut short";
     let [start, count] = [taken(&mut tail).ok_or(cut)?, taken(&mut tail).ok_or(cut)?].map(u64::from_le_bytes);
