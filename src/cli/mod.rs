@@ -7,6 +7,7 @@ mod doctor;
 mod info;
 mod masks;
 mod number;
+mod pack;
 mod picture;
 mod probe;
 mod progress;
@@ -43,6 +44,7 @@ enum Command {
     Info(info::Args),
     Trace(trace::Args),
     Masks(masks::Args),
+    Pack(pack::Args),
     Replay(replay::Args),
     Doctor(doctor::Args),
     Bench(bench::Args),
@@ -57,6 +59,7 @@ pub fn main() -> ExitCode {
         Command::Info(args) => ("info", info::run(args)),
         Command::Trace(args) => ("trace", trace::run(args)),
         Command::Masks(args) => ("masks", masks::run(args)),
+        Command::Pack(args) => ("pack", pack::run(args)),
         Command::Replay(args) => ("replay", replay::run(args)),
         Command::Doctor(args) => ("doctor", doctor::run(args)),
         Command::Bench(args) => ("bench", bench::run(args)),

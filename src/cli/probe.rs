@@ -25,7 +25,7 @@ pub struct Args {
     /// Folder of the run, or one of the checkpoints in it
     #[arg(long, value_name = "RUN")]
     weights: PathBuf,
-    /// Labelled images to fit on: a folder, a tar, or generated:glyphs; its test/ is scored where it has one
+    /// Labelled images to fit on: a folder, a tar, a packed set, or generated:glyphs; its test/ is scored where it has one
     #[arg(long, value_name = "PATH")]
     data: String,
     /// Labelled images to score [default: the test/ or val/ of --data]

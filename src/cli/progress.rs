@@ -19,7 +19,10 @@ pub struct Progress {
     bar: Option<ProgressBar>,
     /// A terminal that a bar can be drawn on.
     terminal: bool,
-    started: Option<(Instant, u64)>,
+    /// When the first step was done, which one it was, and what had been waited by then.
+    started: Option<(Instant, u64, Duration)>,
+    /// What the GPU waited for images so far.
+    waited: Duration,
     spoken: Instant,
     /// What the monitor saw and said last, in short; in full, and whether that was shown.
     look: String,
@@ -38,6 +41,7 @@ impl Progress {
             // be hidden: plain lines, then.
             terminal: std::io::stderr().is_terminal() && !ProgressDrawTarget::stderr().is_hidden(),
             started: None,
+            waited: Duration::ZERO,
             spoken: Instant::now(),
             look: String::new(),
             judgement: None,
@@ -79,53 +83,65 @@ impl Progress {
             }
             Event::Saved(path) if self.loudness == Loudness::Verbose => self.say(&format!("saved {}", path.display())),
             Event::Saved(_) => {}
+            Event::Waited(waited) => self.waited = waited,
             Event::Step { step, of, batch } => {
-                let (began, first) = *self.started.get_or_insert((Instant::now(), step.step));
+                let now = (Instant::now(), step.step, self.waited);
+                let (began, first, before) = *self.started.get_or_insert(now);
                 let done = step.step - first;
                 // The first step, with its pipelines to make, says nothing about the pace.
                 let rate = match (done * batch as u64) as f64 / began.elapsed().as_secs_f64().max(1e-9) {
                     0.0 => String::new(),
                     rate => format!(" {rate:.0} images/s"),
                 };
+                let data = late(self.waited.saturating_sub(before), began.elapsed());
                 let regularizer = match step.regularizer {
                     0.0 => String::new(),
                     value => format!(" + {value:.4}"),
                 };
                 let text = format!(
-                    "epoch {} loss {:.4}{regularizer}{rate} {}",
+                    "epoch {} loss {:.4}{regularizer}{rate}{data} {}",
                     step.epoch + 1,
                     step.loss,
                     self.look
                 );
-                self.show(step.step, of, done, began, text);
+                self.show("step", step.step, of, done, began, text);
             }
         }
     }
 
-    fn show(&mut self, step: u64, of: u64, done: u64, began: Instant, text: String) {
+    /// An image that was packed.
+    pub fn image(&mut self, image: u64, of: u64) {
+        let (began, first, _) = *self.started.get_or_insert((Instant::now(), image, Duration::ZERO));
+        let done = image - first;
+        let rate = done as f64 / began.elapsed().as_secs_f64().max(1e-9);
+        self.show("image", image, of, done, began, format!("{rate:.0} images/s"));
+    }
+
+    /// `done` of the things called `what` have been done since `began`, and it is at number `at` of `of`.
+    fn show(&mut self, what: &str, at: u64, of: u64, done: u64, began: Instant, text: String) {
         if self.loudness == Loudness::Quiet {
             return;
         }
         if self.terminal {
             let bar = self.bar.get_or_insert_with(|| {
                 // What may be cut off on a narrow terminal comes last.
-                let style = "{bar:16} step {pos}/{len} [{elapsed} < {eta}] {wide_msg}";
-                let bar = ProgressBar::new(of).with_position(step);
-                bar.set_style(ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()));
+                let style = format!("{{bar:16}} {what} {{pos}}/{{len}} [{{elapsed}} < {{eta}}] {{wide_msg}}");
+                let bar = ProgressBar::new(of).with_position(at);
+                bar.set_style(ProgressStyle::with_template(&style).unwrap_or_else(|_| ProgressStyle::default_bar()));
                 bar.reset_eta();
                 bar
             });
             bar.set_message(text);
-            bar.set_position(step);
-        } else if step == of || done == 0 || self.spoken.elapsed() >= PAUSE {
+            bar.set_position(at);
+        } else if at == of || done == 0 || self.spoken.elapsed() >= PAUSE {
             self.spoken = Instant::now();
-            let left = began.elapsed().as_secs_f64() / done.max(1) as f64 * (of - step) as f64;
+            let left = began.elapsed().as_secs_f64() / done.max(1) as f64 * (of - at) as f64;
             let left = if done == 0 {
                 String::new()
             } else {
                 format!(" {left:.0} s left")
             };
-            self.say(&format!("step {step}/{of} {}{left}", text.trim_end()));
+            self.say(&format!("{what} {at}/{of} {}{left}", text.trim_end()));
         }
     }
 
@@ -141,6 +157,14 @@ impl Progress {
         if let Some(bar) = self.bar.take() {
             bar.abandon();
         }
+    }
+}
+
+/// The share of the time in which the GPU waited for images, where it did.
+fn late(waited: Duration, elapsed: Duration) -> String {
+    match (100.0 * waited.as_secs_f64() / elapsed.as_secs_f64().max(1e-9)).round() {
+        0.0 => String::new(),
+        share => format!(" data {share:.0} %"),
     }
 }
 
@@ -167,6 +191,13 @@ fn size(bytes: u64) -> String {
 mod tests {
     use super::*;
     use ijepa::eval::monitor::judge;
+
+    #[test]
+    fn who_waits_for_images_is_told() {
+        let of_ten_seconds = |waited| late(Duration::from_millis(waited), Duration::from_secs(10));
+        assert_eq!([0, 49, 1200].map(of_ten_seconds), ["", "", " data 12 %"]);
+        assert_eq!(late(Duration::ZERO, Duration::ZERO), "");
+    }
 
     #[test]
     fn a_look_shows_what_the_monitor_measured() {

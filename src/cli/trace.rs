@@ -26,7 +26,7 @@ use std::time::Instant;
 pub struct Args {
     #[command(flatten)]
     settings: Settings,
-    /// Images: a folder or a tar [default: generated ones]
+    /// Images: a folder, a tar or a packed set [default: generated ones]
     #[arg(long, value_name = "PATH")]
     data: Option<String>,
     /// Print the shapes without computing; needs no GPU

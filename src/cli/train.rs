@@ -21,7 +21,7 @@ use std::sync::Arc;
 pub struct Args {
     #[command(flatten)]
     settings: Settings,
-    /// Images: a folder, a tar, or generated:glyphs [default: the configuration's root_path]
+    /// Images: a folder, a tar, a packed set (`ijepa pack`), or generated:glyphs [default: the configuration's root_path]
     #[arg(long, value_name = "PATH")]
     data: Option<String>,
     /// Folder for the run's files; must not hold another run [default: the configuration's logging.folder]

@@ -37,14 +37,7 @@ fn decode_as(bytes: &[u8], format: ImageFormat, max_pixels: u64) -> Result<Image
     reader.limits(limits);
     let decoder = reader.into_decoder().map_err(reason)?;
     let (width, height) = decoder.dimensions();
-    if width == 0 || height == 0 {
-        return Err("has no pixels".to_string());
-    }
-    if width as u64 * height as u64 > max_pixels {
-        return Err(format!(
-            "claims {width}x{height} pixels, more than the limit of {max_pixels}"
-        ));
-    }
+    allowed(width, height, max_pixels)?;
     if format == ImageFormat::Jpeg && !jpeg_is_complete(bytes) {
         return Err("is truncated".to_string());
     }
@@ -57,6 +50,19 @@ fn decode_as(bytes: &[u8], format: ImageFormat, max_pixels: u64) -> Result<Image
         height: height as usize,
         pixels,
     })
+}
+
+/// Refuses what has no pixels or more than `max_pixels`.
+pub(super) fn allowed(width: u32, height: u32, max_pixels: u64) -> Result<(), String> {
+    if width == 0 || height == 0 {
+        return Err("has no pixels".to_string());
+    }
+    if width as u64 * height as u64 > max_pixels {
+        return Err(format!(
+            "claims {width}x{height} pixels, more than the limit of {max_pixels}"
+        ));
+    }
+    Ok(())
 }
 
 /// Whether a JPEG file reaches its end-of-image marker. Decoders fill what is missing with grey and say nothing.

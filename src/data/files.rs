@@ -13,7 +13,7 @@ use crate::data::place::{Archive, Entry, Place};
 use crate::error::{Error, Result};
 use crate::ordinary;
 
-/// What a folder or an archive holds, sorted by name.
+/// What a folder, an archive or a packed set holds, sorted by name.
 #[derive(Debug)]
 pub struct Files {
     pub entries: Vec<Entry>,
@@ -81,9 +81,9 @@ pub fn of_folder(root: &Path) -> Files {
         });
     }
     Files {
-        entries: finished(entries, &None, root.join(RUN).is_file()),
+        entries: finished(entries, &Archive::None, root.join(RUN).is_file()),
         cut: None,
-        archive: None,
+        archive: Archive::None,
     }
 }
 
@@ -144,7 +144,7 @@ pub fn of_tar(path: &Path) -> Result<Files> {
     if cut.is_none() && end > 0 && length < end.next_multiple_of(512) + 512 {
         cut = Some("has no end mark, so that it was probably cut short".to_string());
     }
-    let archive = Some(Mutex::new(file));
+    let archive = Archive::Tar(Mutex::new(file));
     Ok(Files {
         entries: finished(links::followed(members), &archive, false),
         cut,
@@ -188,7 +188,7 @@ fn not_a_tar(path: &Path, start: &[u8]) -> String {
     if decode::format(start).is_some() {
         return format!("{path} is a single image: give the folder that holds the images");
     }
-    format!("{path} is neither a folder nor a tar of images (nor generated:glyphs)")
+    format!("{path} is neither a folder nor a tar of images, nor a packed set (nor generated:glyphs)")
 }
 
 /// Sorted by name; what is clearly no image is marked. What systems leave behind (`.DS_Store`, `._1.png` beside `1.png`, all

@@ -73,6 +73,19 @@ impl Image {
         square(canvas, side)
     }
 
+    /// Scales the whole image: bilinear with antialiasing. Neither side may be 0.
+    pub fn resized(&self, width: usize, height: usize) -> Image {
+        let mut canvas = Canvas::new(width as u32, height as u32, fir::PixelType::U8x3);
+        fir::Resizer::new()
+            .resize(&self.view(), &mut canvas, &bilinear())
+            .expect("the whole image is a valid box");
+        Image {
+            width,
+            height,
+            pixels: canvas.into_vec(),
+        }
+    }
+
     fn view(&self) -> ImageRef<'_> {
         ImageRef::new(
             self.width as u32,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use crate::data::batch::{Batch, BatchConfig, Batches, Made};
 use crate::data::source::Dataset;
@@ -30,6 +31,9 @@ pub struct Loader {
     /// Steps whose batches are still to come.
     steps: Range<u64>,
     ready: Option<Receiver<Made>>,
+    /// The next batch, once [`Loader::is_ready`] has seen it.
+    next: Option<Made>,
+    waited: Duration,
     stop: Arc<AtomicBool>,
     worker: Option<JoinHandle<()>>,
 }
@@ -53,9 +57,25 @@ impl Loader {
             steps,
             data,
             ready: Some(ready),
+            next: None,
+            waited: Duration::ZERO,
             stop,
             worker: Some(worker),
         })
+    }
+
+    /// Whether the next batch, or the end, comes without being waited for. Who has other work asks first, so that
+    /// [`Loader::waited`] counts the time that was lost and no other.
+    pub fn is_ready(&mut self) -> bool {
+        if self.next.is_none() {
+            self.next = self.ready.as_ref().and_then(|ready| ready.try_recv().ok());
+        }
+        self.next.is_some() || self.steps.is_empty()
+    }
+
+    /// How long batches were waited for so far, all together.
+    pub fn waited(&self) -> Duration {
+        self.waited
     }
 }
 
@@ -79,7 +99,10 @@ impl Iterator for Loader {
         if self.steps.is_empty() {
             return None;
         }
-        let received = self.ready.as_ref().and_then(|ready| ready.recv().ok());
+        let begun = Instant::now();
+        let ready = self.ready.as_ref();
+        let received = self.next.take().or_else(|| ready.and_then(|ready| ready.recv().ok()));
+        self.waited += begun.elapsed();
         let made = Batches::take(&self.data, received.unwrap_or_default());
         self.steps.start = if made.is_ok() {
             self.steps.start + 1

@@ -1,4 +1,4 @@
-//! From a folder, an archive or a seed to batches of pixels and masks. Knows no GPU.
+//! From a folder, an archive, a packed set or a seed to batches of pixels and masks. Knows no GPU.
 
 mod arrange;
 pub mod bad;
@@ -21,6 +21,8 @@ pub mod loader;
 pub mod masks;
 #[cfg(feature = "native")]
 mod open;
+#[cfg(feature = "native")]
+pub mod pack;
 #[cfg(feature = "native")]
 mod place;
 #[cfg(feature = "native")]

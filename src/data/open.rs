@@ -7,37 +7,63 @@ use crate::data::arrange::arrange;
 use crate::data::bad::BadFiles;
 use crate::data::entry::shown;
 use crate::data::files::{Files, of_folder, of_tar};
+use crate::data::pack::of_pack;
 use crate::data::source::{Dataset, GLYPHS, Kind};
 use crate::error::{Error, Result, did_you_mean};
 
 /// Images at the start that are tried before a data set is taken for readable.
 const TRIED: usize = 1000;
 
+/// The files of all splits that a folder, a tar or a packed set holds; a usage error if it is none of these.
+pub(super) fn files(source: &str) -> Result<Files> {
+    if source.is_empty() {
+        let message = "no images are named: give a folder, a tar, a packed set or generated:glyphs";
+        return Err(Error::usage(message));
+    }
+    let path = Path::new(source);
+    match std::fs::metadata(path) {
+        Ok(found) if found.is_dir() => Ok(of_folder(path)),
+        Ok(_) => match of_pack(path)? {
+            Some(files) => Ok(files),
+            None => of_tar(path),
+        },
+        Err(_) if source.starts_with("generated:") => {
+            let hint = did_you_mean(source, [GLYPHS]);
+            Err(Error::usage(format!("there is no generated set called {source}{hint}")))
+        }
+        Err(error) => {
+            let hint = did_you_mean(source, [GLYPHS]);
+            Err(Error::usage(format!("{source} cannot be opened: {error}{hint}")))
+        }
+    }
+}
+
+/// That none of so many files is an image.
+pub(super) fn no_images(source: &str, files: usize, cut: Option<String>) -> Error {
+    let bad = files - usize::from(cut.is_some());
+    let cut = cut
+        .map(|reason| format!(", and the archive {reason}"))
+        .unwrap_or_default();
+    Error::usage(match files {
+        0 => format!("{source} has no images: it holds no files"),
+        _ => format!("{source} has no images: none of its {bad} files is one{cut}"),
+    })
+}
+
+/// The last part of a source's path, fit to be shown.
+pub(super) fn file_name(source: &str) -> String {
+    let path = Path::new(source);
+    shown(path.file_name().unwrap_or(path.as_os_str()).as_encoded_bytes())
+}
+
 impl Dataset {
-    /// Opens `source`: `generated:glyphs` (drawn from `seed`), a folder or a tar. `max_pixels`: see
+    /// Opens `source`: `generated:glyphs` (drawn from `seed`), a folder, a tar or a packed set. `max_pixels`: see
     /// [`decode::MAX_PIXELS`]. A usage error if there is nothing to read; a run error if a tenth of the files is bad already.
     pub fn open(source: &str, split: Split, seed: u64, max_pixels: u64) -> Result<Self> {
         if source == GLYPHS {
             return Ok(Self::glyphs(split, seed));
         }
-        if source.is_empty() {
-            let message = "no images are named: give a folder, a tar or generated:glyphs";
-            return Err(Error::usage(message));
-        }
-        let path = Path::new(source);
-        let files = match std::fs::metadata(path) {
-            Ok(found) if found.is_dir() => of_folder(path),
-            Ok(_) => of_tar(path)?,
-            Err(_) if source.starts_with("generated:") => {
-                let hint = did_you_mean(source, [GLYPHS]);
-                return Err(Error::usage(format!("there is no generated set called {source}{hint}")));
-            }
-            Err(error) => {
-                let hint = did_you_mean(source, [GLYPHS]);
-                return Err(Error::usage(format!("{source} cannot be opened: {error}{hint}")));
-            }
-        };
-        Self::from_files(source, files, split, max_pixels)
+        Self::from_files(source, files(source)?, split, max_pixels)
     }
 
     fn from_files(source: &str, files: Files, split: Split, max_pixels: u64) -> Result<Self> {
@@ -45,14 +71,7 @@ impl Dataset {
         let total = found.entries.len() + usize::from(files.cut.is_some());
         let (entries, bad): (Vec<_>, Vec<_>) = found.entries.into_iter().partition(|entry| entry.bad.is_none());
         if entries.is_empty() {
-            let cut = files
-                .cut
-                .map(|reason| format!(", and the archive {reason}"))
-                .unwrap_or_default();
-            return Err(Error::usage(match total {
-                0 => format!("{source} has no images: it holds no files"),
-                _ => format!("{source} has no images: none of its {} files is one{cut}", bad.len()),
-            }));
+            return Err(no_images(source, total, files.cut));
         }
         let data = Dataset {
             source: source.to_string(),
@@ -73,8 +92,7 @@ impl Dataset {
                 .record(&shown(&entry.name), entry.bad.as_deref().unwrap_or_default());
         }
         if let Some(reason) = files.cut {
-            let name = Path::new(source).file_name().unwrap_or(Path::new(source).as_os_str());
-            let _ = data.bad.record(&shown(name.as_encoded_bytes()), &reason);
+            let _ = data.bad.record(&file_name(source), &reason);
         }
         data.find_one()?;
         data.bad.check()?;

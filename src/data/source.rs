@@ -1,4 +1,4 @@
-//! A data set: a folder, a tar archive, `generated:glyphs` or images in memory, read image by image from any thread.
+//! A data set: a folder, a tar archive, a packed set, `generated:glyphs` or images in memory, read image by image from any thread.
 
 use crate::data::arrange::arrange;
 use crate::data::bad::BadFiles;

@@ -100,7 +100,7 @@ pub const KEYS: &[Key] = &[
     ),
     official(
         "data.root_path",
-        "images: a folder, a tar, or generated:glyphs (--data)",
+        "images: a folder, a tar, a packed set, or generated:glyphs (--data)",
         |c| MaybeText(&mut c.data.root_path),
     ),
     official("data.use_color_distortion", "distort colours", |c| {

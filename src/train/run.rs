@@ -19,7 +19,7 @@ use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// A run to start or to go on with.
 pub struct Job<'a> {
@@ -41,6 +41,8 @@ pub enum Event<'a> {
     Memory(&'a [(&'static str, u64)]),
     /// Something that a user should know: going on from a step, a larger plan.
     Note(&'a str),
+    /// How long the GPU had nothing to do since images were late, from the start of the run.
+    Waited(Duration),
     /// A finished step, of how many in all.
     Step {
         step: &'a Step,
@@ -221,11 +223,12 @@ impl Run<'_> {
             last_step: of,
             threads: 0,
         };
-        let loader = Loader::start(self.job.data.clone(), loader_config)?;
+        let mut loader = Loader::start(self.job.data.clone(), loader_config)?;
         let mut ahead: VecDeque<UnderWay> = VecDeque::new();
         let mut done = first;
         let mut since = Instant::now();
-        for batch in loader {
+        while let Some(batch) = loader.next() {
+            tell(Event::Waited(loader.waited()));
             let begun = batch.and_then(|batch| self.begin(&batch, tell));
             let trouble = begun.map(|begun| ahead.push_back(begun)).err();
             let step = ahead.back().map_or(done, |last| last.step);
@@ -233,8 +236,13 @@ impl Run<'_> {
             let monitor = self.due(step, config.logging.monitor_every, last) && trouble.is_none();
             let save = self.due(step, config.logging.checkpoint_every, false) || last;
             let stop = self.job.stop.load(Ordering::Relaxed) || trouble.is_some();
-            // A checkpoint is written only when every step before it has been read and found finite.
-            let keep = if monitor || save || stop { 0 } else { AHEAD - 1 };
+            // A checkpoint is written only when every step before it has been read and found finite. Where images are late,
+            // steps are read first, so that what the loader waits then is time in which the GPU has nothing to do.
+            let keep = if monitor || save || stop || !loader.is_ready() {
+                0
+            } else {
+                AHEAD - 1
+            };
             while ahead.len() > keep {
                 if let Some(oldest) = ahead.pop_front() {
                     done = oldest.step;

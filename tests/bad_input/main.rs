@@ -5,6 +5,7 @@ mod checkpoints;
 mod configuration;
 mod data;
 mod output;
+mod packs;
 mod probe;
 mod recordings;
 mod room;

@@ -5,6 +5,7 @@ mod demo;
 mod doctor;
 mod info;
 mod masks;
+mod pack;
 mod probe;
 mod stop;
 #[path = "../common/tiny.rs"]

@@ -2,8 +2,8 @@
 
 use super::{ijepa, prints, refused};
 
-const COMMANDS: [&str; 9] = [
-    "demo", "train", "probe", "info", "trace", "masks", "replay", "doctor", "bench",
+const COMMANDS: [&str; 10] = [
+    "demo", "train", "probe", "info", "trace", "masks", "pack", "replay", "doctor", "bench",
 ];
 
 #[test]
@@ -13,7 +13,7 @@ fn every_command_has_help_with_an_example_that_begins_with_its_name() {
         assert!(all.contains(&format!("\n  {command} ")), "{all}");
         let help = prints(&[command, "--help"]);
         assert!(help.contains(&format!("example: ijepa {command}")), "{help}");
-        let computes = !["info", "masks"].contains(&command);
+        let computes = !["info", "masks", "pack"].contains(&command);
         assert_eq!(
             help.contains("--adapter <WHICH>") && help.contains("--backend <NAME>"),
             computes,

@@ -252,6 +252,31 @@ fn dropping_a_loader_stops_it_promptly() {
     assert!(Loader::start(data, config(8, 0)).unwrap().next().is_none());
 }
 
+/// Time is counted while a batch is waited for, and not for one that was ready.
+#[test]
+fn waiting_is_counted() {
+    let data = Arc::new(Dataset::glyphs(Train, 1));
+    let mut loader = Loader::start(data, config(2000, 2)).unwrap();
+    assert!(!loader.is_ready() && loader.waited() == Duration::ZERO);
+    let begun = Instant::now();
+    loader.next().unwrap().unwrap();
+    let waited = loader.waited();
+    assert!(
+        waited > Duration::from_millis(10) && waited <= begun.elapsed(),
+        "{waited:?}"
+    );
+    while !loader.is_ready() {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    assert_eq!(loader.next().unwrap().unwrap().step, 1);
+    assert!(
+        loader.waited() < waited + Duration::from_millis(5),
+        "{:?}",
+        loader.waited()
+    );
+    assert!(loader.is_ready() && loader.next().is_none());
+}
+
 #[test]
 fn evaluation_keeps_order_and_labels_and_leaves_bad_files_out() {
     let root = colors(30, &[5]);

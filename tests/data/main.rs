@@ -5,6 +5,7 @@ mod decode;
 mod glyphs;
 mod loader;
 mod masks;
+mod pack;
 mod quiet;
 mod source;
 mod transform;

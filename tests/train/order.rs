@@ -42,7 +42,7 @@ fn events(folder: &Path, config: &Config, stop: &AtomicBool, tell: &mut dyn FnMu
             Event::Monitor { now, .. } => format!("monitor {}", now.step),
             Event::Saved(path) => format!("saved {}", path.file_name().unwrap().to_str().unwrap()),
             Event::Note(text) => text.to_string(),
-            Event::Log(_) => return,
+            Event::Log(_) | Event::Waited(_) => return,
         };
         tell(&text);
     };
