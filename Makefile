@@ -1,6 +1,6 @@
 # Three commands: `make demo` shows that it learns, `make web` builds the page where it learns in a browser, `make test`
 # proves both. Each sets the machine up first.
-.PHONY: help setup build demo web serve test test-web bench-web lighthouse pictures
+.PHONY: help setup build demo web serve test test-web bench-web bench-peers lighthouse pictures
 
 # Builds stay in the checkout, wherever the machine's cargo would put them otherwise.
 export CARGO_TARGET_DIR := $(CURDIR)/target
@@ -12,6 +12,7 @@ help:
 	@echo "make serve   the same, then serve the page on localhost"
 	@echo "make test-web  the page's tests alone, in headless Chromium"
 	@echo "make bench-web  how fast the page's adapter is, and the native program beside it"
+	@echo "make bench-peers  the same training steps by PyTorch and Burn, in turn with ours (installs PyTorch, some 5 GB)"
 	@echo "make lighthouse  Lighthouse's accessibility score of the page"
 	@echo "make pictures    the README's pictures of the page, from a training run of some minutes"
 	@echo "make build   set up, then build ./target/release/ijepa"
@@ -52,6 +53,11 @@ bench-web: web build
 	@tools/web-setup --test
 	@IJEPA_WEB_TESTS=bench tools/web-test
 	@./target/release/ijepa bench --preset demo --step
+
+bench-peers: build
+	@benches/peers/setup
+	@target/peers/venv/bin/python benches/peers/run.py --ijepa ./target/release/ijepa \
+	    --python target/peers/venv/bin/python --burn target/peers/burn/release
 
 lighthouse: web
 	@tools/web-setup --test

@@ -4,6 +4,7 @@ mod ceilings;
 mod compare;
 mod kernels;
 mod matmul;
+mod record;
 mod report;
 mod roofline;
 mod step;
@@ -25,6 +26,9 @@ pub struct Args {
     /// Only training steps, one after the other as in a run
     #[arg(long)]
     step: bool,
+    /// Also write what the steps are fed (weights, images, masks, rates), so that other programs can take the same steps
+    #[arg(long, value_name = "FILE.safetensors", requires = "step")]
+    record: Option<PathBuf>,
     /// Also draw the roofline picture: each kernel's rate below what memory and arithmetic allow
     #[arg(long, value_name = "FILE.svg", conflicts_with_all = ["step", "matmul"])]
     svg: Option<PathBuf>,
@@ -43,6 +47,7 @@ copy that no cache holds. A kernel's share is of the nearer ceiling; its bytes a
 example: ijepa bench --preset nano --svg roofline.svg > before.txt
          ijepa bench --compare before.txt after.txt
          ijepa bench --preset nano --step
+         ijepa bench --step --preset nano --record case.safetensors
          ijepa bench --matmul 4096x1152x384";
 
 pub fn run(args: Args) -> Result<()> {
@@ -62,7 +67,13 @@ pub fn run(args: Args) -> Result<()> {
         .unwrap_or(if own { "own configuration" } else { "nano" });
     let gpu = args.adapter.open()?;
     match args.step {
-        true => step::Bench::new(&gpu, &config)?.run(name),
+        true => {
+            let mut bench = step::Bench::new(&gpu, &config)?;
+            if let Some(path) = &args.record {
+                record::write(path, &mut bench)?;
+            }
+            bench.run(name)
+        }
         false => report::run(&gpu, &config, name, args.svg.as_deref()),
     }
 }

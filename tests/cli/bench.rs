@@ -41,6 +41,48 @@ fn steps_are_timed_with_what_they_cost() {
     }
 }
 
+/// What other programs take the same steps from: the recorded steps, run again, start with the same loss.
+#[test]
+fn what_steps_are_fed_is_recorded_for_other_programs() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let (case, config, result) = (path("case.safetensors"), path("own.yaml"), path("result.safetensors"));
+    std::fs::write(&config, include_str!("../../benches/peers/step.yaml")).unwrap();
+    let small = [
+        "bench", "--config", &config, "--batch", "2", "--step", "--record", &case,
+    ];
+    let value = json(&computes(&small));
+    let losses = value["losses"].as_array().unwrap();
+    assert_eq!(losses.len(), 8, "{value}");
+
+    let recorded = std::fs::read(&case).unwrap();
+    let (_, header) = safetensors::SafeTensors::read_metadata(&recorded).unwrap();
+    let sizes: Value = serde_json::from_str(&header.metadata().as_ref().unwrap()["case"]).unwrap();
+    let wanted = serde_json::json!({"batch": 2, "patches": 64, "dim": 192, "pred_dim": 96, "num_pred": 4, "steps": 8});
+    for (key, want) in wanted.as_object().unwrap() {
+        assert_eq!(&sizes[key], want, "{key} of {sizes}");
+    }
+    let again = [
+        "replay",
+        "--input",
+        &case,
+        "--config",
+        &config,
+        "--iterations-per-epoch",
+        "5",
+        "--out",
+        &result,
+    ];
+    let printed = computes(&again);
+    let first = printed
+        .lines()
+        .find_map(|line| line.strip_prefix("step.0.loss "))
+        .unwrap();
+    let (first, want) = (first.parse::<f64>().unwrap(), losses[0].as_f64().unwrap());
+    assert!((first - want).abs() < 1e-6 * want, "{first} and {want}");
+    assert!(refused(&["bench", "--record", &case]).contains("--step"));
+}
+
 /// Ceilings, the step and its kernels: that they belong together, not how fast they are.
 #[test]
 fn kernels_are_timed_at_the_shapes_of_a_step_and_beside_the_ceilings() {

@@ -6,7 +6,7 @@ use super::timing::{ROUNDS, rounded, rounds};
 use ijepa::data::draw::Draw;
 use ijepa::data::masks::{self, Masks};
 use ijepa::gpu::{Cost, Gpu};
-use ijepa::model::ijepa::{Ijepa, Images, Terms};
+use ijepa::model::ijepa::{Ijepa, Images, Outcome, Terms};
 use ijepa::model::{init, needs};
 use ijepa::ops::adamw::Step;
 use ijepa::train::config::Config;
@@ -15,15 +15,22 @@ use ijepa::{Error, Result};
 use std::time::Instant;
 
 /// Batches whose masks take turns: their lengths differ.
-const BATCHES: u64 = 8;
+pub const BATCHES: u64 = 8;
+/// What steps are taken with; `t` counts them.
+pub const RATES: Step = Step {
+    lr: 1e-4,
+    wd: 0.04,
+    momentum: 0.996,
+    t: 0,
+};
 /// Seconds of a round.
 const ROUND: f64 = 1.0;
 
 /// A model, and what its steps are fed: random images, drawn masks.
 pub struct Bench {
     pub net: Ijepa,
-    images: Vec<u8>,
-    masks: Vec<Masks>,
+    pub images: Vec<u8>,
+    pub masks: Vec<Masks>,
     taken: u64,
     memory: u64,
 }
@@ -55,27 +62,22 @@ impl Bench {
         self.masks[0].batch
     }
 
-    /// Takes steps on batches that take turns, and waits for the last.
-    pub fn steps(&mut self, count: usize) -> Result<()> {
+    /// Takes steps on batches that take turns, and waits for the last, whose outcome it gives.
+    pub fn steps(&mut self, count: usize) -> Result<Option<Outcome>> {
         self.take(count, |taken| (taken % BATCHES) as usize)
     }
 
     /// Takes steps on the first batch alone, whose shapes are always the same, and waits for the last.
     pub fn equal_steps(&mut self, count: usize) -> Result<()> {
-        self.take(count, |_| 0)
+        self.take(count, |_| 0).map(drop)
     }
 
-    fn take(&mut self, count: usize, batch: impl Fn(u64) -> usize) -> Result<()> {
+    fn take(&mut self, count: usize, batch: impl Fn(u64) -> usize) -> Result<Option<Outcome>> {
         let mut last = None;
         for _ in 0..count {
             let masks = &self.masks[batch(self.taken)];
             self.taken += 1;
-            let rates = Step {
-                lr: 1e-4,
-                wd: 0.04,
-                momentum: 0.996,
-                t: self.taken,
-            };
+            let rates = Step { t: self.taken, ..RATES };
             last = Some(self.net.step(Images::Bytes(&self.images), masks, rates)?);
         }
         match last.map(|pending| pollster::block_on(pending.outcome())).transpose()? {
@@ -83,16 +85,20 @@ impl Bench {
                 "a step was not finite (loss {}): nothing was timed; see `ijepa doctor`",
                 outcome.loss
             ))),
-            _ => Ok(()),
+            outcome => Ok(outcome),
         }
     }
 
     /// Times and prints.
     pub fn run(&mut self, name: &str) -> Result<()> {
         let began = Instant::now();
-        self.steps(1)?;
+        let mut losses: Vec<f32> = vec![];
+        losses.extend(self.steps(1)?.map(|outcome| outcome.loss));
         let first = began.elapsed().as_secs_f64();
-        let timing = rounds(ROUND, |repeats| self.steps(repeats))?;
+        while losses.len() < self.masks.len() {
+            losses.extend(self.steps(1)?.map(|outcome| outcome.loss));
+        }
+        let timing = rounds(ROUND, |repeats| self.steps(repeats).map(drop))?;
         let (before, cost) = self.net.recorded();
         self.steps(BATCHES as usize)?;
         let (after, total) = self.net.recorded();
@@ -121,7 +127,7 @@ impl Bench {
             "preset": name, "batch": batch, "images_per_s": rounded(rate), "ms": rounded(timing.best * 1e3),
             "ms_slowest": rounded(timing.worst * 1e3), "gflop": rounded(cost.flops / 1e9), "gflops": rounded(gflops),
             "dispatches": dispatches, "pipelines": pipelines, "first_s": rounded(first),
-            "mib": self.memory >> 20, "adapter": adapter,
+            "mib": self.memory >> 20, "losses": losses, "adapter": adapter,
         });
         print(&format!("{line}\n"))
     }
