@@ -444,8 +444,12 @@ impl Gpu {
         let poll = || self.inner.device.poll(what);
         match std::panic::catch_unwind(std::panic::AssertUnwindSafe(poll)) {
             Ok(Ok(_)) => Ok(()),
-            Ok(Err(e)) => self.check().and_then(|()| Err(Error::run(format!("waiting for the GPU failed: {e}")))),
-            Err(_) => self.check().and_then(|()| Err(Error::run("the GPU was lost while it was waited for"))),
+            Ok(Err(e)) => self
+                .check()
+                .and_then(|()| Err(Error::run(format!("waiting for the GPU failed: {e}")))),
+            Err(_) => self
+                .check()
+                .and_then(|()| Err(Error::run("the GPU was lost while it was waited for"))),
         }
     }
 

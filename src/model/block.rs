@@ -73,7 +73,11 @@ impl Linear {
 
     /// The gradients of weight and bias: dW = dyᵀ · x, db = column sums of dy. `self` holds the gradients.
     pub fn gradients(&self, rec: &mut Recorder, x: &View, dy: &View, memory: &Memory) -> Result<()> {
-        let epilogue = if self.add { Epilogue::Accumulate } else { Epilogue::Plain };
+        let epilogue = if self.add {
+            Epilogue::Accumulate
+        } else {
+            Epilogue::Plain
+        };
         product(rec, Form::Tn, dy, x, &self.weight, epilogue)?;
         column_sum::sum(rec, dy, &self.bias, &memory.partial, self.add)
     }

@@ -288,7 +288,9 @@ impl Ijepa {
         // "Loss": the paper says L2; the official code, and we, smooth-L1.
         let dpredictions = memory.dpredictions.shaped(kept, width)?;
         let compared = [&predictions, &targets, &dpredictions];
-        let (losses, slot) = share.part.map_or((&memory.results, LOSS), |part| (&memory.losses, part));
+        let (losses, slot) = share
+            .part
+            .map_or((&memory.results, LOSS), |part| (&memory.losses, part));
         smooth_l1::share(rec, compared, share.values, &memory.partial, losses, slot)?;
 
         // Gradients, in the opposite order; none flows into the targets. From the second part on they are added up.

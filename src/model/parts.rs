@@ -68,7 +68,11 @@ mod tests {
         assert_eq!(split(0, 2), [0..0]);
         for (batch, parts) in [(128, 5), (31, 7), (9, 9)] {
             let sizes: Vec<usize> = split(batch, parts).iter().map(ExactSizeIterator::len).collect();
-            assert_eq!(sizes[0], batch.div_ceil(parts), "the first is the largest: memory is planned for it");
+            assert_eq!(
+                sizes[0],
+                batch.div_ceil(parts),
+                "the first is the largest: memory is planned for it"
+            );
             assert!(sizes.iter().all(|&size| size + 1 >= sizes[0]) && sizes.iter().sum::<usize>() == batch);
         }
     }

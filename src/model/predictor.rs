@@ -167,7 +167,13 @@ impl Predictor {
         }
         // The mask token is in every row that was pulled; a context token in one row for each target mask.
         gather::forward(rec, &dx, &memory.pulled_list.shaped(kept, 1)?, &dpulled)?;
-        column_sum::sum(rec, &dpulled, &gradients.mask_token, &memory.partial, gradients.embed.add)?;
+        column_sum::sum(
+            rec,
+            &dpulled,
+            &gradients.mask_token,
+            &memory.partial,
+            gradients.embed.add,
+        )?;
         let embedded_rows = lengths.context_rows();
         let dembedded = memory.dembedded.shaped(embedded_rows, width)?;
         let (starts, copies) = (

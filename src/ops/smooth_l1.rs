@@ -32,7 +32,14 @@ pub fn smooth_l1(
     results: &View,
     slot: usize,
 ) -> Result<()> {
-    share(rec, [prediction, target, gradient], prediction.len(), partial, results, slot)
+    share(
+        rec,
+        [prediction, target, gradient],
+        prediction.len(),
+        partial,
+        results,
+        slot,
+    )
 }
 
 /// These rows' share of a mean over `values` values: what [`smooth_l1`] gives for all rows is the sum of the shares.

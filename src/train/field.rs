@@ -85,7 +85,14 @@ impl Field<'_> {
             Flag(v) => put(v, scalar.and_then(flag)),
             Count(v) => put(v, size()),
             MaybeCount(v) => put(v, if none { Some(None) } else { size().map(Some) }),
-            CountOrAuto(v) => put(v, if scalar == Some("auto") { Some(None) } else { size().map(Some) }),
+            CountOrAuto(v) => put(
+                v,
+                if scalar == Some("auto") {
+                    Some(None)
+                } else {
+                    size().map(Some)
+                },
+            ),
             Large(v) => put(v, count()),
             Number(v) => put(v, real()),
             MaybeNumber(v) => put(v, if none { Some(None) } else { real().map(Some) }),

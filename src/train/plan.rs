@@ -179,7 +179,10 @@ fn last(most: usize, passes: impl Fn(usize) -> bool) -> usize {
 /// Bytes of every buffer of a run, the parameters' in pieces.
 fn buffers(gpu: &Gpu, model: &ModelConfig, dims: &Dims) -> Vec<u64> {
     let piece = gpu.most_bytes().min(256 << 20) & !15;
-    let mut list: Vec<u64> = needs(gpu.kind(), model, dims).iter().map(|need| need.bytes().next_multiple_of(16)).collect();
+    let mut list: Vec<u64> = needs(gpu.kind(), model, dims)
+        .iter()
+        .map(|need| need.bytes().next_multiple_of(16))
+        .collect();
     for bytes in parameters::sizes(model) {
         list.extend((0..bytes.div_ceil(piece)).map(|i| piece.min(bytes - i * piece).next_multiple_of(16)));
     }
@@ -268,7 +271,9 @@ impl Room<'_> {
             require(self.gpu, self.model, batch, rarest).map_err(refused)?;
         } else if let Some(need) = too_large(self.gpu.kind(), self.model, &rarest(batch), limit) {
             let (images, refusal, advice) = (dims.batch, need.refusal(self.gpu), self.advice());
-            return Err(Error::usage(format!("with parts of {images} images, {refusal}; {advice}")));
+            return Err(Error::usage(format!(
+                "with parts of {images} images, {refusal}; {advice}"
+            )));
         }
         match self.gpu.memory_limit() {
             Some(memory) if self.bytes(parts) > memory => Err(Error::usage(format!(

@@ -86,13 +86,16 @@ mod tests {
         for (next, images) in [(2, 4), (4, 2), (7, 1)] {
             let (now, note) = rescue.next(state(Trouble::OutOfMemory, 7, parts), "no memory").unwrap();
             assert_eq!(now, next);
-            let said = format!("no memory; the device is opened again, and the batch of 7 is taken in {next} parts of {images} ");
+            let said = format!(
+                "no memory; the device is opened again, and the batch of 7 is taken in {next} parts of {images} "
+            );
             assert!(note.starts_with(&said), "{note}");
             parts = now;
         }
         let error = rescue.next(state(Trouble::OutOfMemory, 7, 7), "no memory").unwrap_err();
         assert_eq!(error.exit_code(), 1);
-        let way = "no memory, with one image at a time: use optimization.checkpoint_activations: true or a smaller model";
+        let way =
+            "no memory, with one image at a time: use optimization.checkpoint_activations: true or a smaller model";
         assert!(error.to_string().starts_with(way), "{error}");
         let bare = State {
             recompute: true,

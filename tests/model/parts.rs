@@ -54,7 +54,11 @@ fn off(got: &[f64], want: &[f64]) -> f64 {
 
 /// The gradient of the key's bias is 0 in exact arithmetic: what comes is rounding.
 fn without_keys(name: &str, values: &[f32]) -> Vec<f64> {
-    let third = if name.ends_with("attn.qkv.bias") { values.len() / 3 } else { 0 };
+    let third = if name.ends_with("attn.qkv.bias") {
+        values.len() / 3
+    } else {
+        0
+    };
     let kept = [&values[..third], &values[2 * third..]].concat();
     f64s(&kept)
 }
@@ -63,7 +67,10 @@ fn agrees(terms: Terms, variant: &'static str, kind: Option<Kind>) {
     let case = case(terms);
     let (whole, gradients, _) = step(&case, variant, kind, 1);
     let all = |tensors: &Tensors| -> Vec<f64> {
-        tensors.iter().flat_map(|(name, tensor)| without_keys(name, &tensor.values)).collect()
+        tensors
+            .iter()
+            .flat_map(|(name, tensor)| without_keys(name, &tensor.values))
+            .collect()
     };
     // 7 images: 4 + 3, 3 + 2 + 2, 2 + 2 + 2 + 1, and one by one.
     for parts in [2, 3, 4, 7] {
@@ -73,7 +80,10 @@ fn agrees(terms: Terms, variant: &'static str, kind: Option<Kind>) {
         println!("{label}: gradients {far:.1e} off");
         assert!(far <= GRADIENTS, "{label}: all gradients are {far:.1e} off");
         for (name, whole) in &gradients {
-            let far = off(&without_keys(name, &summed[name].values), &without_keys(name, &whole.values));
+            let far = off(
+                &without_keys(name, &summed[name].values),
+                &without_keys(name, &whole.values),
+            );
             assert!(far <= GRADIENTS, "{label}: {name} is {far:.1e} off");
         }
         for (name, got, want) in [

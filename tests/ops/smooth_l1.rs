@@ -53,9 +53,20 @@ fn shares_of_a_mean_add_up_to_it() {
         let results = bench.put(1, 2, &[7f32; 2]);
         for (slot, range) in [0..cut * cols, cut * cols..rows * cols].into_iter().enumerate() {
             let own = range.len() / cols;
-            let (vp, vt) = (bench.put(own, cols, &p[range.clone()]), bench.put(own, cols, &t[range.clone()]));
+            let (vp, vt) = (
+                bench.put(own, cols, &p[range.clone()]),
+                bench.put(own, cols, &t[range.clone()]),
+            );
             let (gradient, partial) = (bench.poisoned(own, cols), bench.scratch(scratch(kind, own, cols)));
-            share(&mut bench.rec, [&vp, &vt, &gradient], rows * cols, &partial, &results, slot).unwrap();
+            share(
+                &mut bench.rec,
+                [&vp, &vt, &gradient],
+                rows * cols,
+                &partial,
+                &results,
+                slot,
+            )
+            .unwrap();
             bench.check("gradient", &gradient, &want[range], ELEMENTWISE);
         }
         let got = bench.get(&results);
