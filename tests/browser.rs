@@ -35,7 +35,7 @@ fn steps() -> Vec<Value> {
     let gpu = device::open(Options::default());
     let dims = plan::fitting(&gpu, &config, Course::new(&config, data.len()).of).unwrap();
     let first = Snapshot::first(&config).unwrap();
-    let mut trainer = Trainer::new(&gpu, &config, &data, dims, first, "the drawn weights").unwrap();
+    let mut trainer = Trainer::new(&gpu, &config, &data, dims, &first, "the drawn weights").unwrap();
     let step = |step| {
         let batch = Batches::take(&data, batches.make(step)).unwrap();
         let under_way = trainer.begin(&batch).unwrap();

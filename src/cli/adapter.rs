@@ -15,6 +15,17 @@ pub struct AdapterArgs {
     /// Kernels for matrix products [default: what suits the adapter]
     #[arg(long, value_name = "NAME", value_parser = VARIANTS)]
     variant: Option<String>,
+    /// GiB of its memory to use at most, such as 7.5 on a card that others use, too [default: all there is]
+    #[arg(long, value_name = "GIB", value_parser = gibibytes)]
+    memory: Option<u64>,
+}
+
+/// Bytes of a number of GiB above 0.
+fn gibibytes(text: &str) -> Result<u64, String> {
+    match text.parse::<f64>() {
+        Ok(number) if number > 0.0 && number < 1e6 => Ok((number * (1u64 << 30) as f64) as u64),
+        _ => Err("a number of GiB above 0 is wanted, such as 8 or 7.5".to_string()),
+    }
 }
 
 impl AdapterArgs {
@@ -29,6 +40,7 @@ impl AdapterArgs {
             adapter: Some(was.adapter),
             backend: Some(was.backend),
             variant: was.variant,
+            memory: self.memory,
         };
         again.open().or_else(|_| self.open())
     }
@@ -50,6 +62,7 @@ impl AdapterArgs {
             adapter,
             backends,
             variant: self.variant.clone(),
+            memory: self.memory,
             ..Options::default()
         }
     }

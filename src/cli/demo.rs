@@ -3,7 +3,6 @@
 use super::adapter::AdapterArgs;
 use super::progress::{Loudness, Progress};
 use super::stop::Stop;
-use super::train::Beginning;
 use super::{picture, print};
 use ijepa::data::source::Dataset;
 use ijepa::data::transform::EvalTransform;
@@ -62,7 +61,7 @@ pub fn run(args: Args) -> Result<()> {
         true => clear(&args.out, &config)?,
         false => empty(&args.out)?,
     }
-    let finished = super::train::start(&config, &args.out, Beginning::New, &args.adapter, &mut progress, &stop)?;
+    let finished = super::train::start(&config, &args.out, &args.adapter, &mut progress, &stop)?;
     // From here on Ctrl-C ends the program; one that came with the last step does so, too.
     if stop.over() || !finished.complete {
         return Err(Error::run(format!(

@@ -19,9 +19,9 @@ pub struct Settings {
     /// Side of a patch in pixels [default: the configuration's]
     #[arg(long, value_name = "N")]
     pub patch: Option<usize>,
-    /// Images in a batch [default: the configuration's]
+    /// Images in a batch; `ijepa train` takes auto: as many as fit the GPU's memory [default: the configuration's]
     #[arg(long, value_name = "N")]
-    pub batch: Option<usize>,
+    pub batch: Option<Count>,
     /// Seed of every random draw [default: the configuration's]
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
@@ -33,15 +33,48 @@ pub struct Settings {
     pub set: Vec<String>,
 }
 
+/// A number, or the one that is found to fit.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Count {
+    Auto,
+    Number(usize),
+}
+
+impl std::str::FromStr for Count {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Count, String> {
+        match text {
+            "auto" => Ok(Count::Auto),
+            _ => text
+                .parse()
+                .map(Count::Number)
+                .map_err(|_| "a whole number or auto is wanted".to_string()),
+        }
+    }
+}
+
 impl Settings {
     /// The configuration; `default` names the preset that holds where neither file nor preset is given.
     pub fn config(&self, default: &str) -> Result<Config> {
+        match self.batch {
+            Some(Count::Auto) => Err(Error::usage(
+                "--batch auto is for `ijepa train`, which asks the GPU what fits: give a number of images",
+            )),
+            _ => self.config_of_any_batch(default),
+        }
+    }
+
+    /// The same for who finds the batch that fits: until then that of the file or preset stands there.
+    pub fn config_of_any_batch(&self, default: &str) -> Result<Config> {
         let mut config = match &self.config {
             Some(path) => Config::from_yaml(&read(path)?, &path.display().to_string())?,
             None => Config::preset(self.preset.as_deref().unwrap_or(default))?,
         };
         config.mask.patch_size = self.patch.unwrap_or(config.mask.patch_size);
-        config.data.batch_size = self.batch.unwrap_or(config.data.batch_size);
+        if let Some(Count::Number(batch)) = self.batch {
+            config.data.batch_size = batch;
+        }
         config.meta.seed = self.seed.unwrap_or(config.meta.seed);
         config.optimization.checkpoint_activations |= self.checkpoint_activations;
         for assignment in &self.set {

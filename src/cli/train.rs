@@ -1,16 +1,20 @@
 //! `ijepa train`: start a run, or go on with one.
 
 use super::adapter::AdapterArgs;
+use super::number::mebibytes;
 use super::progress::{Loudness, Progress};
-use super::settings::Settings;
+use super::settings::{Count, Settings};
 use super::stop::Stop;
 use ijepa::data::Split;
 use ijepa::data::source::Dataset;
+use ijepa::gpu::Gpu;
 use ijepa::train::checkpoint;
 use ijepa::train::config::Config;
 use ijepa::train::curve::loss_picture;
 use ijepa::train::folder::{self, CONFIG};
-use ijepa::train::run::{Finished, Job, train};
+use ijepa::train::plan;
+use ijepa::train::rehearsal::{Rehearsal, rehearse};
+use ijepa::train::run::{Event, Finished, Job, train};
 use ijepa::{Error, Result};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -51,6 +55,13 @@ pub struct Args {
         conflicts_with_all = ["resume", "config", "preset", "patch", "batch", "seed", "set"]
     )]
     from: Option<PathBuf>,
+    /// Split each batch into N parts, one after the other, for less memory at the same gradients; auto: as few as fit; with
+    /// --resume, from here on [default: the configuration's]
+    #[arg(long, value_name = "N")]
+    accumulate: Option<Count>,
+    /// Plan memory, take one step on the first batch, print memory and time, and write nothing
+    #[arg(long, conflicts_with_all = ["resume", "from"])]
+    dry_run: bool,
     /// No progress, only errors
     #[arg(long, conflicts_with = "verbose")]
     quiet: bool,
@@ -61,18 +72,22 @@ pub struct Args {
     adapter: AdapterArgs,
 }
 
+/// The largest batch that a configuration may have.
+const MOST_IMAGES: usize = 1 << 16;
+
 const AFTER: &str = "\
 Without --config and --preset the preset is nano: 32-pixel images, for a first run within minutes.
 example: ijepa train --data generated:glyphs --preset nano --steps 200 --out runs/first
          ijepa train --resume runs/first --steps 400
-         ijepa train --from ijepa-step-120.safetensors --data generated:glyphs --out runs/second";
+         ijepa train --from ijepa-step-120.safetensors --data generated:glyphs --out runs/second
+         ijepa train --preset base --data photos --accumulate auto --memory 8 --dry-run";
 
 impl Args {
     /// The configuration of a new run, checked.
     fn config(&self) -> Result<Config> {
         let mut config = match &self.from {
             Some(file) => checkpoint::config(file)?,
-            None => self.settings.config("nano")?,
+            None => self.settings.config_of_any_batch("nano")?,
         };
         if let Some(path) = &self.data {
             config.set_data(path);
@@ -89,9 +104,15 @@ impl Args {
         if let Some(pixels) = self.max_pixels {
             config.data.max_pixels = pixels;
         }
+        self.split(&mut config);
+        if let (true, Some(parts)) = (self.any_batch(), config.optimization.accumulate) {
+            config.data.batch_size = config.data.batch_size.max(parts); // until it is found
+        }
         config.validate()?;
         config.data_path()?;
-        config.out_path()?;
+        if !self.dry_run {
+            config.out_path()?;
+        }
         // So that the run can go on from any folder.
         if let Some(path) = &config.data.root_path
             && !path.starts_with("generated:")
@@ -113,8 +134,22 @@ impl Args {
         if let Some(steps) = self.steps {
             config.optimization.steps = Some(steps);
         }
+        self.split(&mut config);
         config.validate()?;
         Ok(config)
+    }
+
+    fn split(&self, config: &mut Config) {
+        match self.accumulate {
+            Some(Count::Auto) => config.optimization.accumulate = None,
+            Some(Count::Number(parts)) => config.optimization.accumulate = Some(parts),
+            None => {}
+        }
+    }
+
+    /// `--batch auto`: the largest batch that this GPU holds, and that the data has images for.
+    fn any_batch(&self) -> bool {
+        self.settings.batch == Some(Count::Auto)
     }
 }
 
@@ -124,10 +159,13 @@ pub fn run(args: Args) -> Result<()> {
         (_, true) => Loudness::Verbose,
         _ => Loudness::Normal,
     };
-    let (config, folder) = match &args.resume {
+    let (mut config, folder) = match &args.resume {
         None => {
             let config = args.config()?;
-            let folder = PathBuf::from(config.out_path()?);
+            let folder = PathBuf::from(config.out_path().or_else(|e| match args.dry_run {
+                true => Ok(String::new()),
+                false => Err(e),
+            })?);
             (config, folder)
         }
         Some(folder) => (args.config_of(folder)?, folder.clone()),
@@ -142,7 +180,23 @@ pub fn run(args: Args) -> Result<()> {
         (None, Some(file)) => Beginning::From(file),
         (None, None) => Beginning::New,
     };
-    let finished = start(&config, &folder, beginning, &args.adapter, &mut progress, &stop)?;
+    if beginning != Beginning::Resume && !args.dry_run {
+        folder::vacant(&folder)?; // checked again later; here before data and GPU are opened
+    }
+    let (data, gpu) = open(&config, &folder, beginning, &args.adapter, &progress)?;
+    if args.any_batch() {
+        let most = data.len().min(MOST_IMAGES);
+        config.data.batch_size = pollster::block_on(plan::largest(&gpu, &config, most))?;
+        config.validate()?;
+        let batch = config.data.batch_size;
+        progress.say(&format!("batch: {batch} images, the most that fit (data.batch_size)"));
+    }
+    data.require(config.data.batch_size)?;
+    if args.dry_run {
+        let rehearsal = pollster::block_on(rehearse(&gpu, &config, data))?;
+        return rehearsed(&config, &rehearsal, &mut progress);
+    }
+    let finished = go(&config, &folder, beginning, (data, gpu), &mut progress, &stop)?;
     let picture = loss_picture(&folder, &config.logging.write_tag)?;
     if !finished.complete {
         progress.say(&format!(
@@ -162,6 +216,31 @@ pub fn run(args: Args) -> Result<()> {
     Ok(())
 }
 
+/// What a dry run saw.
+fn rehearsed(config: &Config, rehearsal: &Rehearsal, progress: &mut Progress) -> Result<()> {
+    progress.tell(Event::Memory(&rehearsal.parts));
+    progress.end();
+    let Rehearsal { dims, step, .. } = rehearsal;
+    let allocated = match rehearsal.allocated {
+        Some(bytes) => format!("; its driver's allocator gave {}", mebibytes(bytes)),
+        None => String::new(),
+    };
+    let planned = rehearsal.parts.iter().map(|(_, bytes)| bytes).sum();
+    let split = match dims.parts {
+        1 => String::new(),
+        parts => format!(" in {parts} parts of {} images at most", dims.batch),
+    };
+    super::print(&format!(
+        "a step of {} images{split} takes {} of the GPU's memory{allocated}\n\
+         the first step took {:.2} s, with its kernels to compile; loss {:.4}\n\
+         nothing was written\n",
+        config.data.batch_size,
+        mebibytes(planned),
+        rehearsal.seconds,
+        step.loss,
+    ))
+}
+
 /// How a run begins.
 #[derive(Clone, Copy, PartialEq)]
 pub enum Beginning<'a> {
@@ -172,19 +251,28 @@ pub enum Beginning<'a> {
     From(&'a Path),
 }
 
-/// Opens the data and the GPU and trains, with Ctrl-C as the way to stop. What the demo does, too.
+/// Opens the data and the GPU and trains a new run, with Ctrl-C as the way to stop. What the demo does, too.
 pub fn start(
     config: &Config,
     folder: &Path,
-    beginning: Beginning,
     adapter: &AdapterArgs,
     progress: &mut Progress,
     stop: &Stop,
 ) -> Result<Finished> {
+    folder::vacant(folder)?; // checked again later; here before data and GPU are opened
+    let opened = open(config, folder, Beginning::New, adapter, progress)?;
+    opened.0.require(config.data.batch_size)?;
+    go(config, folder, Beginning::New, opened, progress, stop)
+}
+
+fn open(
+    config: &Config,
+    folder: &Path,
+    beginning: Beginning,
+    adapter: &AdapterArgs,
+    progress: &Progress,
+) -> Result<(Arc<Dataset>, Gpu)> {
     let resume = beginning == Beginning::Resume;
-    if !resume {
-        folder::vacant(folder)?; // checked again later; here before data and GPU are opened
-    }
     let seed = config.meta.seed;
     let data =
         Dataset::open(&config.data_path()?, Split::Train, seed, config.data.max_pixels).map_err(|e| match e {
@@ -194,9 +282,8 @@ pub fn start(
             )),
             other => other,
         })?;
-    data.require(config.data.batch_size)?;
     let gpu = match resume {
-        true => adapter.open_again(checkpoint::machine(folder))?,
+        true => adapter.open_again(checkpoint::progress(folder).and_then(|progress| progress.machine))?,
         false => adapter.open()?,
     };
     progress.say(&format!(
@@ -205,14 +292,24 @@ pub fn start(
         data.source(),
         gpu.info().name
     ));
+    Ok((Arc::new(data), gpu))
+}
+
+fn go(
+    config: &Config,
+    folder: &Path,
+    beginning: Beginning,
+    (data, gpu): (Arc<Dataset>, Gpu),
+    progress: &mut Progress,
+    stop: &Stop,
+) -> Result<Finished> {
     stop.listen();
-    let data = Arc::new(data);
     let job = Job {
         gpu: &gpu,
         config,
         data: data.clone(),
         folder,
-        resume,
+        resume: beginning == Beginning::Resume,
         from: match beginning {
             Beginning::From(file) => Some(file),
             _ => None,

@@ -53,6 +53,8 @@ pub struct Options {
     /// How lanes share the work in the other kernels; what the adapter is when `None`. Both ways run anywhere, so that
     /// each can be tested on the other's machine.
     pub kind: Option<Kind>,
+    /// Bytes of the adapter's memory that plans may ask for; all there is when `None`.
+    pub memory: Option<u64>,
 }
 
 impl Default for Options {
@@ -65,8 +67,23 @@ impl Default for Options {
             subgroups: false,
             variant: None,
             kind: None,
+            memory: None,
         }
     }
+}
+
+/// What a device comes to that another one, opened on the same adapter, may not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    OutOfMemory,
+    /// The device is gone, with all that lay in its memory: its driver began anew. Want of memory often looks like this.
+    Lost,
+}
+
+/// The first thing that went wrong on a device.
+pub(super) struct Failure {
+    trouble: Option<Trouble>,
+    text: String,
 }
 
 /// What the adapter is, as far as the choice of kernels goes.
@@ -103,7 +120,11 @@ pub(super) struct Inner {
     pub variant: Option<String>,
     pub kind: Kind,
     pub pipelines: Mutex<PipelineCache>,
-    pub failure: Arc<Mutex<Option<String>>>,
+    pub failure: Arc<Mutex<Option<Failure>>>,
+    /// How it was opened.
+    pub options: Options,
+    /// Bytes of the adapter's own memory, where it says so.
+    pub memory: Option<u64>,
     pub unused: std::sync::OnceLock<super::View>,
 }
 
@@ -205,7 +226,7 @@ impl Gpu {
 
     /// Opens a device on this adapter; `options.adapter` has no say any more.
     pub async fn from_adapter(adapter: wgpu::Adapter, options: &Options) -> Result<Self> {
-        let mut info = adapter.get_info();
+        let (mut info, memory) = (adapter.get_info(), memory_of(&adapter));
         if let Some(name) = options.name.as_ref().filter(|_| info.name.is_empty()) {
             info.name = name.clone();
         }
@@ -228,15 +249,22 @@ impl Gpu {
             .await
             .map_err(|e| Error::run(format!("adapter \"{}\" did not open: {e}; {ANOTHER_WAY}", info.name)))?;
         // The first failure is kept for whoever waits for a result; nothing panics in a callback.
-        let failure: Arc<Mutex<Option<String>>> = Arc::default();
+        let failure: Arc<Mutex<Option<Failure>>> = Arc::default();
         let (on_error, on_loss) = (failure.clone(), failure.clone());
         device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
-            note(&on_error, error.to_string());
+            let trouble = match error {
+                wgpu::Error::OutOfMemory { .. } => Some(Trouble::OutOfMemory),
+                _ => None,
+            };
+            note(&on_error, trouble, error.to_string());
         }));
-        device.set_device_lost_callback(move |reason, text| {
-            if reason != wgpu::DeviceLostReason::Destroyed {
-                note(&on_loss, format!("the device was lost: {text}"));
-            }
+        device.set_device_lost_callback(move |_, text| {
+            // A driver that finds no memory for work that was submitted loses the device, and says why.
+            let trouble = match text.to_lowercase().contains("out of memory") {
+                true => Trouble::OutOfMemory,
+                false => Trouble::Lost,
+            };
+            note(&on_loss, Some(trouble), format!("the device was lost: {text}"));
         });
         let kind = options.kind.unwrap_or(match info.device_type {
             wgpu::DeviceType::Cpu => Kind::Software,
@@ -252,6 +280,8 @@ impl Gpu {
             kind,
             pipelines: Mutex::default(),
             failure,
+            options: options.clone(),
+            memory,
             unused: std::sync::OnceLock::new(),
         };
         // In a browser handles stay on the thread that made them.
@@ -332,10 +362,55 @@ impl Gpu {
         match self.inner.failure.lock() {
             Ok(guard) => match guard.as_ref() {
                 None => Ok(()),
-                Some(text) => Err(Error::run(format!("GPU \"{}\": {text}", self.inner.info.name))),
+                Some(Failure { text, .. }) => Err(Error::run(format!("GPU \"{}\": {text}", self.inner.info.name))),
             },
             Err(_) => Err(Error::run("a thread that used the GPU has panicked")),
         }
+    }
+
+    /// What the first error was, where another device may fare better: see [`Gpu::again`].
+    pub fn trouble(&self) -> Option<Trouble> {
+        let _ = self.poll(wgpu::PollType::Poll); // a lost device says so when it is asked
+        let failure = self.inner.failure.lock().ok()?;
+        failure.as_ref()?.trouble
+    }
+
+    /// Takes the device for failed, as its driver's reports do: for plans beyond what may be asked for, and for those who
+    /// want to see what becomes of a run.
+    pub fn fail(&self, trouble: Trouble, text: &str) {
+        note(&self.inner.failure, Some(trouble), text.to_string());
+    }
+
+    /// Bytes of the adapter's memory that plans may ask for, where there is such a limit.
+    pub fn memory_limit(&self) -> Option<u64> {
+        self.inner.options.memory
+    }
+
+    /// Bytes that a plan may look for by itself: the limit, or nine tenths of the adapter's memory; half of it, where that is
+    /// the machine's own. `None` where neither is known.
+    pub fn memory_budget(&self) -> Option<u64> {
+        let share = |bytes: u64| match self.inner.info.device_type {
+            wgpu::DeviceType::Cpu | wgpu::DeviceType::IntegratedGpu => bytes / 2,
+            _ => bytes / 10 * 9,
+        };
+        self.memory_limit().or(self.inner.memory.map(share))
+    }
+
+    /// Bytes that the device's buffers take now, as its allocator counts them; `None` where it doesn't say (Metal, browsers).
+    pub fn allocated(&self) -> Option<u64> {
+        Some(self.inner.device.generate_allocator_report()?.total_allocated_bytes)
+    }
+
+    /// The same adapter once more, as it was opened; what lay in this device's memory is not there.
+    ///
+    /// Errors: run, where the adapter is gone or does not open.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub async fn again(&self) -> Result<Gpu> {
+        let (info, options) = (self.info(), &self.inner.options);
+        let same = |adapter: &wgpu::Adapter| adapter.get_info() == *info;
+        let found = adapters(options.backends).await.into_iter().find(same);
+        let adapter = found.ok_or_else(|| Error::run(format!("adapter \"{}\" is gone", info.name)))?;
+        Gpu::from_adapter(adapter, options).await
     }
 
     /// Gives back what is no longer used (buffers, the driver's copies of what was written) before more is asked for:
@@ -360,10 +435,26 @@ impl Gpu {
             submission_index: Some(submission.clone()),
             timeout: None,
         };
-        self.inner
-            .device
-            .poll(wait)
-            .map_err(|e| Error::run(format!("waiting for the GPU failed: {e}")))?;
+        self.poll(wait)
+    }
+
+    /// wgpu panics where a device turns out to be lost while it is waited for; its callback has been called by then.
+    #[cfg(not(target_arch = "wasm32"))]
+    fn poll(&self, what: wgpu::PollType) -> Result<()> {
+        let poll = || self.inner.device.poll(what);
+        match std::panic::catch_unwind(std::panic::AssertUnwindSafe(poll)) {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(e)) => self
+                .check()
+                .and_then(|()| Err(Error::run(format!("waiting for the GPU failed: {e}")))),
+            Err(_) => self
+                .check()
+                .and_then(|()| Err(Error::run("the GPU was lost while it was waited for"))),
+        }
+    }
+
+    #[cfg(target_arch = "wasm32")]
+    fn poll(&self, _what: wgpu::PollType) -> Result<()> {
         Ok(())
     }
 
@@ -373,8 +464,28 @@ impl Gpu {
     }
 }
 
-fn note(place: &Mutex<Option<String>>, text: String) {
+fn note(place: &Mutex<Option<Failure>>, trouble: Option<Trouble>, text: String) {
     if let Ok(mut first) = place.lock() {
-        first.get_or_insert(text);
+        first.get_or_insert(Failure { trouble, text });
     }
+}
+
+/// Bytes of the largest of the adapter's own heaps, where its driver tells of them (Vulkan).
+#[cfg(not(any(target_arch = "wasm32", target_vendor = "apple")))]
+fn memory_of(adapter: &wgpu::Adapter) -> Option<u64> {
+    const DEVICE_LOCAL: u32 = 1;
+    // SAFETY: the handles are asked for their properties alone, while `adapter` keeps them alive.
+    let properties = unsafe {
+        let adapter = adapter.as_hal::<wgpu::hal::api::Vulkan>()?;
+        let instance = adapter.shared_instance().raw_instance();
+        instance.get_physical_device_memory_properties(adapter.raw_physical_device())
+    };
+    let heaps = properties.memory_heaps_as_slice().iter();
+    let own = heaps.filter(|heap| heap.flags.as_raw() & DEVICE_LOCAL != 0);
+    own.map(|heap| heap.size).max()
+}
+
+#[cfg(any(target_arch = "wasm32", target_vendor = "apple"))]
+fn memory_of(_adapter: &wgpu::Adapter) -> Option<u64> {
+    None
 }

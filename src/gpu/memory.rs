@@ -24,6 +24,26 @@ pub const ALIGNMENT: u64 = 256;
 const PART: usize = 64 << 20;
 
 impl Gpu {
+    /// Whether buffers of so many bytes each can be had together. They are given back at once, and nothing is written.
+    pub async fn has_room(&self, sizes: &[u64]) -> Result<bool> {
+        let scope = self.device().push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+        let buffer = |&size: &u64| self.buffer("room", size);
+        let buffers: Vec<wgpu::Buffer> = sizes.iter().map(buffer).collect();
+        let refused = scope.pop().await.is_some();
+        drop(buffers);
+        self.reclaim()?;
+        Ok(!refused)
+    }
+
+    fn buffer(&self, label: &str, size: u64) -> wgpu::Buffer {
+        self.device().create_buffer(&wgpu::BufferDescriptor {
+            label: Some(label),
+            size,
+            usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        })
+    }
+
     /// A buffer of its own for `[rows, cols]`, filled with zeros.
     pub fn alloc(&self, label: &str, rows: usize, cols: usize) -> Result<View> {
         let bytes = (rows as u64 * cols as u64 * 4).max(16).next_multiple_of(16);
@@ -35,14 +55,8 @@ impl Gpu {
                 limit >> 20
             )));
         }
-        let buffer = self.device().create_buffer(&wgpu::BufferDescriptor {
-            label: Some(label),
-            size: bytes,
-            usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST,
-            mapped_at_creation: false,
-        });
         Ok(View {
-            buffer,
+            buffer: self.buffer(label, bytes),
             offset: 0,
             bytes,
             rows,
@@ -115,6 +129,24 @@ impl View {
             buffer: self.buffer.clone(),
             offset: self.offset + offset,
             bytes: bytes.max(4),
+            rows,
+            cols,
+        })
+    }
+
+    /// The rows from `first` on, for copies alone: they may begin where no binding can.
+    pub fn rows_from(&self, first: usize, rows: usize, cols: usize) -> Result<View> {
+        let (offset, bytes) = (first as u64 * cols as u64 * 4, rows as u64 * cols as u64 * 4);
+        if offset + bytes > self.bytes {
+            return Err(Error::run(format!(
+                "rows [{rows}, {cols}] from row {first} on lie outside their view of {} bytes",
+                self.bytes
+            )));
+        }
+        Ok(View {
+            buffer: self.buffer.clone(),
+            offset: self.offset + offset,
+            bytes,
             rows,
             cols,
         })

@@ -7,7 +7,7 @@ mod readback;
 mod recorder;
 mod timing;
 
-pub use device::{AdapterChoice, Gpu, Kind, Options, VARIANTS, adapters};
+pub use device::{AdapterChoice, Gpu, Kind, Options, Trouble, VARIANTS, adapters};
 pub use kernel::{Access, Build, Kernel, Shared};
 pub use memory::View;
 pub use readback::Readback;

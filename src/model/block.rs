@@ -4,7 +4,7 @@ use super::memory::Memory;
 use super::parameters::{Copy, Parameters};
 use crate::gpu::{Recorder, View};
 use crate::ops::attention::{self, Heads};
-use crate::ops::column_sum::column_sum;
+use crate::ops::column_sum;
 use crate::ops::layer_norm::{self, Affine, Saved};
 use crate::ops::matmul::{Epilogue, Form, product};
 use crate::{Error, Result};
@@ -17,6 +17,8 @@ pub const EPS: f64 = 1e-6;
 pub struct Linear {
     pub weight: View,
     pub bias: View,
+    /// Gradients are added to those that are there (`Copy::Sums`), not written over them.
+    pub add: bool,
 }
 
 /// The parameters of one block; or their gradients.
@@ -60,6 +62,7 @@ impl Linear {
         Ok(Linear {
             weight: parameters.view(&format!("{name}.weight"), copy)?,
             bias: parameters.view(&format!("{name}.bias"), copy)?,
+            add: copy == Copy::Sums,
         })
     }
 
@@ -70,8 +73,13 @@ impl Linear {
 
     /// The gradients of weight and bias: dW = dyᵀ · x, db = column sums of dy. `self` holds the gradients.
     pub fn gradients(&self, rec: &mut Recorder, x: &View, dy: &View, memory: &Memory) -> Result<()> {
-        product(rec, Form::Tn, dy, x, &self.weight, Epilogue::Plain)?;
-        column_sum(rec, dy, &self.bias, &memory.partial)
+        let epilogue = if self.add {
+            Epilogue::Accumulate
+        } else {
+            Epilogue::Plain
+        };
+        product(rec, Form::Tn, dy, x, &self.weight, epilogue)?;
+        column_sum::sum(rec, dy, &self.bias, &memory.partial, self.add)
     }
 
     /// dx `[R, in]` = dy `[R, out]` · weight
@@ -132,7 +140,7 @@ impl Block {
         product(rec, Form::Nt, &s.hidden, &self.fc2.weight, out, plus_middle)
     }
 
-    /// From the gradient of `out` to the gradient of `x`, in place in `dx` `[R, D]`; `gradients` =.
+    /// From the gradient of `out` to the gradient of `x`, in place in `dx` `[R, D]`; `gradients` = or +=, as they say.
     pub fn backward(
         &self,
         rec: &mut Recorder,
@@ -173,7 +181,7 @@ impl Block {
             saved,
             &self.norm2.weight,
             dx,
-            true,
+            [true, gradients.fc1.add],
             &gradients.norm2,
             &memory.partial,
         )?;
@@ -195,7 +203,7 @@ impl Block {
             saved,
             &self.norm1.weight,
             dx,
-            true,
+            [true, gradients.qkv.add],
             &gradients.norm1,
             &memory.partial,
         )

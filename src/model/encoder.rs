@@ -156,7 +156,7 @@ impl Encoder {
             saved,
             &self.norm.weight,
             &dx,
-            false,
+            [false, gradients.patch_embed.add],
             &gradients.norm,
             &memory.partial,
         )?;

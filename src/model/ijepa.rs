@@ -2,17 +2,18 @@
 
 use super::config::ModelConfig;
 use super::encoder::Encoder;
-use super::lists::Lists;
 use super::memory::Memory;
 use super::needs::{self, Dims, RESULTS};
 use super::parameters::{Copy, Parameters};
-use super::positions::sine_cosine;
+use super::parts;
+use super::positions::Positions;
 use super::predictor::{Lengths, Predictor};
-use super::tensors::{self, Tensor, Tensors};
+use super::tensors::{Tensor, Tensors};
 use crate::data::masks::Masks;
 use crate::gpu::{Gpu, Readback, Recorder, Timed, View};
 use crate::ops::patchify::Pixels;
-use crate::ops::variance_covariance::{Scratch, variance_covariance};
+use crate::ops::reduce::reduce;
+use crate::ops::variance_covariance::{self, variance_covariance};
 use crate::ops::{adamw, gather, gradient_norm, layer_norm, smooth_l1};
 use crate::{Error, Result};
 
@@ -102,9 +103,21 @@ pub struct Ijepa {
     pub(super) memory: Memory,
     weights: (Encoder, Predictor),
     gradients: (Encoder, Predictor),
+    sums: (Encoder, Predictor),
     pub(super) target: Encoder,
     pub(super) positions: Positions,
     measured: Vec<View>,
+}
+
+/// What a batch, or a part of it, has to do with the whole.
+#[derive(Clone, Copy)]
+struct Share {
+    /// The part's number; `None` for all of the batch.
+    part: Option<usize>,
+    /// Values that the whole batch's loss is the mean of.
+    values: usize,
+    /// Where the part's rows begin in `memory.centred`.
+    row: usize,
 }
 
 /// What the forward pass of one batch leaves in memory. Rows by sequence, as `Lengths` counts them.
@@ -118,16 +131,9 @@ pub(super) struct Forward {
     pub targets: View,
 }
 
-/// Fixed position embeddings; the target's own, since the reference lets its copy drift.
-pub(super) struct Positions {
-    pub encoder: View,
-    pub target: View,
-    predictor: View,
-    tensors: Tensors,
-}
-
 impl Ijepa {
-    /// Uploads `tensors` (see [`Parameters::new`]) and plans memory for `dims`. `origin` names them in messages.
+    /// Uploads `tensors` (see [`Parameters::new`]) and plans memory for `dims` (and for the regularizer, where `terms` has
+    /// one). `origin` names them in messages.
     pub fn new(
         gpu: &Gpu,
         config: &ModelConfig,
@@ -136,6 +142,10 @@ impl Ijepa {
         terms: Terms,
         dims: Dims,
     ) -> Result<Ijepa> {
+        let dims = Dims {
+            regularized: dims.regularized || terms.regularized(),
+            ..dims
+        };
         let parameters = Parameters::new(gpu, config, tensors, origin)?;
         let both = |copy| {
             Ok::<_, Error>((
@@ -146,6 +156,7 @@ impl Ijepa {
         Ok(Ijepa {
             weights: both(Copy::Weights)?,
             gradients: both(Copy::Gradients)?,
+            sums: both(Copy::Sums)?,
             target: Encoder::of(&parameters, config, Copy::Target)?,
             positions: Positions::new(gpu, config, tensors, origin)?,
             memory: Memory::new(gpu, config, dims)?,
@@ -172,7 +183,7 @@ impl Ijepa {
         let dims = self.memory.dims;
         dims.num_enc == masks.num_enc
             && dims.num_pred == masks.num_pred
-            && dims.batch >= masks.batch
+            && dims.batch >= masks.batch.div_ceil(dims.parts.max(1))
             && dims.k_context >= masks.k_context
             && dims.k_target >= masks.k_target
     }
@@ -215,8 +226,56 @@ impl Ijepa {
         Ok(())
     }
 
-    /// Loss and gradients of one batch (paper section 3), nothing updated.
+    /// Loss and gradients of one batch (paper section 3), nothing updated. Where the plan has parts, they are taken one after
+    /// the other: masks keep the lengths of the whole batch, and what comes is the sum of the parts' shares.
     pub fn forward_and_backward(&mut self, images: Images, masks: &Masks) -> Result<()> {
+        if !self.holds(masks) {
+            self.plan(masks)?;
+        }
+        let count = self.memory.dims.parts.min(masks.batch);
+        let predicted = masks.num_pred * masks.num_enc * masks.batch * masks.k_target;
+        let mut share = Share {
+            part: None,
+            values: predicted * self.config.embed_dim,
+            row: 0,
+        };
+        if count <= 1 {
+            return self.part(images, masks, share);
+        }
+        let parts = parts::of(images, masks, count, &self.config)?;
+        if self.terms.regularized() {
+            self.regularize(&parts)?;
+        }
+        for (part, (images, masks)) in parts.iter().enumerate() {
+            self.rec.submit()?; // so far images and lists are those of the part before
+            share.part = Some(part);
+            self.part(*images, masks, share)?;
+            share.row += masks.num_enc * masks.batch * masks.k_context;
+        }
+        let memory = &self.memory;
+        reduce(&mut self.rec, &memory.losses, count, 1.0, &memory.results, LOSS)
+    }
+
+    /// Before the parts of a batch: its regularizer, which looks at the context of all of them. `memory.centred`
+    /// `[E*B*K_e, D]` keeps that, less its mean, part by part.
+    fn regularize(&mut self, parts: &[(Images, Masks)]) -> Result<()> {
+        let (mut row, width) = (0, self.config.embed_dim);
+        for (images, masks) in parts {
+            self.rec.submit()?;
+            let (pixels, lengths) = self.put(*images, masks)?;
+            let context = self.context(pixels, lengths)?;
+            let place = self.memory.centred.rows_from(row, context.rows, width)?;
+            self.rec.copy(&context, &place)?;
+            row += context.rows;
+        }
+        let (memory, rec) = (&self.memory, &mut self.rec);
+        let centred = memory.centred.shaped(row, width)?;
+        let weights = (self.terms.variance, self.terms.covariance);
+        variance_covariance::terms(rec, weights, memory.scratch(&centred), &memory.results, REGULARIZER)
+    }
+
+    /// Loss and gradients of a batch, or of a part of it.
+    fn part(&mut self, images: Images, masks: &Masks, share: Share) -> Result<()> {
         let Forward {
             lengths,
             context,
@@ -228,44 +287,46 @@ impl Ijepa {
 
         // "Loss": the paper says L2; the official code, and we, smooth-L1.
         let dpredictions = memory.dpredictions.shaped(kept, width)?;
-        let (partial, results) = (&memory.partial, &memory.results);
-        smooth_l1::smooth_l1(rec, &predictions, &targets, &dpredictions, partial, results, LOSS)?;
+        let compared = [&predictions, &targets, &dpredictions];
+        let (losses, slot) = share
+            .part
+            .map_or((&memory.results, LOSS), |part| (&memory.losses, part));
+        smooth_l1::share(rec, compared, share.values, &memory.partial, losses, slot)?;
 
-        // Gradients, in the opposite order; none flows into the targets.
+        // Gradients, in the opposite order; none flows into the targets. From the second part on they are added up.
         let (encoder, predictor) = &self.weights;
-        let (dencoder, dpredictor) = &self.gradients;
+        let (dencoder, dpredictor) = match share.part {
+            None | Some(0) => &self.gradients,
+            Some(_) => &self.sums,
+        };
         predictor.backward(rec, dpredictor, config, lengths, &context, memory)?;
         if self.terms.regularized() {
-            let scratch = Scratch {
-                centred: &memory.centred.shaped(context.rows, width)?,
-                sums: &memory.covariance_sums,
-                products: &memory.covariance_products,
-                g: &memory.covariance_g,
-                partial,
-            };
             let dcontext = memory.dcontext_out.shaped(context.rows, width)?;
-            let weights = (self.terms.variance, self.terms.covariance);
-            variance_covariance(rec, &context, weights, &dcontext, scratch, results, REGULARIZER)?;
+            match share.part {
+                None => {
+                    let centred = memory.centred.shaped(context.rows, width)?;
+                    let (scratch, results) = (memory.scratch(&centred), &memory.results);
+                    let weights = (self.terms.variance, self.terms.covariance);
+                    variance_covariance(rec, &context, weights, &dcontext, scratch, results, REGULARIZER)?;
+                }
+                Some(_) => {
+                    let centred = memory.dcontext.shaped(context.rows, width)?; // free until the encoder's gradient
+                    rec.copy(&memory.centred.rows_from(share.row, context.rows, width)?, &centred)?;
+                    variance_covariance::gradient(rec, &centred, &memory.covariance_g, &dcontext)?;
+                }
+            }
         }
         let contexts = [lengths.contexts, lengths.k_context];
         encoder.backward(rec, dencoder, config, contexts, memory)
     }
 
-    /// Targets, context and predictions of one batch (paper section 3).
+    /// Targets, context and predictions of one batch (paper section 3), or of a part of it.
     pub(super) fn forward(&mut self, images: Images, masks: &Masks) -> Result<Forward> {
         if !self.holds(masks) {
             self.plan(masks)?;
         }
-        let pixels = self.put_images(images, masks.batch)?;
-        self.put_lists(&Lists::new(masks, self.config.num_patches())?)?;
+        let (pixels, lengths) = self.put(images, masks)?;
         let (config, memory, rec) = (&self.config, &self.memory, &mut self.rec);
-        let contexts = [masks.num_enc * masks.batch, masks.k_context];
-        let lengths = Lengths {
-            contexts: contexts[0],
-            masks: masks.num_pred,
-            k_context: masks.k_context,
-            k_target: masks.k_target,
-        };
         let (kept, width) = (lengths.target_rows(), config.embed_dim);
 
         // "Targets": the slowly averaged encoder sees the whole image; its output is normalised, then masked.
@@ -285,10 +346,11 @@ impl Ijepa {
         gather::forward(rec, &normed, &memory.target_list.shaped(kept, 1)?, &targets)?;
 
         // "Context": the encoder sees the context block alone.
-        let (encoder, predictor) = &self.weights;
-        let context = encoder.forward(rec, config, pixels, contexts, &self.positions.encoder, memory)?;
+        let context = self.context(pixels, lengths)?;
 
         // "Prediction": a mask token and a position for each hidden patch.
+        let (config, memory, rec) = (&self.config, &self.memory, &mut self.rec);
+        let predictor = &self.weights.1;
         let predictions = predictor.forward(rec, config, lengths, &context, &self.positions.predictor, memory)?;
         Ok(Forward {
             lengths,
@@ -296,6 +358,14 @@ impl Ijepa {
             predictions,
             targets,
         })
+    }
+
+    /// The context encoder's output for the images and lists that lie in memory, `[E*B*K_e, D]`.
+    fn context(&mut self, pixels: Pixels, lengths: Lengths) -> Result<View> {
+        let (config, memory, rec) = (&self.config, &self.memory, &mut self.rec);
+        let contexts = [lengths.contexts, lengths.k_context];
+        let encoder = &self.weights.0;
+        encoder.forward(rec, config, pixels, contexts, &self.positions.encoder, memory)
     }
 
     /// The target encoder's output for whole images, `[B*N, D]`.
@@ -326,7 +396,7 @@ impl Ijepa {
         self.parameters.read_gradients(&mut self.rec).await
     }
 
-    /// The tensors on the way of the last step, by the golden files' names, with shapes.
+    /// The tensors on the way of the last step, which was taken as a whole, by the golden files' names, with shapes.
     pub async fn activations(&mut self, masks: &Masks) -> Result<Tensors> {
         let (memory, d) = (&self.memory, self.config.embed_dim);
         let n = self.config.num_patches();
@@ -387,7 +457,7 @@ impl Ijepa {
                 false => old,
             };
             Dims {
-                batch: old.batch.max(masks.batch),
+                batch: old.batch.max(masks.batch.div_ceil(old.parts.max(1))),
                 num_enc: masks.num_enc,
                 num_pred: masks.num_pred,
                 k_context: grown(old.k_context, masks.k_context),
@@ -410,74 +480,5 @@ impl Ijepa {
             .map_err(|e| Error::run(format!("masks became longer than planned, and there is no room: {e}")))?;
         // The flag outlives the plan.
         self.rec.copy(&control, &self.memory.control)
-    }
-
-    pub(super) fn put_images(&mut self, images: Images, batch: usize) -> Result<Pixels> {
-        let expected = batch * 3 * self.config.crop * self.config.crop;
-        let (pixels, length, floats) = match images {
-            Images::Bytes(bytes) => (Pixels::Bytes, bytes.len(), false),
-            Images::Floats(values) => (Pixels::Floats, values.len(), true),
-        };
-        if length != expected {
-            return Err(Error::run(format!(
-                "{batch} images of {0} x {0} pixels have {expected} values, but {length} came",
-                self.config.crop
-            )));
-        }
-        if floats && !self.memory.dims.float_images {
-            return Err(Error::run("memory is planned for 8-bit images, but floats came"));
-        }
-        match images {
-            Images::Bytes(bytes) => self.gpu.write(&self.memory.images, bytes)?,
-            Images::Floats(values) => self.gpu.write(&self.memory.images, values)?,
-        }
-        Ok(pixels)
-    }
-
-    fn put_lists(&mut self, lists: &Lists) -> Result<()> {
-        let memory = &self.memory;
-        for (view, list) in [
-            (&memory.context_list, &lists.context),
-            (&memory.target_list, &lists.targets),
-            (&memory.source, &lists.source),
-            (&memory.place, &lists.place),
-            (&memory.pulled_list, &lists.pulled),
-            (&memory.source_starts, &lists.source_inverse.0),
-            (&memory.source_copies, &lists.source_inverse.1),
-            (&memory.pulled_starts, &lists.pulled_inverse.0),
-            (&memory.pulled_copies, &lists.pulled_inverse.1),
-        ] {
-            self.gpu.write(view, list)?;
-        }
-        Ok(())
-    }
-}
-
-impl Positions {
-    fn new(gpu: &Gpu, config: &ModelConfig, given: &Tensors, origin: &str) -> Result<Positions> {
-        let (n, grid) = (config.num_patches(), config.grid());
-        let mut tensors = Tensors::new();
-        for (name, width) in [
-            ("encoder.pos_embed", config.embed_dim),
-            ("target_encoder.pos_embed", config.embed_dim),
-            ("predictor.predictor_pos_embed", config.pred_emb_dim),
-        ] {
-            let shape = vec![1, n, width];
-            let tensor = match given.contains_key(name) {
-                true => tensors::find(given, name, &shape, origin)?.clone(),
-                false => Tensor {
-                    shape,
-                    values: sine_cosine(width, grid),
-                },
-            };
-            tensors.insert(name.into(), tensor);
-        }
-        let upload = |name: &str| gpu.upload(name, n, tensors[name].shape[2], &tensors[name].values);
-        Ok(Positions {
-            encoder: upload("encoder.pos_embed")?,
-            target: upload("target_encoder.pos_embed")?,
-            predictor: upload("predictor.predictor_pos_embed")?,
-            tensors,
-        })
     }
 }

@@ -2,6 +2,7 @@
 //! iteration. Nothing here changes a weight.
 
 use super::ijepa::{Ijepa, Images};
+use super::{lists, parts};
 use crate::data::masks::Masks;
 use crate::gpu::View;
 use crate::ops::gather;
@@ -82,6 +83,14 @@ impl Ijepa {
             let text = format!("there is no image {image}: the batch has {}", masks.batch);
             return Err(Error::usage(text));
         }
+        // Where the batch is split, its part with this image.
+        let all = masks.batch;
+        let parts = parts::split(all, self.dims().parts);
+        let part = parts.into_iter().find(|part| part.contains(&image)).unwrap_or(0..all);
+        images.check(all, &self.config)?;
+        lists::check(masks, self.config.num_patches())?;
+        let images = parts::images_of(images, &part, &self.config)?;
+        let (masks, image) = (&parts::masks_of(masks, &part), image - part.start);
         self.forward(images, masks)?;
         let (config, memory) = (&self.config, &self.memory);
         let (n, d, p, pixels) = (
@@ -120,6 +129,12 @@ impl Ijepa {
             let list = self.gpu.upload("their list", list.len(), 1, &list)?;
             gather::forward(&mut self.rec, &view.shaped(sequences * rows, cols)?, &list, &picked)?;
             let values = self.rec.read(&picked).await?;
+            // All but the positions, which are the same for all images, has rows for each image of the whole batch.
+            let sequences = match name {
+                "positions" => 1,
+                _ => sequences / masks.batch * all,
+            };
+            let shape = [sequences, rows, cols];
             trail.push(Stage { name, shape, values });
         }
         self.rec.forget_bindings(); // of buffers that are not kept

@@ -72,7 +72,7 @@ impl Lists {
     }
 }
 
-fn check(masks: &Masks, patches: usize) -> Result<()> {
+pub(super) fn check(masks: &Masks, patches: usize) -> Result<()> {
     let lengths = [
         (
             "context",

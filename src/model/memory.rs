@@ -3,7 +3,9 @@
 use super::block::Saves;
 use super::config::ModelConfig;
 use super::needs::{Dims, Need, needs, too_large};
-use crate::gpu::{Gpu, View};
+use super::parameters;
+use crate::gpu::{Gpu, Trouble, View};
+use crate::ops::variance_covariance::Scratch;
 use crate::{Error, Result};
 use std::collections::HashMap;
 
@@ -55,6 +57,7 @@ pub struct Memory {
     pub predictions: View,
     pub dpredictions: View,
     pub targets: View,
+    /// Of all parts together, `[R, D]`.
     pub centred: View,
     pub covariance_sums: View,
     pub covariance_products: View,
@@ -73,6 +76,8 @@ pub struct Memory {
     pub hidden: View,
     pub panels: [View; 2],
     pub partial: View,
+    /// `[1, parts]`: each part's share of the loss.
+    pub losses: View,
     /// Loss, regularizer, norms, flag: where which is, `ijepa.rs` says.
     pub results: View,
     /// The flag and the clipping factor; see `gradient_norm`.
@@ -91,18 +96,29 @@ impl Memory {
         }
         let needs = needs(gpu.kind(), config, &dims);
         let total: u64 = needs.iter().map(Need::bytes).sum();
-        let mut views = HashMap::new();
-        for need in needs {
-            let view = gpu.alloc(&need.name, need.rows as usize, need.cols as usize)?;
-            views.insert(need.name, view);
+        // A plan that grew on the way may ask for more than the one that was agreed on.
+        let all = total + parameters::sizes(config).iter().sum::<u64>();
+        if let Some(limit) = gpu.memory_limit().filter(|&limit| all > limit) {
+            let (all, limit) = (all >> 20, limit >> 20);
+            gpu.fail(
+                Trouble::OutOfMemory,
+                &format!("a step takes {all} MiB, more than the {limit} MiB that it may take"),
+            );
         }
-        gpu.check().map_err(|e| {
+        let refused = |e: Error| {
             Error::usage(format!(
                 "{e}: a batch of {} takes {} MiB beside the parameters; use a smaller batch (data.batch_size)",
                 dims.batch,
                 total >> 20
             ))
-        })?;
+        };
+        gpu.check().map_err(refused)?;
+        let mut views = HashMap::new();
+        for need in needs {
+            let view = gpu.alloc(&need.name, need.rows as usize, need.cols as usize)?;
+            views.insert(need.name, view);
+        }
+        gpu.check().map_err(refused)?;
         let get = |name: &str| -> Result<View> {
             views
                 .get(name)
@@ -200,8 +216,20 @@ impl Memory {
             hidden,
             panels: [get("panel")?, get("panel of gradients")?],
             partial: get("partial sums")?,
+            losses: get("losses")?,
             results: get("results")?,
             control: get("control")?,
         })
+    }
+
+    /// The regularizer's scratch memory, with the rows `[R, D]` that it centres.
+    pub fn scratch<'a>(&'a self, centred: &'a View) -> Scratch<'a> {
+        Scratch {
+            centred,
+            sums: &self.covariance_sums,
+            products: &self.covariance_products,
+            g: &self.covariance_g,
+            partial: &self.partial,
+        }
     }
 }

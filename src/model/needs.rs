@@ -35,7 +35,10 @@ impl Part {
 /// The lengths that a plan is made for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Dims {
+    /// Images that go through the networks at once: all of a step's, or the largest part of them.
     pub batch: usize,
+    /// Parts that a step's images are split into, one after the other, their gradients summed.
+    pub parts: usize,
     pub num_enc: usize,
     pub num_pred: usize,
     /// Longest K_e and K_p; 0 and 0 plan for the target encoder's pass alone.
@@ -45,6 +48,8 @@ pub struct Dims {
     pub float_images: bool,
     /// Blocks keep their input alone, and are computed again for their gradient.
     pub recompute: bool,
+    /// The regularizer looks at the context of all parts together.
+    pub regularized: bool,
 }
 
 impl Dims {
@@ -52,12 +57,14 @@ impl Dims {
     pub fn encode(batch: usize) -> Dims {
         Dims {
             batch,
+            parts: 1,
             num_enc: 0,
             num_pred: 0,
             k_context: 0,
             k_target: 0,
             float_images: false,
             recompute: false,
+            regularized: false,
         }
     }
 
@@ -69,6 +76,14 @@ impl Dims {
     /// Rows of the context batch, `E * B * K_e`.
     pub fn context_rows(&self) -> usize {
         self.num_enc * self.batch * self.k_context
+    }
+
+    /// Rows of context whose covariance is asked for at once: those of all parts.
+    pub fn regularized_rows(&self) -> usize {
+        match self.regularized {
+            true => self.parts * self.context_rows(),
+            false => 0,
+        }
     }
 
     /// Rows of the predictor's sequences, `M * E * B * (K_e + K_p)`.
@@ -193,10 +208,12 @@ pub fn needs(kind: Kind, config: &ModelConfig, dims: &Dims) -> Vec<Need> {
     for name in ["predictions", "dpredictions", "targets"] {
         ask(Loss, name, targets, d);
     }
-    ask(Loss, "centred context", context, d);
-    ask(Loss, "covariance sums", 1, d);
-    ask(Loss, "covariance products", d, d);
-    ask(Loss, "covariance gradient", d, d);
+    let regularized = dims.regularized_rows();
+    let square = if regularized == 0 { 0 } else { d };
+    ask(Loss, "centred context", regularized, d);
+    ask(Loss, "covariance sums", 1, square);
+    ask(Loss, "covariance products", square, d);
+    ask(Loss, "covariance gradient", square, d);
 
     ask(Working, "patches", all, pixels);
     ask(Working, "turn 0", all, d);
@@ -246,10 +263,11 @@ pub fn needs(kind: Kind, config: &ModelConfig, dims: &Dims) -> Vec<Need> {
         layer_norm::scratch(kind, context, d),
         layer_norm::scratch(kind, tokens, p),
         smooth_l1::scratch(kind, targets, d),
-        variance_covariance::scratch(kind, context, d),
+        variance_covariance::scratch(kind, regularized, square),
         gradient_norm::scratch(kind, arenas, gradients / 4),
     ];
     ask(Working, "partial sums", 1, partial.into_iter().max().unwrap_or(0));
+    ask(Working, "losses", 1, dims.parts);
     ask(Working, "results", 1, RESULTS);
     ask(Working, "control", 1, 64);
     list
@@ -282,6 +300,7 @@ pub fn too_large(kind: Kind, config: &ModelConfig, dims: &Dims, limit: u64) -> O
 fn giants(config: &ModelConfig, dims: &Dims) -> Vec<Need> {
     let sizes = [dims.batch, dims.num_enc, dims.num_pred, dims.k_context, dims.k_target];
     let [batch, num_enc, num_pred, k_context, k_target] = sizes.map(|size| size as u64);
+    let parts = dims.parts as u64;
     let sizes = [
         config.num_patches(),
         config.patch_values(),
@@ -313,6 +332,9 @@ fn giants(config: &ModelConfig, dims: &Dims) -> Vec<Need> {
             (all * hidden).max(context * hidden).max(tokens * pred_hidden),
         ),
     ];
+    if dims.regularized {
+        list.push((Part::Loss, "centred context", parts * context, d));
+    }
     if config.pred_depth > 0 && tokens > 0 {
         list.push((Part::Predictor, "predictor block 0 softmax", tokens * heads, 2));
     }
@@ -370,6 +392,11 @@ pub fn report(kind: Kind, config: &ModelConfig, dims: &Dims) -> Vec<(&'static st
     parts
 }
 
+/// Bytes of a training step, parameters and all: the sum of [`report`].
+pub fn total(kind: Kind, config: &ModelConfig, dims: &Dims) -> u64 {
+    report(kind, config, dims).iter().map(|(_, bytes)| bytes).sum()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -395,6 +422,8 @@ mod tests {
             k_target: 40,
             float_images: false,
             recompute: false,
+            parts: 3,
+            regularized: true,
         };
         let floats = Dims {
             float_images: true,

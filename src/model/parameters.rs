@@ -34,6 +34,8 @@ pub struct Parameters {
 pub enum Copy {
     Weights,
     Gradients,
+    /// The gradients again, for who adds to them.
+    Sums,
     Target,
 }
 
@@ -112,7 +114,7 @@ impl Parameters {
         let (spec, start) = &arena.tensors[place];
         let buffer = match copy {
             Copy::Weights => &arena.weights,
-            Copy::Gradients => &arena.gradients,
+            Copy::Gradients | Copy::Sums => &arena.gradients,
             Copy::Target => arena.target.as_ref().ok_or_else(missing)?,
         };
         let (rows, cols) = spec.matrix();

@@ -8,7 +8,7 @@ use super::parameters::{Copy, Parameters};
 use crate::Result;
 use crate::gpu::{Recorder, View};
 use crate::ops::attention::Heads;
-use crate::ops::column_sum::column_sum;
+use crate::ops::column_sum;
 use crate::ops::gather;
 use crate::ops::layer_norm::{self, Affine, Saved};
 use crate::ops::predictor_tokens::{self, Rows};
@@ -141,7 +141,7 @@ impl Predictor {
             saved,
             &self.norm.weight,
             &dpulled,
-            false,
+            [false, gradients.embed.add],
             &gradients.norm,
             &memory.partial,
         )?;
@@ -167,7 +167,13 @@ impl Predictor {
         }
         // The mask token is in every row that was pulled; a context token in one row for each target mask.
         gather::forward(rec, &dx, &memory.pulled_list.shaped(kept, 1)?, &dpulled)?;
-        column_sum(rec, &dpulled, &gradients.mask_token, &memory.partial)?;
+        column_sum::sum(
+            rec,
+            &dpulled,
+            &gradients.mask_token,
+            &memory.partial,
+            gradients.embed.add,
+        )?;
         let embedded_rows = lengths.context_rows();
         let dembedded = memory.dembedded.shaped(embedded_rows, width)?;
         let (starts, copies) = (

@@ -1,6 +1,6 @@
 //! column_sum: sums over rows: gradients of biases and of the mask token, shares of layer norm's weights.
 
-use super::shape::{ITEMS, Item, LANES, expect};
+use super::shape::{ITEMS, Item, LANES, YES_OR_NO, expect};
 use crate::Result;
 use crate::gpu::{Access, Build, Cost, Grid, Kernel, Kind, MOST_WORKGROUPS, Recorder, View};
 
@@ -9,7 +9,7 @@ pub(super) static COLUMN_SUM: Kernel = Kernel {
     source: include_str!("../../wgsl/column_sum.wgsl"),
     bindings: &[Access::Read, Access::Write],
     shared: &[ITEMS],
-    constants: &[LANES],
+    constants: &[LANES, ("ADD", YES_OR_NO)],
 };
 
 #[repr(C)]
@@ -33,15 +33,20 @@ pub(crate) fn rows_per_chunk(kind: Kind, rows: usize) -> usize {
 
 /// y `[1, C]` = sum over the rows of x `[rows, C]`. `scratch` holds at least [`scratch`] values.
 pub fn column_sum(rec: &mut Recorder, x: &View, y: &View, scratch: &View) -> Result<()> {
+    sum(rec, x, y, scratch, false)
+}
+
+/// y `[1, C]` += where `add`, else =, as [`column_sum`] otherwise.
+pub fn sum(rec: &mut Recorder, x: &View, y: &View, scratch: &View, add: bool) -> Result<()> {
     expect("column_sum", "y", y, 1, x.cols)?;
     let per_chunk = rows_per_chunk(rec.gpu().kind(), x.rows);
     let chunks = x.rows.div_ceil(per_chunk);
     if chunks <= 1 {
-        return stage(rec, x, 0, y, per_chunk);
+        return stage(rec, (x, 0), y, per_chunk, add);
     }
     let partial = scratch.shaped(chunks, x.cols)?;
-    stage(rec, x, 0, &partial, per_chunk)?;
-    stage(rec, &partial, 0, y, chunks)
+    stage(rec, (x, 0), &partial, per_chunk, false)?;
+    stage(rec, (&partial, 0), y, chunks, add)
 }
 
 /// Values of scratch memory that `column_sum` needs for `[rows, cols]`.
@@ -49,8 +54,14 @@ pub fn scratch(kind: Kind, rows: usize, cols: usize) -> usize {
     rows.div_ceil(rows_per_chunk(kind, rows)) * cols
 }
 
-/// y `[chunks, C]`: sums of `rows_per_chunk` rows of the columns `offset .. offset + C` of x.
-pub(crate) fn stage(rec: &mut Recorder, x: &View, offset: usize, y: &View, rows_per_chunk: usize) -> Result<()> {
+/// y `[chunks, C]` += where `add`, else =: sums of `rows_per_chunk` rows of the columns `offset .. offset + C` of x.
+pub(crate) fn stage(
+    rec: &mut Recorder,
+    (x, offset): (&View, usize),
+    y: &View,
+    rows_per_chunk: usize,
+    add: bool,
+) -> Result<()> {
     let rows_per_chunk = rows_per_chunk.max(1);
     let item = Item::of(&[x.cols, y.cols, offset]);
     let lanes = rec.gpu().lanes();
@@ -63,7 +74,7 @@ pub(crate) fn stage(rec: &mut Recorder, x: &View, offset: usize, y: &View, rows_
     };
     let build = Build {
         shared: &[item.shared()],
-        constants: &[("LANES", lanes)],
+        constants: &[("LANES", lanes), ("ADD", add.into())],
     };
     // No rows: one chunk all the same, so that the sums become 0.
     let chunks = x.rows.div_ceil(rows_per_chunk).max(1) as u32;

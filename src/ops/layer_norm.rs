@@ -93,13 +93,14 @@ pub struct Saved<'a> {
     pub stats: &'a View,
 }
 
-/// dx `[rows, C]` += where `add`, else =; dweight, dbias `[1, C]` =. `scratch` holds at least [`scratch`] values.
+/// dx `[rows, C]` += where `add` begins with true, else =; dweight, dbias `[1, C]` += where it ends so, else =. `scratch`
+/// holds at least [`scratch`] values.
 pub fn backward(
     rec: &mut Recorder,
     saved: Saved,
     weight: &View,
     dx: &View,
-    add: bool,
+    add: [bool; 2],
     gradients: &Affine,
     scratch: &View,
 ) -> Result<()> {
@@ -118,7 +119,7 @@ pub fn backward(
     let (item, rows, lanes) = (Item::of(&[x.cols]), row_lanes(rec.gpu()), rec.gpu().lanes());
     let build = Build {
         shared: &[item.shared(), rows.shared],
-        constants: &[("ADD", add.into())],
+        constants: &[("ADD", add[0].into())],
     };
     let grid = Grid::linear(x.rows.div_ceil(rows.rows));
     rec.dispatch(
@@ -151,8 +152,8 @@ pub fn backward(
         grid,
         backward_weights_cost(x.rows, x.cols),
     )?;
-    column_sum::stage(rec, &partial, 0, &gradients.weight, chunks)?;
-    column_sum::stage(rec, &partial, x.cols, &gradients.bias, chunks)
+    column_sum::stage(rec, (&partial, 0), &gradients.weight, chunks, add[1])?;
+    column_sum::stage(rec, (&partial, x.cols), &gradients.bias, chunks, add[1])
 }
 
 /// Of `forward` on `[rows, cols]`.

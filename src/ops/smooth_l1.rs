@@ -32,12 +32,31 @@ pub fn smooth_l1(
     results: &View,
     slot: usize,
 ) -> Result<()> {
+    share(
+        rec,
+        [prediction, target, gradient],
+        prediction.len(),
+        partial,
+        results,
+        slot,
+    )
+}
+
+/// These rows' share of a mean over `values` values: what [`smooth_l1`] gives for all rows is the sum of the shares.
+pub fn share(
+    rec: &mut Recorder,
+    [prediction, target, gradient]: [&View; 3],
+    values: usize,
+    partial: &View,
+    results: &View,
+    slot: usize,
+) -> Result<()> {
     expect("smooth_l1", "target", target, prediction.rows, prediction.cols)?;
     expect("smooth_l1", "gradient", gradient, prediction.rows, prediction.cols)?;
     let item = Item::of(&[prediction.cols]);
     let items = item.count(prediction.len());
     let each = each_sum(rec.gpu().kind(), items, items);
-    let inverse = 1.0 / prediction.len() as f64;
+    let inverse = 1.0 / values as f64;
     let params = Params {
         count: each.count,
         per_lane: each.per_lane,

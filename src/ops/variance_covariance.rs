@@ -67,8 +67,17 @@ pub fn variance_covariance(
     results: &View,
     slot: usize,
 ) -> Result<()> {
+    rec.copy(z, scratch.centred)?;
+    let (centred, g) = (scratch.centred, scratch.g);
+    terms(rec, weights, scratch, results, slot)?;
+    gradient(rec, centred, g, dz)
+}
+
+/// `results[slot]` = the terms of the z that `scratch.centred` `[n, D]` holds, which becomes z less its mean; `scratch.g`
+/// is what [`gradient`] takes for all rows, or for some at a time.
+pub fn terms(rec: &mut Recorder, weights: (f64, f64), scratch: Scratch, results: &View, slot: usize) -> Result<()> {
+    let z = scratch.centred;
     let (n, width) = (z.rows, z.cols);
-    expect("variance_covariance", "dz", dz, n, width)?;
     for (name, view) in [("products", scratch.products), ("g", scratch.g)] {
         expect("variance_covariance", name, view, width, width)?;
     }
@@ -86,7 +95,6 @@ pub fn variance_covariance(
     };
     // Twice: what rounding of the first mean leaves over would be the same for all rows, and add up over them in the
     // gradients of biases, where the exact sum is 0.
-    rec.copy(z, scratch.centred)?;
     for _ in 0..2 {
         column_sum(rec, scratch.centred, scratch.sums, scratch.partial)?;
         let views = [scratch.sums, scratch.centred];
@@ -126,8 +134,13 @@ pub fn variance_covariance(
         lanes.grid,
         terms_cost(width),
     )?;
-    reduce(rec, &partial, count, 1.0, results, slot)?;
-    product(rec, Form::Nn, scratch.centred, scratch.g, dz, Epilogue::Accumulate)
+    reduce(rec, &partial, count, 1.0, results, slot)
+}
+
+/// dz `[rows, D]` += the gradient of the terms with respect to rows of z, of which `centred` `[rows, D]` are the centred ones.
+pub fn gradient(rec: &mut Recorder, centred: &View, g: &View, dz: &View) -> Result<()> {
+    expect("variance_covariance", "dz", dz, centred.rows, centred.cols)?;
+    product(rec, Form::Nn, centred, g, dz, Epilogue::Accumulate)
 }
 
 /// Of taking the mean off z `[n, width]`, once.

@@ -3,7 +3,7 @@
 use super::config::Config;
 use super::folder::{Folder, at};
 use super::log::EpochMeans;
-use super::snapshot::{Machine, Progress, Snapshot};
+use super::snapshot::{Progress, Snapshot};
 use crate::model::tensors::Tensors;
 use crate::model::weights;
 use crate::{Error, Result, ordinary};
@@ -104,11 +104,11 @@ fn names(folder: &Path) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// What computed the run in a folder so far, as far as that can be told without reading its weights.
-pub fn machine(folder: &Path) -> Option<Machine> {
+/// Where the run in a folder stands, as far as that can be told without reading its weights.
+pub fn progress(folder: &Path) -> Option<Progress> {
     let beside: Beside =
         serde_json::from_slice(&ordinary::read(&folder.join(LATEST_BESIDE), MOST_BESIDE).ok()?).ok()?;
-    beside.progress.machine
+    Some(beside.progress)
 }
 
 /// Reads a run's last checkpoint; `None` where the run was stopped before its first.

@@ -86,6 +86,8 @@ pub struct Sizes {
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Optimization {
+    /// Parts that a batch is split into; `None`: as few as fit.
+    pub accumulate: Option<usize>,
     pub checkpoint_activations: bool,
     pub clip_grad: Option<f64>,
     pub ema: [f64; 2],

@@ -9,6 +9,7 @@ pub(super) enum Field<'a> {
     Flag(&'a mut bool),
     Count(&'a mut usize),
     MaybeCount(&'a mut Option<usize>),
+    CountOrAuto(&'a mut Option<usize>),
     Large(&'a mut u64),
     Number(&'a mut f64),
     MaybeNumber(&'a mut Option<f64>),
@@ -29,6 +30,7 @@ impl Field<'_> {
             Flag(v) => v.to_string(),
             Count(v) => v.to_string(),
             MaybeCount(v) => v.map_or_else(null, |v| v.to_string()),
+            CountOrAuto(v) => v.map_or_else(|| "auto".to_string(), |v| v.to_string()),
             Large(v) => v.to_string(),
             Number(v) => number(*v),
             MaybeNumber(v) => v.map_or_else(null, number),
@@ -49,6 +51,7 @@ impl Field<'_> {
             Flag(_) => "true or false",
             Count(_) | Large(_) => "a whole number, 0 or more",
             MaybeCount(_) => "a whole number or null",
+            CountOrAuto(_) => "a whole number or auto",
             Number(_) => "a number",
             MaybeNumber(_) => "a number or null",
             Range(_) => "a list [low, high]",
@@ -82,6 +85,14 @@ impl Field<'_> {
             Flag(v) => put(v, scalar.and_then(flag)),
             Count(v) => put(v, size()),
             MaybeCount(v) => put(v, if none { Some(None) } else { size().map(Some) }),
+            CountOrAuto(v) => put(
+                v,
+                if scalar == Some("auto") {
+                    Some(None)
+                } else {
+                    size().map(Some)
+                },
+            ),
             Large(v) => put(v, count()),
             Number(v) => put(v, real()),
             MaybeNumber(v) => put(v, if none { Some(None) } else { real().map(Some) }),

@@ -245,6 +245,11 @@ pub const KEYS: &[Key] = &[
         Number(&mut c.meta.variance_weight)
     }),
     own(
+        "optimization.accumulate",
+        "parts that a batch is split into, one after the other: less memory, same gradients; auto: as few as fit",
+        |c| CountOrAuto(&mut c.optimization.accumulate),
+    ),
+    own(
         "optimization.checkpoint_activations",
         "keep each block's input alone and compute the block again for its gradient: less memory, more time, same numbers",
         |c| Flag(&mut c.optimization.checkpoint_activations),

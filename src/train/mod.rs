@@ -16,7 +16,11 @@ pub mod plan;
 pub mod preset;
 #[cfg(feature = "native")]
 pub mod records;
+#[cfg(feature = "native")]
+pub mod rehearsal;
 pub mod replay;
+#[cfg(feature = "native")]
+pub mod rescue;
 #[cfg(feature = "native")]
 pub mod run;
 pub mod schedule;

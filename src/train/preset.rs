@@ -84,6 +84,7 @@ impl Default for Config {
                 variance_weight: 0.0,
             },
             optimization: Optimization {
+                accumulate: Some(1),
                 checkpoint_activations: false,
                 clip_grad: None,
                 ema: [0.996, 1.0],

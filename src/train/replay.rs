@@ -44,13 +44,12 @@ pub async fn replay(
     }
     let longest = |length: fn(&Masks) -> usize| masks.iter().map(length).max().unwrap_or(0);
     let dims = Dims {
-        batch: longest(|m| m.batch),
         num_enc: masks[0].num_enc,
         num_pred: masks[0].num_pred,
         k_context: longest(|m| m.k_context),
         k_target: longest(|m| m.k_target),
         float_images: true,
-        recompute: false,
+        ..Dims::encode(longest(|m| m.batch))
     };
     let terms = Terms {
         variance: config.meta.variance_weight,

@@ -6,6 +6,7 @@ use super::config::Config;
 use super::folder::{self, CONFIG, Folder};
 use super::plan;
 use super::records::Records;
+use super::rescue::{Rescue, State};
 use super::snapshot::{Machine, Progress, Snapshot};
 use super::trainer::{Course, Step, Trainer, UnderWay};
 use crate::data::batch::Batch;
@@ -13,7 +14,8 @@ use crate::data::loader::{Loader, LoaderConfig};
 use crate::data::source::Dataset;
 use crate::eval::monitor::{Judgement, Measurement};
 use crate::gpu::Gpu;
-use crate::model::{needs, parameters};
+use crate::model::needs::{self, Dims};
+use crate::model::parameters;
 use crate::{Error, Result};
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
@@ -74,88 +76,170 @@ pub struct Finished {
 /// Steps that are under way before the first of them is read.
 const AHEAD: usize = 2;
 
-/// Trains to the end of the schedule.
+/// Trains to the end of the schedule. A device that runs out of memory, or is lost, is opened again, and the run goes on from
+/// its last checkpoint (see [`Rescue`]).
 ///
 /// Errors: usage, for what can't be started, before anything is written; run, for what stopped.
 pub async fn train(job: &Job<'_>, tell: &mut dyn FnMut(Event)) -> Result<Finished> {
-    let Job { gpu, config, data, .. } = job;
-    config.validate()?;
-    data.require(config.data.batch_size)?;
-    let course = Course::new(config, data.len());
-    let of = course.of;
-    let dims = plan::fitting(gpu, config, of)?; // before gigabytes of weights are drawn or read
-
-    // Locked before it is read: another process may still be writing there.
-    let (folder, saved) = match job.resume {
-        true => (Some(Folder::open(job.folder)?), checkpoint::load(job.folder)?),
-        false => {
-            folder::vacant(job.folder)?;
-            (None, None)
+    job.config.validate()?;
+    job.data.require(job.config.data.batch_size)?;
+    let mut rescue = Rescue::default();
+    let mut attempt = Attempt {
+        gpu: job.gpu.clone(),
+        resume: job.resume,
+        parts: None,
+        note: None,
+        stepped: false,
+    };
+    loop {
+        let error = match attempt.train(job, tell).await {
+            Ok(finished) => return Ok(finished),
+            Err(error) => error,
+        };
+        let (Some(trouble), Some(parts)) = (attempt.gpu.trouble(), attempt.parts) else {
+            return Err(error);
+        };
+        if job.stop.load(Ordering::Relaxed) {
+            return Err(error);
         }
-    };
-    let (path, snapshot, books) = match (saved, job.from) {
-        (Some(saved), _) => (saved.path, saved.snapshot, saved.books),
-        (None, Some(from)) => (from.to_path_buf(), checkpoint::read(from)?, None),
-        (None, None) => (PathBuf::new(), Snapshot::first(config)?, None),
-    };
-    let progress = snapshot.progress.clone();
-    course.check(&progress, data)?;
-    if progress.step > of || job.from.is_some() && progress.step == of {
-        return Err(Error::usage(format!(
-            "{} is at step {} already: its new end must lie beyond that, not at step {of}",
-            job.from.unwrap_or(job.folder).display(),
-            progress.step
-        )));
+        let state = State {
+            trouble,
+            batch: job.config.data.batch_size,
+            parts,
+            stepped: attempt.stepped,
+            recompute: job.config.optimization.checkpoint_activations,
+        };
+        let what = attempt.gpu.check().err().unwrap_or(error);
+        let (parts, note) = rescue.next(state, &what.to_string())?;
+        attempt = Attempt {
+            gpu: attempt.gpu.again().await?,
+            resume: attempt.resume,
+            parts: Some(parts),
+            note: Some(note),
+            stepped: false,
+        };
     }
-    if progress.step == of {
-        tell(Event::Note(&format!(
-            "the run ended at step {of} already; --steps N with more steps extends it"
-        )));
-        return Ok(Finished {
-            step: of,
-            of,
-            complete: true,
-            checkpoint: path,
-            judgement: None,
-        });
-    }
-    let origin = match progress.step {
-        0 => "the drawn weights".into(),
-        _ => path.display().to_string(),
-    };
-    let trainer = Trainer::new(gpu, config, data, dims, snapshot, &origin)?;
+}
 
-    room(job, of.saturating_sub(progress.step))?;
-    let text = config.to_yaml();
-    let folder = match folder {
-        Some(folder) => folder,
-        None => Folder::create(job.folder, &text)?,
-    };
-    if Config::from_yaml(&folder::config(job.folder)?, CONFIG)? != **config {
-        folder.replace(CONFIG, text.as_bytes())?; // a new end, to which the next --resume goes as well
+/// A run on one device, from where it stands to its end.
+struct Attempt {
+    gpu: Gpu,
+    /// Go on with the run in the job's folder.
+    resume: bool,
+    /// Parts that the batch is split into; at first what the configuration asks for, or the checkpoint remembers.
+    parts: Option<usize>,
+    /// Why the attempt before this one ended.
+    note: Option<String>,
+    /// Whether a step came to its end.
+    stepped: bool,
+}
+
+impl Attempt {
+    async fn train(&mut self, job: &Job<'_>, tell: &mut dyn FnMut(Event<'_>)) -> Result<Finished> {
+        let Job { config, data, .. } = job;
+        let gpu = &self.gpu.clone();
+        let course = Course::new(config, data.len());
+        let of = course.of;
+        let dims = self.plan(job, of).await?; // before gigabytes of weights are drawn or read
+        self.parts = Some(dims.parts);
+
+        // Locked before it is read: another process may still be writing there.
+        let (folder, saved) = match self.resume {
+            true => (Some(Folder::open(job.folder)?), checkpoint::load(job.folder)?),
+            false => {
+                folder::vacant(job.folder)?;
+                (None, None)
+            }
+        };
+        let (path, snapshot, books) = match (saved, job.from) {
+            (Some(saved), _) => (saved.path, saved.snapshot, saved.books),
+            (None, Some(from)) => (from.to_path_buf(), checkpoint::read(from)?, None),
+            (None, None) => (PathBuf::new(), Snapshot::first(config)?, None),
+        };
+        let progress = snapshot.progress.clone();
+        course.check(&progress, data)?;
+        if progress.step > of || job.from.is_some() && progress.step == of {
+            return Err(Error::usage(format!(
+                "{} is at step {} already: its new end must lie beyond that, not at step {of}",
+                job.from.unwrap_or(job.folder).display(),
+                progress.step
+            )));
+        }
+        if progress.step == of {
+            tell(Event::Note(&format!(
+                "the run ended at step {of} already; --steps N with more steps extends it"
+            )));
+            return Ok(Finished {
+                step: of,
+                of,
+                complete: true,
+                checkpoint: path,
+                judgement: None,
+            });
+        }
+        let origin = match progress.step {
+            0 => "the drawn weights".into(),
+            _ => path.display().to_string(),
+        };
+        let trainer = Trainer::new(gpu, config, data, dims, &snapshot, &origin)?;
+        drop(snapshot);
+
+        room(job, of.saturating_sub(progress.step))?;
+        let text = config.to_yaml();
+        let folder = match folder {
+            Some(folder) => folder,
+            None => Folder::create(job.folder, &text)?,
+        };
+        let goes_on = self.resume || job.from.is_some();
+        self.resume = true; // from here on there is something to go on with
+        if Config::from_yaml(&folder::config(job.folder)?, CONFIG)? != **config {
+            folder.replace(CONFIG, text.as_bytes())?; // a new end, to which the next --resume goes as well
+        }
+        let parts = needs::report(gpu.kind(), &trainer.net.config, &trainer.net.dims());
+        tell(Event::Memory(&parts));
+        let known = (progress.step, books.as_ref());
+        let tag = &config.logging.write_tag;
+        let mut records = Records::open(folder, tag, config.regularized(), mebibytes(&parts), known)?;
+        let split = (dims.parts > 1).then(|| {
+            let (batch, parts, images) = (config.data.batch_size, dims.parts, dims.batch);
+            format!("the batch of {batch} is taken in {parts} parts of {images} images at most")
+        });
+        let why = self.note.take().or(split).into_iter();
+        for note in why.chain(notes(goes_on, gpu, &progress, of)) {
+            records.note(&note)?;
+            tell(Event::Note(&note));
+        }
+        let mut run = Run {
+            job,
+            gpu,
+            stepped: &mut self.stepped,
+            trainer,
+            records,
+            judgement: None,
+            checkpoint: (progress.step > 0).then_some(path),
+        };
+        run.go(progress.step, tell).await
     }
-    let parts = needs::report(gpu.kind(), &trainer.net.config, &trainer.net.dims());
-    tell(Event::Memory(&parts));
-    let known = (progress.step, books.as_ref());
-    let tag = &config.logging.write_tag;
-    let mut records = Records::open(folder, tag, config.regularized(), mebibytes(&parts), known)?;
-    for note in notes(job, &progress, of) {
-        records.note(&note)?;
-        tell(Event::Note(&note));
+
+    /// The plan of a step: in the parts that an attempt before this one, the checkpoint of this machine or the configuration
+    /// says.
+    async fn plan(&self, job: &Job<'_>, of: u64) -> Result<Dims> {
+        let asked = job.config.optimization.accumulate;
+        let saved = checkpoint::progress(job.folder).filter(|_| self.resume);
+        let here = saved.filter(|saved| saved.machine.as_ref() == Some(&Machine::of(&self.gpu)));
+        let split = here.and_then(|saved| saved.split);
+        let remembered = split.filter(|split| split.asked == asked).map(|split| split.parts);
+        let mut config = job.config.clone();
+        if let Some(parts) = self.parts.or(remembered) {
+            config.optimization.accumulate = Some(parts.min(config.data.batch_size));
+        }
+        plan::tried(&self.gpu, &config, of).await
     }
-    let mut run = Run {
-        job,
-        trainer,
-        records,
-        judgement: None,
-        checkpoint: (progress.step > 0).then_some(path),
-    };
-    run.go(progress.step, tell).await
 }
 
 /// What is said of a run that goes on.
-fn notes(job: &Job<'_>, progress: &Progress, of: u64) -> Vec<String> {
-    if !job.resume && job.from.is_none() {
+fn notes(goes_on: bool, gpu: &Gpu, progress: &Progress, of: u64) -> Vec<String> {
+    if !goes_on {
         return vec![];
     }
     let mut notes = vec![match progress.step {
@@ -166,7 +250,7 @@ fn notes(job: &Job<'_>, progress: &Progress, of: u64) -> Vec<String> {
         ),
         step => format!("going on from step {step}, to step {of}"),
     }];
-    let machine = Machine::of(job.gpu);
+    let machine = Machine::of(gpu);
     let other = progress.machine.as_ref().filter(|was| **was != machine);
     notes.extend(other.map(|was| {
         format!("the run was computed on {was} so far, and is on {machine} from here on: roundings differ")
@@ -199,6 +283,8 @@ fn room(job: &Job<'_>, left: u64) -> Result<()> {
 
 struct Run<'a> {
     job: &'a Job<'a>,
+    gpu: &'a Gpu,
+    stepped: &'a mut bool,
     trainer: Trainer,
     records: Records,
     judgement: Option<Judgement>,
@@ -285,7 +371,7 @@ impl Run<'_> {
                 under_way.step, batch.masks.k_context, batch.masks.k_target
             );
             self.records.note(&note)?;
-            let parts = needs::report(self.job.gpu.kind(), &self.trainer.net.config, &dims);
+            let parts = needs::report(self.gpu.kind(), &self.trainer.net.config, &dims);
             self.records.memory(mebibytes(&parts));
             tell(Event::Note(&note));
         }
@@ -294,6 +380,7 @@ impl Run<'_> {
 
     async fn end(&mut self, ahead: UnderWay, since: &mut Instant, tell: &mut dyn FnMut(Event<'_>)) -> Result<()> {
         let step = self.trainer.end(ahead).await?;
+        *self.stepped = true;
         let milliseconds = since.elapsed().as_secs_f64() * 1e3;
         *since = Instant::now();
         let last_of_epoch = step.iteration + 1 == self.trainer.course.iterations_per_epoch;

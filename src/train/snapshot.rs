@@ -37,6 +37,24 @@ pub struct Progress {
     /// What computed the last step; `None` in a run's first moment, and in older files.
     #[serde(default)]
     pub machine: Option<Machine>,
+    /// How the batch was split, where that is not what the configuration says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub split: Option<Split>,
+}
+
+/// Parts of a batch that were found to fit.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Split {
+    /// What `optimization.accumulate` said; `None` for auto.
+    pub asked: Option<usize>,
+    pub parts: usize,
+}
+
+impl Split {
+    /// `None` where `parts` is what was asked for.
+    pub fn of(asked: Option<usize>, parts: usize) -> Option<Split> {
+        (asked.unwrap_or(1) != parts).then_some(Split { asked, parts })
+    }
 }
 
 /// What computed a run: other adapters and other kernels round differently.

@@ -4,7 +4,7 @@
 use super::config::Config;
 use super::log::{EVERY, GradStats};
 use super::schedule::{Rates, Schedule};
-use super::snapshot::{Machine, Progress, Snapshot};
+use super::snapshot::{Machine, Progress, Snapshot, Split};
 use super::watch::Watch;
 use crate::data::batch::{Batch, iterations_per_epoch};
 use crate::data::source::Dataset;
@@ -108,7 +108,7 @@ impl Trainer {
         config: &Config,
         data: &Dataset,
         dims: Dims,
-        from: Snapshot,
+        from: &Snapshot,
         origin: &str,
     ) -> Result<Trainer> {
         let course = Course::new(config, data.len());
@@ -227,6 +227,7 @@ impl Trainer {
             loss: self.loss,
             untrained: self.untrained,
             machine: Some(Machine::of(self.net.gpu())),
+            split: Split::of(self.config.optimization.accumulate, self.net.dims().parts),
         };
         Ok(Snapshot {
             tensors: self.net.tensors(true).await?,

@@ -19,7 +19,14 @@ impl Config {
         self.check_data()?;
         self.check_schedules()?;
         self.check_shapes()?;
-        within("data.batch_size", self.data.batch_size)
+        within("data.batch_size", self.data.batch_size)?;
+        let (batch, parts) = (self.data.batch_size, self.optimization.accumulate);
+        match parts {
+            Some(parts) if parts > batch => Err(Error::usage(format!(
+                "optimization.accumulate splits a batch into {parts} parts, but data.batch_size is {batch}: use at most {batch}"
+            ))),
+            _ => within("optimization.accumulate", parts.unwrap_or(1)),
+        }
     }
 
     /// All that shapes follow from: what `info` and `trace --dry-run` need, which train nothing and so refuse no batch

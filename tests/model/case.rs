@@ -115,12 +115,14 @@ impl Case {
         } = self.masks;
         Dims {
             batch,
+            parts: 1,
             num_enc,
             num_pred,
             k_context,
             k_target,
             float_images: true,
             recompute: false,
+            regularized: self.terms.regularized(),
         }
     }
 

@@ -10,3 +10,4 @@ mod gradients;
 mod init;
 mod inside;
 mod misfits;
+mod parts;

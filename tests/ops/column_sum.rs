@@ -1,7 +1,7 @@
 use crate::harness::{Bench, KINDS, f64s, random, sum_of};
 use ijepa::cpu;
 use ijepa::gpu::Kind;
-use ijepa::ops::column_sum::{column_sum, scratch};
+use ijepa::ops::column_sum::{column_sum, scratch, sum};
 
 /// Rows below, at and beyond one chunk (64 or 128) and several; columns for scalars and fours, more than one workgroup.
 #[test]
@@ -17,6 +17,11 @@ fn sums_agree_with_f64() {
                 column_sum(&mut bench.rec, &vx, &y, &partial).unwrap();
                 let want = cpu::column_sum::column_sum(&f64s(&x), rows, cols);
                 bench.check("y", &y, &want, sum_of(rows));
+                let start = random(2, cols);
+                let y = bench.put(1, cols, &start);
+                sum(&mut bench.rec, &vx, &y, &partial, true).unwrap();
+                let want: Vec<f64> = want.iter().zip(&start).map(|(w, &s)| w + f64::from(s)).collect();
+                bench.check("y +=", &y, &want, sum_of(rows));
             }
         }
     }

@@ -90,19 +90,26 @@ fn backward_agrees_with_f64() {
                 } else {
                     bench.poisoned(r, c)
                 };
-                let gradients = Affine {
-                    weight: bench.poisoned(1, c),
-                    bias: bench.poisoned(1, c),
+                let gradients = match add {
+                    true => [bench.put(1, c, &start[..c]), bench.put(1, c, &start[..c])],
+                    false => [bench.poisoned(1, c), bench.poisoned(1, c)],
                 };
+                let [weight, bias] = gradients;
+                let gradients = Affine { weight, bias };
                 let partial = bench.scratch(scratch(kind, r, c));
                 let saved = Saved {
                     dy: &vdy,
                     x: &vx,
                     stats: &vstats,
                 };
-                backward(&mut bench.rec, saved, &vw, &dx, add, &gradients, &partial).unwrap();
+                backward(&mut bench.rec, saved, &vw, &dx, [add; 2], &gradients, &partial).unwrap();
                 let sum: Vec<f64> = want.iter().zip(&start).map(|(w, &s)| w + f64::from(s)).collect();
                 bench.check("dx", &dx, if add { &sum } else { &want }, tolerance(c));
+                let added = |want: &[f64]| -> Vec<f64> {
+                    let start = start.iter().map(|&s| if add { f64::from(s) } else { 0.0 });
+                    want.iter().zip(start).map(|(w, s)| w + s).collect()
+                };
+                let (dweight, dbias) = (added(&dweight), added(&dbias));
                 bench.check("dweight", &gradients.weight, &dweight, sum_of(r) + ELEMENTWISE);
                 bench.check("dbias", &gradients.bias, &dbias, sum_of(r));
             }
@@ -141,7 +148,7 @@ fn no_rows_change_nothing_and_sum_to_zero() {
         };
         let weight = bench.poisoned(1, 12);
         let partial = bench.scratch(0);
-        backward(&mut bench.rec, saved, &weight, &y, true, &affine, &partial).unwrap();
+        backward(&mut bench.rec, saved, &weight, &y, [true, false], &affine, &partial).unwrap();
         assert_eq!(bench.get(&affine.weight), [0.0; 12], "{}", bench.label);
         assert_eq!(bench.get(&affine.bias), [0.0; 12], "{}", bench.label);
     }
@@ -179,7 +186,7 @@ fn the_same_input_gives_the_same_bits() {
                 x: &x,
                 stats: &stats,
             };
-            backward(&mut bench.rec, saved, &weight, &dx, false, &gradients, &partial).unwrap();
+            backward(&mut bench.rec, saved, &weight, &dx, [false; 2], &gradients, &partial).unwrap();
             [&y, &stats, &dx, &gradients.weight, &gradients.bias].map(|view| bench.bits(view))
         });
         assert_eq!(bits[0], bits[1], "{}", bench.label);

@@ -1,7 +1,7 @@
 use crate::harness::{Bench, ELEMENTWISE, KINDS, f64s, random, sum_of};
 use ijepa::cpu::smooth_l1 as twin;
 use ijepa::gpu::{Kind, View};
-use ijepa::ops::smooth_l1::{scratch, smooth_l1};
+use ijepa::ops::smooth_l1::{scratch, share, smooth_l1};
 
 /// [loss (slot 1 of 3), gradient].
 fn run(bench: &mut Bench, rows: usize, cols: usize, prediction: &[f32], target: &[f32]) -> [View; 2] {
@@ -39,6 +39,39 @@ fn loss_and_gradient_agree_with_f64() {
                 ELEMENTWISE,
             );
         }
+    }
+}
+
+/// Of 257 rows the first 100 and the rest: each share's gradient is that of the whole, and the losses add up.
+#[test]
+fn shares_of_a_mean_add_up_to_it() {
+    let (rows, cols, cut) = (257, 12, 100);
+    for kind in KINDS {
+        let mut bench = Bench::of(kind, "shares of smooth_l1");
+        let (p, t) = (random(1, rows * cols), random(2, rows * cols));
+        let want = twin::backward(&f64s(&p), &f64s(&t));
+        let results = bench.put(1, 2, &[7f32; 2]);
+        for (slot, range) in [0..cut * cols, cut * cols..rows * cols].into_iter().enumerate() {
+            let own = range.len() / cols;
+            let (vp, vt) = (
+                bench.put(own, cols, &p[range.clone()]),
+                bench.put(own, cols, &t[range.clone()]),
+            );
+            let (gradient, partial) = (bench.poisoned(own, cols), bench.scratch(scratch(kind, own, cols)));
+            share(
+                &mut bench.rec,
+                [&vp, &vt, &gradient],
+                rows * cols,
+                &partial,
+                &results,
+                slot,
+            )
+            .unwrap();
+            bench.check("gradient", &gradient, &want[range], ELEMENTWISE);
+        }
+        let got = bench.get(&results);
+        let loss = twin::forward(&f64s(&p), &f64s(&t));
+        bench.compare("loss", 1, &[got[0] + got[1]], &[loss], sum_of(rows * cols));
     }
 }
 

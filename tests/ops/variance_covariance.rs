@@ -1,7 +1,7 @@
 use crate::harness::{Bench, KINDS, VARIANTS, f64s, random, sum_of};
 use ijepa::cpu::variance_covariance as twin;
 use ijepa::gpu::{Kind, View};
-use ijepa::ops::variance_covariance::{Scratch, scratch, variance_covariance};
+use ijepa::ops::variance_covariance::{Scratch, gradient, scratch, terms, variance_covariance};
 
 /// Channels of very different deviation, on both sides of 1, with means of some size and some that depend on others.
 fn features(n: usize, width: usize) -> Vec<f32> {
@@ -62,6 +62,38 @@ fn the_terms_and_their_gradient_agree_with_f64() {
     }
     for variant in VARIANTS {
         agrees(&mut Bench::new(variant, "variance_covariance [130, 12]"), 130, 12);
+    }
+}
+
+/// The gradient of some rows at a time is that of all.
+#[test]
+fn rows_at_a_time_have_the_gradient_of_all_of_them() {
+    let (n, width, cut) = (130, 12, 48);
+    for kind in KINDS {
+        let mut bench = Bench::of(kind, "variance_covariance in two parts");
+        let z = features(n, width);
+        let (centred, results) = (bench.put(n, width, &z), bench.put(1, 2, &[7f32; 2]));
+        let g = bench.poisoned(width, width);
+        let scratch = Scratch {
+            centred: &centred,
+            sums: &bench.poisoned(1, width),
+            products: &bench.poisoned(width, width),
+            g: &g,
+            partial: &bench.scratch(scratch(kind, n, width)),
+        };
+        terms(&mut bench.rec, WEIGHTS, scratch, &results, 1).unwrap();
+        let (loss, ..) = twin::forward(&f64s(&z), n, width, WEIGHTS.0, WEIGHTS.1);
+        let tolerance = 2.0 * sum_of(n) + 2.0 * sum_of(width);
+        let got = bench.get(&results);
+        bench.compare("regularizer", 1, &got[1..], &[loss], tolerance);
+        let want = twin::backward(&f64s(&z), n, width, WEIGHTS.0, WEIGHTS.1);
+        for [first, last] in [[0, cut], [cut, n]] {
+            // 48 rows of 12 channels: a binding of its own begins there.
+            let own = centred.part(first * width, last - first, width).unwrap();
+            let dz = bench.put(last - first, width, &vec![0f32; (last - first) * width]);
+            gradient(&mut bench.rec, &own, &g, &dz).unwrap();
+            bench.check("dz", &dz, &want[first * width..last * width], tolerance);
+        }
     }
 }
 

@@ -429,7 +429,7 @@ impl Trainer {
             None => (Snapshot::first(&config)?, "the drawn weights"),
         };
         let taken = snapshot.progress.step;
-        let run = Run::new(&gpu, &config, &data, dims, snapshot, origin)?;
+        let run = Run::new(&gpu, &config, &data, dims, &snapshot, origin)?;
         let batches = Batches::new(data.clone(), config.batches(), Arc::new(AtomicBool::new(false)))?;
         Ok(Trainer {
             run,

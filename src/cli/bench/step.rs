@@ -46,8 +46,9 @@ impl Bench {
         };
         let net = Ijepa::new(gpu, &model, &weights, "the drawn weights", terms, dims)?;
         let mut draw = Draw::keyed("bench", config.meta.seed, 0, 0);
-        let pixels = dims.batch * model.crop * model.crop * 3;
-        let sample = |batch| masks::sample(&config.masks(), config.meta.seed, batch, dims.batch);
+        let batch = config.data.batch_size;
+        let pixels = batch * model.crop * model.crop * 3;
+        let sample = |number| masks::sample(&config.masks(), config.meta.seed, number, batch);
         Ok(Bench {
             net,
             images: (0..pixels).map(|_| draw.below(256) as u8).collect(),

@@ -183,7 +183,7 @@ fn norm_gradients(exam: &mut Exam, cols: usize) -> Result<()> {
         x: &vx,
         stats: &vstats,
     };
-    layer_norm::backward(&mut exam.rec, saved, &vweight, &dx, true, &gradients, &scratch)?;
+    layer_norm::backward(&mut exam.rec, saved, &vweight, &dx, [true, false], &gradients, &scratch)?;
     exam.check("dx", &dx, &want, norm_allowed(cols))?;
     exam.check(
         "dweight",

@@ -62,13 +62,12 @@ pub fn answers(gpu: &Gpu) -> Result<Vec<(&'static str, Vec<Answer>)>> {
         },
     );
     let dims = Dims {
-        batch: masks.batch,
         num_enc: masks.num_enc,
         num_pred: masks.num_pred,
         k_context: masks.k_context,
         k_target: masks.k_target,
         float_images: true,
-        recompute: false,
+        ..Dims::encode(masks.batch)
     };
     let drawn = init::draw(&MODEL, Init::Xavier, 1);
     let mut net = Ijepa::new(gpu, &MODEL, &drawn, "the drawn weights", terms, dims)?;
