@@ -56,7 +56,7 @@ fn what_cannot_be_scored_is_refused() {
             "run",
             "",
             Some("photos"),
-            "no images are named: give a folder, a tar or generated:glyphs",
+            "no images are named: give a folder, a tar, a packed set or generated:glyphs",
         ),
         (
             "photos",

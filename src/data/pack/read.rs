@@ -83,7 +83,7 @@ fn entries(file: &[u8]) -> Result<Vec<Entry>, &'static str> {
         let end = record.start.checked_add(record.length);
         let pixels = (record.width as u64 * record.height as u64).checked_mul(3);
         let whole = record.form != Form::Pixels || record.length > 0 && pixels == Some(record.length);
-        if !whole || record.start < HEAD || !end.is_some_and(|end| end <= start) {
+        if !whole || record.start < HEAD || end.is_none_or(|end| end > start) {
             return Err("its index places an image where none can be");
         }
         if entries.last().is_some_and(|last| last.name.as_slice() >= name) {
