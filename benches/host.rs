@@ -96,9 +96,7 @@ fn sets(place: &Path) -> Vec<(&'static str, Arc<Dataset>)> {
             writer.add(name, &image).expect("an image");
             Ok(())
         });
-        written
-            .and_then(|_| Ok(writer.finish().expect("an end")))
-            .expect("a packed set");
+        written.map(|_| writer.finish().expect("an end")).expect("a packed set");
         sets.push((name, open(&path.to_string_lossy())));
     }
     sets
