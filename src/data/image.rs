@@ -1,7 +1,8 @@
 //! A decoded image, and cutting and scaling it as Pillow does.
 
 use fast_image_resize as fir;
-use fir::images::{Image as Canvas, ImageRef, TypedCroppedImage};
+use fir::ImageView;
+use fir::images::{TypedCroppedImage, TypedImage, TypedImageRef};
 use fir::pixels::U8x3;
 
 /// Pixels `[height, width, 3]`, RGB interleaved, one byte each.
@@ -36,18 +37,10 @@ impl Image {
     /// Cuts out `frame`, which lies within the image, then scales it to side x side: bilinear with antialiasing, and no
     /// pixel outside the box has a part in it.
     pub fn crop_resized(&self, frame: Frame, side: usize) -> Image {
-        let mut canvas = canvas(side);
-        let view = self.view();
-        let source = view.typed_image::<U8x3>();
-        let target = canvas.typed_image_mut::<U8x3>();
-        if let (Some(source), Some(mut target)) = (source, target) {
-            let [left, top, width, height] = [frame.left, frame.top, frame.width, frame.height].map(|x| x as u32);
-            let cut = TypedCroppedImage::new(source, left, top, width, height);
-            let cut = cut.expect("the box lies within the image");
-            let done = fir::Resizer::new().resize_typed(&cut, &mut target, &bilinear());
-            done.expect("a crop that covers its view is valid");
-        }
-        square(canvas, side)
+        let [left, top, width, height] = [frame.left, frame.top, frame.width, frame.height].map(|x| x as u32);
+        let cut = TypedCroppedImage::new(self.view(), left, top, width, height);
+        let cut = cut.expect("the box lies within the image");
+        rescaled(&cut, [side; 2], &bilinear())
     }
 
     /// Scales the image so that its short side has `short` pixels, then cuts out the central side x side, side <= short.
@@ -58,7 +51,6 @@ impl Image {
         let scaled = |length: usize| short * length / least;
         let start = |length: usize| ((scaled(length) - side) as f64 / 2.0).round_ties_even();
         let step = |length: usize| length as f64 / scaled(length) as f64;
-        let mut canvas = canvas(side);
         let (left, top) = (
             start(self.width) * step(self.width),
             start(self.height) * step(self.height),
@@ -66,34 +58,17 @@ impl Image {
         // Rounding must not push the box's far edge out of the image.
         let width = (side as f64 * step(self.width)).min(self.width as f64 - left);
         let height = (side as f64 * step(self.height)).min(self.height as f64 - top);
-        let options = bilinear().crop(left, top, width, height);
-        fir::Resizer::new()
-            .resize(&self.view(), &mut canvas, &options)
-            .expect("the box lies within the image");
-        square(canvas, side)
+        rescaled(&self.view(), [side; 2], &bilinear().crop(left, top, width, height))
     }
 
     /// Scales the whole image: bilinear with antialiasing. Neither side may be 0.
     pub fn resized(&self, width: usize, height: usize) -> Image {
-        let mut canvas = Canvas::new(width as u32, height as u32, fir::PixelType::U8x3);
-        fir::Resizer::new()
-            .resize(&self.view(), &mut canvas, &bilinear())
-            .expect("the whole image is a valid box");
-        Image {
-            width,
-            height,
-            pixels: canvas.into_vec(),
-        }
+        rescaled(&self.view(), [width, height], &bilinear())
     }
 
-    fn view(&self) -> ImageRef<'_> {
-        ImageRef::new(
-            self.width as u32,
-            self.height as u32,
-            &self.pixels,
-            fir::PixelType::U8x3,
-        )
-        .expect("an image holds width x height x 3 bytes")
+    fn view(&self) -> TypedImageRef<'_, U8x3> {
+        let (width, height) = (self.width as u32, self.height as u32);
+        TypedImageRef::from_buffer(width, height, &self.pixels).expect("an image holds width x height x 3 bytes")
     }
 }
 
@@ -103,14 +78,13 @@ fn bilinear() -> fir::ResizeOptions {
         .use_alpha(false)
 }
 
-fn canvas(side: usize) -> Canvas<'static> {
-    Canvas::new(side as u32, side as u32, fir::PixelType::U8x3)
-}
-
-fn square(canvas: Canvas<'static>, side: usize) -> Image {
-    Image {
-        width: side,
-        height: side,
-        pixels: canvas.into_vec(),
-    }
+/// `source` at another size. By its type: the crate's code for all other kinds of pixels stays out of the browser's program.
+fn rescaled(source: &impl ImageView<Pixel = U8x3>, [width, height]: [usize; 2], options: &fir::ResizeOptions) -> Image {
+    let mut pixels = vec![0; width * height * 3];
+    let canvas = TypedImage::<U8x3>::from_buffer(width as u32, height as u32, &mut pixels);
+    let mut canvas = canvas.expect("a buffer of width x height x 3 bytes");
+    let done = fir::Resizer::new().resize_typed(source, &mut canvas, options);
+    done.expect("the box lies within the image");
+    drop(canvas);
+    Image { width, height, pixels }
 }
