@@ -11,6 +11,7 @@ mod monitor;
 mod order;
 mod records;
 mod reference;
+mod rescue;
 #[path = "../common/tiny.rs"]
 mod tiny;
 mod used;
