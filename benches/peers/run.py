@@ -18,11 +18,18 @@ import tempfile
 HERE = pathlib.Path(__file__).parent
 # Relative, of a loss in f32; bf16 rounds to 8 bits.
 AGREE, AGREE_16 = 1e-4, 1e-2
+# Seconds that a contender may take, pipelines and all.
+LIMIT = 300
 
 
 def last_json(command):
     """The contender's figures, or the reason why there are none."""
-    run = subprocess.run(command, capture_output=True, text=True)
+    try:
+        run = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT)
+    except subprocess.TimeoutExpired:
+        return None, f"no result within {LIMIT} s"
+    except OSError as error:
+        return None, str(error)
     lines = [line for line in run.stdout.splitlines() if line.startswith("{")]
     if run.returncode == 0 and lines:
         return json.loads(lines[-1]), None
@@ -91,8 +98,7 @@ def main():
                 far = off(figures["losses"], wrote["losses"])
                 if far > (AGREE_16 if "16" in name else AGREE):
                     wrong[name] = far
-                commands[name] = command
-            product, error = last_json([args.ijepa, "bench", "--matmul", "2048x384x384"])
+            product, _ = last_json([args.ijepa, "bench", "--matmul", "2048x384x384"])
             if product:
                 products["ijepa"].append(product["gflops"])
     print(f"{'':22}{'images/s':>26}{'ijepa / peer':>26}{'2048x384x384, GFLOP/s':>28}")

@@ -18,8 +18,9 @@ use tempfile::TempDir;
 use crate::decode::written;
 use crate::source::{folder, open};
 
-fn config(batch: usize, last_step: u64) -> LoaderConfig {
-    let batches = BatchConfig {
+/// Small crops with all that may be done to them.
+pub fn recipe(batch: usize, seed: u64) -> BatchConfig {
+    BatchConfig {
         batch,
         crop: 16,
         transform: TrainTransform {
@@ -39,8 +40,12 @@ fn config(batch: usize, last_step: u64) -> LoaderConfig {
             min_keep_context: 12,
             allow_overlap: false,
         },
-        seed: 3,
-    };
+        seed,
+    }
+}
+
+fn config(batch: usize, last_step: u64) -> LoaderConfig {
+    let batches = recipe(batch, 3);
     LoaderConfig {
         batches,
         first_step: 0,

@@ -7,18 +7,17 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use ijepa::data::Split::{Test, Train};
-use ijepa::data::batch::{BatchConfig, Batches};
+use ijepa::data::batch::Batches;
 use ijepa::data::decode::MAX_PIXELS;
 use ijepa::data::image::Image;
-use ijepa::data::masks::MaskConfig;
 use ijepa::data::pack::{Encoding, Scale, Source, Writer};
 use ijepa::data::source::Dataset;
-use ijepa::data::transform::TrainTransform;
 use ijepa::{Error, Result};
 use image::ImageFormat;
 use tempfile::TempDir;
 
 use crate::decode::{picture, written};
+use crate::loader::recipe;
 use crate::source::{folder, names, open};
 
 const TAIL: usize = 24;
@@ -55,28 +54,7 @@ fn photos() -> TempDir {
 }
 
 fn batches(data: Dataset) -> Vec<Vec<u8>> {
-    let config = BatchConfig {
-        batch: 4,
-        crop: 16,
-        transform: TrainTransform {
-            crop_scale: Some([0.3, 1.0]),
-            horizontal_flip: true,
-            color_distortion: Some(0.5),
-            gaussian_blur: true,
-        },
-        masks: MaskConfig {
-            grid: 8,
-            num_enc_masks: 1,
-            num_pred_masks: 4,
-            enc_mask_scale: [0.85, 1.0],
-            pred_mask_scale: [0.1, 0.15],
-            aspect_ratio: [0.75, 1.5],
-            min_keep: 4,
-            min_keep_context: 12,
-            allow_overlap: false,
-        },
-        seed: 5,
-    };
+    let config = recipe(4, 5);
     let data = Arc::new(data);
     let mut batches = Batches::new(data.clone(), config, Arc::default()).unwrap();
     (0..9)
