@@ -10,13 +10,13 @@ var<workgroup> panel_b: array<f32, 1040>;
 
 fn a_at(first: u32, row: u32, k: u32) -> f32 {
     if (row >= params.m || k >= params.k) { return 0.0; }
-    if (FORM == TN) { return a[first + k * params.a.row + row]; }
-    return a[first + row * params.a.row + k];
+    if (FORM == TN) { return item_of_a(first + k * params.a.row + row); }
+    return item_of_a(first + row * params.a.row + k);
 }
 fn b_at(first: u32, k: u32, column: u32) -> f32 {
     if (column >= params.n || k >= params.k) { return 0.0; }
-    if (FORM == NT) { return b[first + column * params.b.row + k]; }
-    return b[first + k * params.b.row + column];
+    if (FORM == NT) { return item_of_b(first + column * params.b.row + k); }
+    return item_of_b(first + k * params.b.row + column);
 }
 
 @compute @workgroup_size(256)

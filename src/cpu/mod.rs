@@ -6,6 +6,7 @@ pub mod adamw;
 pub mod add_positions;
 pub mod attention;
 pub mod block;
+pub mod cast;
 pub mod ceiling;
 pub mod column_sum;
 pub mod encoder;

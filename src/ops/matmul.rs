@@ -1,5 +1,7 @@
-//! matmul: C = A·B, A·Bᵀ or Aᵀ·B, one matrix or a batch, with what follows a linear layer fused at the store.
+//! matmul: C = A·B, A·Bᵀ or Aᵀ·B, one matrix or a batch, with what follows a linear layer fused at the store. Operands are f32,
+//! or 16 bits a value; sums, C and what is beside it are f32.
 
+use super::cast::{Bits, Half};
 use super::shape::{Item, LANES, SCALAR, VEC4, YES_OR_NO, expect};
 use crate::gpu::{Access, Build, Cost, Gpu, Grid, Kernel, Kind, MOST_WORKGROUPS, Recorder, Shared, View};
 use crate::{Error, Result};
@@ -82,11 +84,40 @@ pub struct Batch {
 
 const GELU: Shared = ("gelu", include_str!("../../wgsl/shared/gelu.wgsl"));
 const SHARED: Shared = ("matmul", include_str!("../../wgsl/shared/matmul.wgsl"));
+const F32: Shared = ("operands_f32", include_str!("../../wgsl/shared/operands_f32.wgsl"));
+const BF16_BY_ONE: Shared = (
+    "operands_bf16_scalar",
+    concat!(
+        include_str!("../../wgsl/shared/bf16.wgsl"),
+        include_str!("../../wgsl/shared/operands_16_scalar.wgsl")
+    ),
+);
+const BF16_BY_FOUR: Shared = (
+    "operands_bf16_vec4",
+    concat!(
+        include_str!("../../wgsl/shared/bf16.wgsl"),
+        include_str!("../../wgsl/shared/operands_16_vec4.wgsl")
+    ),
+);
+const F16_BY_ONE: Shared = (
+    "operands_f16_scalar",
+    concat!(
+        include_str!("../../wgsl/shared/f16.wgsl"),
+        include_str!("../../wgsl/shared/operands_16_scalar.wgsl")
+    ),
+);
+const F16_BY_FOUR: Shared = (
+    "operands_f16_vec4",
+    concat!(
+        include_str!("../../wgsl/shared/f16.wgsl"),
+        include_str!("../../wgsl/shared/operands_16_vec4.wgsl")
+    ),
+);
 
 /// What all variants have: a, b, bias; c and the tensor beside it; and what is written in front of them.
 const BINDINGS: &[Access] = &[Access::Read, Access::Read, Access::Read, Access::Write, Access::Write];
-const BY_ONE: &[&[Shared]] = &[&[SCALAR], &[GELU], &[SHARED]];
-const BY_FOUR: &[&[Shared]] = &[&[VEC4], &[GELU], &[SHARED]];
+const BY_ONE: &[&[Shared]] = &[&[SCALAR], &[F32, BF16_BY_ONE, F16_BY_ONE], &[GELU], &[SHARED]];
+const BY_FOUR: &[&[Shared]] = &[&[VEC4], &[F32, BF16_BY_FOUR, F16_BY_FOUR], &[GELU], &[SHARED]];
 const EPILOGUE: (&str, &[u32]) = ("EPILOGUE", &[0, 1, 2, 3, 4, 5, 6]);
 
 pub(super) static ANY: Kernel = Kernel {
@@ -156,16 +187,39 @@ struct Params {
 
 /// One product of packed matrices: a, b, c as `form` says, with an epilogue.
 pub fn product(rec: &mut Recorder, form: Form, a: &View, b: &View, c: &View, epilogue: Epilogue) -> Result<()> {
-    let (m, n) = (c.rows, c.cols);
-    let k = if form == Form::Tn { a.rows } else { a.cols };
-    match form {
-        Form::Nn => expect("matmul nn", "a", a, m, k).and(expect("matmul nn", "b", b, k, n))?,
-        Form::Nt => expect("matmul nt", "a", a, m, k).and(expect("matmul nt", "b", b, n, k))?,
-        Form::Tn => expect("matmul tn", "a", a, k, m).and(expect("matmul tn", "b", b, k, n))?,
-    }
-    let batch = packed(form, m, n, k);
+    let batch = fitting(form, [a.rows, a.cols], [b.rows, b.cols], c)?;
     let variant = choose(rec.gpu(), form, &batch);
-    record(rec, variant, form, &batch, [a, b, c], epilogue, true)
+    record(rec, (variant, None), form, &batch, [a, b, c], epilogue, true)
+}
+
+/// The same with operands in 16 bits, both of one kind: they are widened, multiplied and summed in f32.
+pub fn product16(rec: &mut Recorder, form: Form, a: &Half, b: &Half, c: &View, epilogue: Epilogue) -> Result<()> {
+    if a.bits != b.bits {
+        return Err(Error::run(format!("matmul: a is {:?}, b {:?}", a.bits, b.bits)));
+    }
+    let batch = fitting(form, [a.rows, a.cols], [b.rows, b.cols], c)?;
+    let variant = choose(rec.gpu(), form, &batch);
+    let views = [a.words(), b.words(), c];
+    record(rec, (variant, Some(a.bits)), form, &batch, views, epilogue, true)
+}
+
+/// The product of packed matrices of these shapes as a batch of one.
+fn fitting(form: Form, a: [usize; 2], b: [usize; 2], c: &View) -> Result<Batch> {
+    let (m, n) = (c.rows, c.cols);
+    let k = if form == Form::Tn { a[0] } else { a[1] };
+    let (name, of_a, of_b) = match form {
+        Form::Nn => ("matmul nn", [m, k], [k, n]),
+        Form::Nt => ("matmul nt", [m, k], [n, k]),
+        Form::Tn => ("matmul tn", [k, m], [k, n]),
+    };
+    for (operand, is, asked) in [("a", a, of_a), ("b", b, of_b)] {
+        if is != asked {
+            return Err(Error::run(format!(
+                "{name}: {operand} is {is:?}, but the other tensors ask for {asked:?}"
+            )));
+        }
+    }
+    Ok(packed(form, m, n, k))
 }
 
 /// One product of packed matrices as a batch.
@@ -201,7 +255,7 @@ pub fn variant(gpu: &Gpu, form: Form, m: usize, n: usize, k: usize) -> Variant {
 /// padded to one, C's padding may be written and A's must be zero.
 pub fn batched(rec: &mut Recorder, form: Form, batch: &Batch, a: &View, b: &View, c: &View) -> Result<()> {
     let variant = choose(rec.gpu(), form, batch);
-    record(rec, variant, form, batch, [a, b, c], Epilogue::Plain, false)
+    record(rec, (variant, None), form, batch, [a, b, c], Epilogue::Plain, false)
 }
 
 /// The variant for this adapter and these shapes; `--variant` overrides the adapter's say, and what can't do a shape gives
@@ -242,16 +296,23 @@ fn by_four(form: Form, batch: &Batch) -> bool {
     ends && fits(&batch.a) && fits(&batch.b) && fits(&batch.c)
 }
 
-/// Shaders are compiled without bounds checks: no matrix of the batch, `[rows, cols]` each, may reach beyond its view.
-fn within(name: &str, view: &View, place: &Place, batch: &Batch, [rows, cols]: [usize; 2], item: Item) -> Result<()> {
+/// Shaders are compiled without bounds checks: no matrix of the batch, `[rows, cols]` each of values of `size` bytes, may
+/// reach beyond its view.
+fn within(
+    (name, view, size): (&str, &View, u64),
+    place: &Place,
+    batch: &Batch,
+    [rows, cols]: [usize; 2],
+    item: Item,
+) -> Result<()> {
     let inner = batch.inner.max(1);
     let outermost = (batch.count - 1) / inner * place.outer + (batch.count.min(inner) - 1) * place.inner;
     let end = place.offset + outermost + (rows - 1) * place.row + cols.next_multiple_of(item.width());
-    if end as u64 * 4 > view.bytes() {
+    if end as u64 * size > view.bytes() {
         return Err(Error::run(format!(
             "matmul: {} matrices [{rows}, {cols}] of {name} end at value {end}, but its view has {}",
             batch.count,
-            view.bytes() / 4
+            view.bytes() / size
         )));
     }
     Ok(())
@@ -259,13 +320,19 @@ fn within(name: &str, view: &View, place: &Place, batch: &Batch, [rows, cols]: [
 
 /// Operations, and values read and written once.
 pub fn cost(m: usize, n: usize, k: usize) -> Cost {
+    cost_in(None, m, n, k)
+}
+
+/// The same with operands in 16 bits, or in f32 (`None`).
+pub fn cost_in(bits: Option<Bits>, m: usize, n: usize, k: usize) -> Cost {
     let [m, n, k] = [m, n, k].map(|size| size as f64);
-    Cost::new(2.0 * m * n * k, m * k + k * n + m * n)
+    let share = if bits.is_some() { 0.5 } else { 1.0 };
+    Cost::new(2.0 * m * n * k, share * (m * k + k * n) + m * n)
 }
 
 fn record(
     rec: &mut Recorder,
-    variant: Variant,
+    (variant, bits): (Variant, Option<Bits>),
     form: Form,
     batch: &Batch,
     [a, b, c]: [&View; 3],
@@ -287,9 +354,10 @@ fn record(
         Form::Nt => ([m, k], [n, k]),
         Form::Tn => ([k, m], [k, n]),
     };
-    within("a", a, &batch.a, batch, by_a, item)?;
-    within("b", b, &batch.b, batch, by_b, item)?;
-    within("c", c, &batch.c, batch, [m, n], item)?;
+    let size = if bits.is_some() { 2 } else { 4 };
+    within(("a", a, size), &batch.a, batch, by_a, item)?;
+    within(("b", b, size), &batch.b, batch, by_b, item)?;
+    within(("c", c, 4), &batch.c, batch, [m, n], item)?;
     let place = |p: &Place| [p.offset, p.row, p.outer, p.inner].map(|v| item.count(v));
     let mut params = Params {
         m: m as u32,
@@ -346,8 +414,15 @@ fn record(
     };
     let unused = rec.gpu().unused()?;
     let views = [a, b, bias.unwrap_or(b), c, aux.unwrap_or(&unused)];
+    let operands = match (bits, item) {
+        (None, _) => F32,
+        (Some(Bits::Bf16), Item::Scalar) => BF16_BY_ONE,
+        (Some(Bits::Bf16), Item::Vec4) => BF16_BY_FOUR,
+        (Some(Bits::F16), Item::Scalar) => F16_BY_ONE,
+        (Some(Bits::F16), Item::Vec4) => F16_BY_FOUR,
+    };
     let build = Build {
-        shared: &[item.shared(), GELU, SHARED],
+        shared: &[item.shared(), operands, GELU, SHARED],
         constants: &constants,
     };
     // The grid's third dimension counts matrices: long batches go in parts.
@@ -367,7 +442,7 @@ fn record(
             [rows, cols] => Grid([n.div_ceil(cols) as u32, m.div_ceil(rows) as u32, 1]),
         };
         grid.0[2] = now as u32;
-        let one = cost(m, n, k);
+        let one = cost_in(bits, m, n, k);
         let total = Cost {
             flops: one.flops * now as f64,
             bytes: one.bytes * now as f64,

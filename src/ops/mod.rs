@@ -3,6 +3,7 @@
 pub mod adamw;
 pub mod add_positions;
 pub mod attention;
+pub mod cast;
 pub mod ceiling;
 pub mod column_sum;
 pub mod gather;
@@ -19,11 +20,12 @@ pub mod variance_covariance;
 use crate::gpu::Kernel;
 
 /// Every kernel there is, with all the pipelines that may be made of it.
-pub static KERNELS: [&Kernel; 25] = [
+pub static KERNELS: [&Kernel; 26] = [
     &adamw::ADAMW,
     &add_positions::ADD_POSITIONS,
     &attention::SOFTMAX,
     &attention::BACKWARD,
+    &cast::CAST,
     &ceiling::COPY,
     &ceiling::ARITHMETIC,
     &column_sum::COLUMN_SUM,

@@ -3,6 +3,7 @@
 mod adamw;
 mod add_positions;
 mod attention;
+mod cast;
 mod ceiling;
 mod column_sum;
 mod gather;
@@ -10,6 +11,7 @@ mod gradient_norm;
 mod harness;
 mod layer_norm;
 mod matmul;
+mod matmul16;
 mod patchify;
 mod predictor_tokens;
 mod reduce;

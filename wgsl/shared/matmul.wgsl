@@ -4,8 +4,8 @@
 struct Place { offset: u32, row: u32, outer: u32, inner: u32 }
 struct Params { m: u32, n: u32, k: u32, inner: u32, a: Place, b: Place, c: Place }
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> a: array<Item>;
-@group(0) @binding(2) var<storage, read> b: array<Item>;
+@group(0) @binding(1) var<storage, read> a: array<Operand>;
+@group(0) @binding(2) var<storage, read> b: array<Operand>;
 @group(0) @binding(3) var<storage, read> bias: array<Item>;
 @group(0) @binding(4) var<storage, read_write> c: array<Item>;
 @group(0) @binding(5) var<storage, read_write> aux: array<Item>;
