@@ -75,6 +75,8 @@ pub struct Memory {
     pub attention: View,
     pub hidden: View,
     pub panels: [View; 2],
+    /// The two operands of a product, where these have 16 bits.
+    pub halves: [View; 2],
     pub partial: View,
     /// `[1, parts]`: each part's share of the loss.
     pub losses: View,
@@ -215,6 +217,7 @@ impl Memory {
             attention,
             hidden,
             panels: [get("panel")?, get("panel of gradients")?],
+            halves: [get("left operand")?, get("right operand")?],
             partial: get("partial sums")?,
             losses: get("losses")?,
             results: get("results")?,

@@ -6,6 +6,7 @@ use crate::data::batch::BatchConfig;
 use crate::data::masks::MaskConfig;
 use crate::data::transform::{EvalTransform, TrainTransform};
 use crate::model::config::{Init, ModelConfig};
+use crate::ops::cast::Bits;
 use crate::{Error, Result};
 
 /// A whole configuration. Sections and fields are named as in the YAML; [`KEYS`] says what each means, with units.
@@ -309,6 +310,11 @@ impl Config {
     /// Whether the variance-covariance term is on.
     pub fn regularized(&self) -> bool {
         self.meta.variance_weight != 0.0 || self.meta.covariance_weight != 0.0
+    }
+
+    /// The 16 bits that linear layers multiply in; `None`: f32.
+    pub fn bits(&self) -> Option<Bits> {
+        self.meta.use_bfloat16.then_some(Bits::Bf16)
     }
 
     /// Makes the run E epochs long; the warm-up keeps its share of it.

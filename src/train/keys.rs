@@ -235,10 +235,9 @@ pub const KEYS: &[Key] = &[
     own("meta.seed", "of every random draw: weights, order, crops, masks", |c| {
         Large(&mut c.meta.seed)
     }),
-    idle(
+    official(
         "meta.use_bfloat16",
-        "autocast to bfloat16",
-        "every tensor is f32",
+        "linear layers multiply in bfloat16; weights, sums and all else stay f32",
         |c| Flag(&mut c.meta.use_bfloat16),
     ),
     own("meta.variance_weight", "weight a of the variance term; 0: off", |c| {
