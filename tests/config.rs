@@ -76,6 +76,21 @@ fn the_official_files_are_read_and_valid_as_they_are() {
 }
 
 #[test]
+fn one_kind_of_16_bits_at_a_time() {
+    let mut config = Config::preset("nano").unwrap();
+    assert_eq!(config.bits(), None);
+    config.meta.use_float16 = true;
+    assert_eq!(config.bits(), Some(Bits::F16));
+    config.validate().unwrap();
+    config.meta.use_bfloat16 = true;
+    let message = refusal(config.validate());
+    assert!(
+        message.starts_with("meta.use_bfloat16 and meta.use_float16 are both true"),
+        "{message}"
+    );
+}
+
+#[test]
 fn a_placeholder_for_data_or_folder_is_refused_until_it_is_replaced() {
     let mut config = read(OFFICIAL[0].1);
     let message = refusal(config.data_path());

@@ -102,10 +102,12 @@ fn off_f32(name: &'static str, mut change: impl FnMut(&mut Config)) -> f64 {
 }
 
 #[test]
-fn gradients_in_bfloat16_are_near() {
+fn gradients_in_16_bits_are_near() {
     for name in ["nano", "multi"] {
-        let off = off_f32(name, |config| config.meta.use_bfloat16 = true);
-        println!("{name}: bfloat16 gradients are {off:.2e} from f32's");
-        assert!((1e-4..1e-2).contains(&off), "{name}: {off:.2e}");
+        let bf16 = off_f32(name, |config| config.meta.use_bfloat16 = true);
+        let f16 = off_f32(name, |config| config.meta.use_float16 = true);
+        println!("{name}: gradients are off f32's by {bf16:.2e} in bfloat16, by {f16:.2e} in float16");
+        assert!((1e-4..1e-2).contains(&bf16), "{name}: {bf16:.2e}");
+        assert!((1e-5..1.2e-3).contains(&f16), "{name}: {f16:.2e}");
     }
 }

@@ -14,6 +14,7 @@ pub mod gather;
 pub mod gelu;
 pub mod gradient_norm;
 pub mod ijepa;
+pub mod largest;
 pub mod layer_norm;
 pub mod matmul;
 pub mod patchify;

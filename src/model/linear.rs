@@ -4,7 +4,7 @@ use super::memory::Memory;
 use super::parameters::{Copy, Parameters};
 use crate::Result;
 use crate::gpu::{Recorder, View};
-use crate::ops::cast::{Bits, Half, cast};
+use crate::ops::cast::{Bits, Half, cast, cast_scaled};
 use crate::ops::column_sum;
 use crate::ops::matmul::{Epilogue, Form, product, product16};
 
@@ -91,7 +91,7 @@ impl Linear {
                 }
             }
             Some(bits) => {
-                let dy = memory.in_16_bits(rec, bits, 0, dy)?;
+                let dy = memory.gradient_in_16_bits(rec, bits, dy)?;
                 let x = memory.in_16_bits(rec, bits, 1, x)?;
                 product16(rec, Form::Tn, &dy, &x, &gradients.weight, epilogue)?;
                 if let Some((dx, epilogue)) = input {
@@ -110,5 +110,16 @@ impl Memory {
         let half = Half::of(&self.halves[place], bits, x.rows, x.cols)?;
         cast(rec, x, &half)?;
         Ok(half)
+    }
+
+    /// The same of a gradient, in place 0: f16 has no numbers below 6e-8, so there it is brought into its range first.
+    fn gradient_in_16_bits(&self, rec: &mut Recorder, bits: Bits, dy: &View) -> Result<Half> {
+        match bits {
+            Bits::Bf16 => self.in_16_bits(rec, bits, 0, dy),
+            Bits::F16 => {
+                let half = Half::of(&self.halves[0], bits, dy.rows, dy.cols)?;
+                cast_scaled(rec, dy, half, &self.partial, &self.factors)
+            }
+        }
     }
 }

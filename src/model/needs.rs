@@ -6,7 +6,7 @@ use super::parameters;
 use crate::gpu::{Gpu, Kind};
 use crate::ops::attention::{Heads, panel};
 use crate::ops::cast::Bits;
-use crate::ops::{column_sum, gradient_norm, layer_norm, smooth_l1, variance_covariance};
+use crate::ops::{column_sum, gradient_norm, largest, layer_norm, smooth_l1, variance_covariance};
 
 /// Values of `Memory::results`; all are copied out at each step.
 pub const RESULTS: usize = 1024;
@@ -252,6 +252,7 @@ pub fn needs(kind: Kind, config: &ModelConfig, dims: &Dims) -> Vec<Need> {
     };
     ask(Working, "left operand", 1, halves);
     ask(Working, "right operand", 1, halves);
+    ask(Working, "gradient's factors", 1, largest::FACTORS_LEN);
     let shapes = [
         (dims.batch, n, d / heads),
         (dims.num_enc * dims.batch, dims.k_context, d / heads),
@@ -284,6 +285,7 @@ pub fn needs(kind: Kind, config: &ModelConfig, dims: &Dims) -> Vec<Need> {
         smooth_l1::scratch(kind, targets, d),
         variance_covariance::scratch(kind, regularized, square),
         gradient_norm::scratch(kind, arenas, gradients / 4),
+        largest::scratch(kind, 2 * halves),
     ];
     ask(Working, "partial sums", 1, partial.into_iter().max().unwrap_or(0));
     ask(Working, "losses", 1, dims.parts);

@@ -1,15 +1,16 @@
 //! cast: f32 to 16 bits a value, for products that read their operands in 16 bits.
 
-use super::shape::{LANES, each, expect};
+use super::largest::{self, FACTORS_LEN};
+use super::shape::{LANES, YES_OR_NO, each, expect};
 use crate::gpu::{Access, Build, Cost, Kernel, Recorder, Shared, View};
 use crate::{Error, Result};
 
 pub(super) static CAST: Kernel = Kernel {
     name: "cast",
     source: include_str!("../../wgsl/cast.wgsl"),
-    bindings: &[Access::Read, Access::Write],
+    bindings: &[Access::Read, Access::Read, Access::Write],
     shared: &[&[TWO, FOUR], &[BF16, F16]],
-    constants: &[LANES],
+    constants: &[("SCALED", YES_OR_NO), LANES],
 };
 
 const TWO: Shared = ("cast_two", include_str!("../../wgsl/shared/cast_two.wgsl"));
@@ -33,6 +34,8 @@ pub struct Half {
     pub bits: Bits,
     pub rows: usize,
     pub cols: usize,
+    /// Where the values were multiplied before they were rounded: `largest::factors`. Products divide by it.
+    pub(super) factors: Option<View>,
 }
 
 impl Half {
@@ -54,6 +57,7 @@ impl Half {
             bits,
             rows,
             cols,
+            factors: None,
         })
     }
 
@@ -73,6 +77,24 @@ struct Params {
 
 /// y = x `[R, C]`, rounded to the nearest.
 pub fn cast(rec: &mut Recorder, x: &View, y: &Half) -> Result<()> {
+    record(rec, x, y)
+}
+
+/// y = x `[R, C]` times a power of two, rounded to the nearest: for gradients in f16, which are often smaller than what f16
+/// has. `factors` `[1, 8]` is where the power is kept until products have divided by it; `partial` is scratch of
+/// [`largest::scratch`] values. (PyTorch multiplies the loss, by one power for all gradients, and skips steps where it was too
+/// large; here each gradient has its own, found before it is rounded.)
+pub fn cast_scaled(rec: &mut Recorder, x: &View, y: Half, partial: &View, factors: &View) -> Result<Half> {
+    largest::factors(rec, x, partial, factors)?;
+    let y = Half {
+        factors: Some(factors.shaped(1, FACTORS_LEN)?),
+        ..y
+    };
+    record(rec, x, &y)?;
+    Ok(y)
+}
+
+fn record(rec: &mut Recorder, x: &View, y: &Half) -> Result<()> {
     expect("cast", "x", x, y.rows, y.cols)?;
     let values = x.len();
     let (shared, at_once) = if values.is_multiple_of(4) { (FOUR, 4) } else { (TWO, 2) };
@@ -88,9 +110,9 @@ pub fn cast(rec: &mut Recorder, x: &View, y: &Half) -> Result<()> {
     };
     let build = Build {
         shared: &[shared, bits],
-        constants: &[("LANES", each.lanes)],
+        constants: &[("SCALED", y.factors.is_some().into()), ("LANES", each.lanes)],
     };
-    let views = [x, &y.words];
+    let views = [x, y.factors.as_ref().unwrap_or(x), &y.words];
     rec.dispatch(&CAST, &build, &params, &views, each.grid, cost(y.rows, y.cols))
 }
 

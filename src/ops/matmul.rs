@@ -34,6 +34,15 @@ pub enum Epilogue<'a> {
     Accumulate,
 }
 
+impl<'a> Epilogue<'a> {
+    fn bias(&self) -> Option<&'a View> {
+        match *self {
+            Epilogue::Bias(bias) | Epilogue::BiasGelu { bias, .. } | Epilogue::BiasResidual { bias, .. } => Some(bias),
+            Epilogue::Plain | Epilogue::GeluBackward { .. } | Epilogue::Accumulate => None,
+        }
+    }
+}
+
 /// Kernels of the same sums for adapters of different kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Variant {
@@ -197,10 +206,21 @@ pub fn product16(rec: &mut Recorder, form: Form, a: &Half, b: &Half, c: &View, e
     if a.bits != b.bits {
         return Err(Error::run(format!("matmul: a is {:?}, b {:?}", a.bits, b.bits)));
     }
+    let ones = rec.gpu().ones()?;
+    let inverse = match (&a.factors, &b.factors, epilogue.bias()) {
+        (None, None, _) => &ones,
+        (Some(factors), None, None) => factors,
+        _ => {
+            return Err(Error::run(
+                "matmul: only a may have a factor, and only where no bias is added",
+            ));
+        }
+    };
     let batch = fitting(form, [a.rows, a.cols], [b.rows, b.cols], c)?;
     let variant = choose(rec.gpu(), form, &batch);
     let views = [a.words(), b.words(), c];
-    record(rec, (variant, Some(a.bits)), form, &batch, views, epilogue, true)
+    let how = (variant, Some((a.bits, inverse)));
+    record(rec, how, form, &batch, views, epilogue, true)
 }
 
 /// The product of packed matrices of these shapes as a batch of one.
@@ -332,7 +352,7 @@ pub fn cost_in(bits: Option<Bits>, m: usize, n: usize, k: usize) -> Cost {
 
 fn record(
     rec: &mut Recorder,
-    (variant, bits): (Variant, Option<Bits>),
+    (variant, half): (Variant, Option<(Bits, &View)>),
     form: Form,
     batch: &Batch,
     [a, b, c]: [&View; 3],
@@ -340,6 +360,7 @@ fn record(
     packed: bool,
 ) -> Result<()> {
     let &Batch { count, m, n, k, .. } = batch;
+    let bits = half.map(|(bits, _)| bits);
     if count == 0 || m == 0 || n == 0 || k == 0 {
         return Err(Error::run(format!(
             "matmul: {count} products of [{m}, {k}] and [{k}, {n}]"
@@ -368,14 +389,15 @@ fn record(
         b: place(&batch.b),
         c: place(&batch.c),
     };
-    let (kind, bias, aux) = match epilogue {
-        Epilogue::Plain => (0, None, None),
-        Epilogue::Bias(bias) => (1, Some(bias), None),
-        Epilogue::BiasGelu { bias, pre } => (if pre.is_some() { 2 } else { 6 }, Some(bias), pre),
-        Epilogue::BiasResidual { bias, x } => (3, Some(bias), Some(x)),
-        Epilogue::GeluBackward { pre } => (4, None, Some(pre)),
-        Epilogue::Accumulate => (5, None, None),
+    let (kind, aux) = match epilogue {
+        Epilogue::Plain => (0, None),
+        Epilogue::Bias(_) => (1, None),
+        Epilogue::BiasGelu { pre, .. } => (if pre.is_some() { 2 } else { 6 }, pre),
+        Epilogue::BiasResidual { x, .. } => (3, Some(x)),
+        Epilogue::GeluBackward { pre } => (4, Some(pre)),
+        Epilogue::Accumulate => (5, None),
     };
+    let bias = epilogue.bias();
     if let Some(bias) = bias {
         expect("matmul", "bias", bias, 1, n)?;
     }
@@ -413,7 +435,8 @@ fn record(
         }
     };
     let unused = rec.gpu().unused()?;
-    let views = [a, b, bias.unwrap_or(b), c, aux.unwrap_or(&unused)];
+    let beside = bias.unwrap_or(half.map_or(b, |(_, inverse)| inverse));
+    let views = [a, b, beside, c, aux.unwrap_or(&unused)];
     let operands = match (bits, item) {
         (None, _) => F32,
         (Some(Bits::Bf16), Item::Scalar) => BF16_BY_ONE,

@@ -8,6 +8,7 @@ pub mod ceiling;
 pub mod column_sum;
 pub mod gather;
 pub mod gradient_norm;
+pub mod largest;
 pub mod layer_norm;
 pub mod matmul;
 pub mod patchify;
@@ -20,7 +21,7 @@ pub mod variance_covariance;
 use crate::gpu::Kernel;
 
 /// Every kernel there is, with all the pipelines that may be made of it.
-pub static KERNELS: [&Kernel; 26] = [
+pub static KERNELS: [&Kernel; 28] = [
     &adamw::ADAMW,
     &add_positions::ADD_POSITIONS,
     &attention::SOFTMAX,
@@ -33,6 +34,8 @@ pub static KERNELS: [&Kernel; 26] = [
     &gather::BACKWARD,
     &gradient_norm::SQUARES,
     &gradient_norm::CHECK,
+    &largest::LARGEST,
+    &largest::FACTORS,
     &layer_norm::FORWARD,
     &layer_norm::BACKWARD,
     &layer_norm::BACKWARD_WEIGHTS,

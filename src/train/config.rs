@@ -73,6 +73,7 @@ pub struct Meta {
     pub read_checkpoint: Option<String>,
     pub seed: u64,
     pub use_bfloat16: bool,
+    pub use_float16: bool,
     pub variance_weight: f64,
 }
 
@@ -314,7 +315,11 @@ impl Config {
 
     /// The 16 bits that linear layers multiply in; `None`: f32.
     pub fn bits(&self) -> Option<Bits> {
-        self.meta.use_bfloat16.then_some(Bits::Bf16)
+        match (self.meta.use_bfloat16, self.meta.use_float16) {
+            (true, _) => Some(Bits::Bf16),
+            (_, true) => Some(Bits::F16),
+            _ => None,
+        }
     }
 
     /// Makes the run E epochs long; the warm-up keeps its share of it.

@@ -240,6 +240,11 @@ pub const KEYS: &[Key] = &[
         "linear layers multiply in bfloat16; weights, sums and all else stay f32",
         |c| Flag(&mut c.meta.use_bfloat16),
     ),
+    own(
+        "meta.use_float16",
+        "the same in float16, whose range is smaller: each gradient is scaled into it",
+        |c| Flag(&mut c.meta.use_float16),
+    ),
     own("meta.variance_weight", "weight a of the variance term; 0: off", |c| {
         Number(&mut c.meta.variance_weight)
     }),

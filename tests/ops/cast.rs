@@ -1,6 +1,7 @@
 use crate::harness::{Bench, KINDS, f64s, random};
 use ijepa::cpu;
-use ijepa::ops::cast::{Bits, Half, cast};
+use ijepa::ops::cast::{Bits, Half, cast, cast_scaled};
+use ijepa::ops::largest;
 
 /// What 16 bits say, by the formats' definitions.
 fn value(half: u32, bits: Bits) -> f64 {
@@ -104,6 +105,28 @@ fn edges_of_the_formats_are_kept() {
             let mut bench = Bench::of(kind, "cast of edges");
             check(&mut bench, bits, 1, x.len(), &x);
             check(&mut bench, bits, 1, x.len() - 1, &x[1..]);
+        }
+    }
+}
+
+/// Gradients far below f16's smallest number keep its precision.
+#[test]
+fn gradients_are_scaled_into_f16() {
+    for kind in KINDS {
+        for [rows, cols] in [[1, 1], [3, 5], [64, 96]] {
+            let mut bench = Bench::of(kind, "cast of a gradient");
+            let x: Vec<f32> = random(4, rows * cols).into_iter().map(|x| x * 1e-12).collect();
+            let factor = cpu::largest::factor(&f64s(&x));
+            let (vx, vy) = (bench.put(rows, cols, &x), bench.poisoned(1, (rows * cols).div_ceil(2)));
+            let partial = bench.scratch(largest::scratch(kind, rows * cols));
+            let factors = bench.poisoned(1, 8);
+            let half = Half::of(&vy, Bits::F16, rows, cols).unwrap();
+            cast_scaled(&mut bench.rec, &vx, half, &partial, &factors).unwrap();
+            let words = bench.bits(&vy);
+            for (i, x) in f64s(&x).into_iter().enumerate() {
+                let got = value((words[i / 2] >> (16 * (i % 2))) & 0xffff, Bits::F16);
+                assert_eq!(got, cpu::cast::f16(x * factor), "{} {x} times {factor}", bench.label);
+            }
         }
     }
 }

@@ -9,6 +9,7 @@ mod column_sum;
 mod gather;
 mod gradient_norm;
 mod harness;
+mod largest;
 mod layer_norm;
 mod matmul;
 mod matmul16;

@@ -3,7 +3,8 @@
 use crate::harness::{Bench, VARIANTS, f64s, random, sum_of};
 use ijepa::cpu::{self, gelu, matmul};
 use ijepa::gpu::View;
-use ijepa::ops::cast::{Bits, Half, cast};
+use ijepa::ops::cast::{Bits, Half, cast, cast_scaled};
+use ijepa::ops::largest;
 use ijepa::ops::matmul::{Epilogue, Form, product16};
 
 /// A matrix in 16 bits, and its values.
@@ -108,6 +109,53 @@ fn epilogues_do_what_they_say() {
             run(&mut bench, Epilogue::Accumulate, &c);
             let want: Vec<f64> = sums.iter().zip(&x).map(|(s, x)| s + f64::from(*x)).collect();
             bench.check("accumulate", &c, &want, sum_of(k));
+        }
+    }
+}
+
+/// A gradient that was scaled into f16 gives products that were not, whatever follows them.
+#[test]
+fn scaled_gradients_give_products_that_are_not() {
+    for variant in ["", "any"] {
+        for [m, k, n] in [[19, 20, 36], [7, 5, 6]] {
+            let mut bench = Bench::new(variant, format!("matmul of a scaled gradient {m}x{k}x{n}"));
+            let dy: Vec<f32> = random(1, m * k).into_iter().map(|x| x * 1e-11).collect();
+            let factor = cpu::largest::factor(&f64s(&dy));
+            let dy64: Vec<f64> = f64s(&dy)
+                .into_iter()
+                .map(|x| cpu::cast::f16(x * factor) / factor)
+                .collect();
+            let (w, w64) = half(&mut bench, Bits::F16, 2, k, n);
+            let wide = bench.put(m, k, &dy);
+            let words = bench.poisoned(1, (m * k).div_ceil(2));
+            let (partial, factors) = (
+                bench.scratch(largest::scratch(bench.kind(), m * k)),
+                bench.poisoned(1, 8),
+            );
+            let dy = Half::of(&words, Bits::F16, m, k).unwrap();
+            let dy = cast_scaled(&mut bench.rec, &wide, dy, &partial, &factors).unwrap();
+            let sums = twin(Form::Nn, &dy64, &w64, [m, k, n]);
+            let c = bench.poisoned(m, n);
+            product16(&mut bench.rec, Form::Nn, &dy, &w, &c, Epilogue::Plain).unwrap();
+            bench.check("plain", &c, &sums, sum_of(k));
+            let (x, pre) = (random(3, m * n), random(4, m * n));
+            let small: Vec<f32> = x.iter().map(|x| x * 1e-11).collect();
+            let c = bench.put(m, n, &small);
+            product16(&mut bench.rec, Form::Nn, &dy, &w, &c, Epilogue::Accumulate).unwrap();
+            let want: Vec<f64> = sums.iter().zip(&small).map(|(s, x)| s + f64::from(*x)).collect();
+            bench.check("accumulate", &c, &want, sum_of(k));
+            let (c, vpre) = (bench.poisoned(m, n), bench.put(m, n, &pre));
+            let epilogue = Epilogue::GeluBackward { pre: &vpre };
+            product16(&mut bench.rec, Form::Nn, &dy, &w, &c, epilogue).unwrap();
+            bench.check(
+                "gelu backward",
+                &c,
+                &gelu::backward(&sums, &f64s(&pre)),
+                sum_of(k) + 2e-6,
+            );
+            let bias = bench.put(1, n, &random(5, n));
+            let error = product16(&mut bench.rec, Form::Nn, &dy, &w, &c, Epilogue::Bias(&bias)).unwrap_err();
+            assert!(error.to_string().contains("where no bias is added"), "{error}");
         }
     }
 }

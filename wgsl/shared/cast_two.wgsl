@@ -3,5 +3,5 @@ alias Wide = f32;
 alias Narrow = u32;
 fn narrowed(at: u32) -> Narrow {
     let second = min(2u * at + 1u, params.values - 1u);
-    return narrow_pair(vec2(x[2u * at], select(0.0, x[second], second == 2u * at + 1u)));
+    return narrow_pair(scaled(vec2(x[2u * at], select(0.0, x[second], second == 2u * at + 1u))));
 }

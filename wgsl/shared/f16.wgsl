@@ -1,4 +1,5 @@
 // IEEE half precision: two values to a word, the first in its lower half. Needs no feature: WGSL has it as a packing.
+const NARROW_RANGE: bool = true;
 fn wide_pair(word: u32) -> vec2<f32> { return unpack2x16float(word); }
 // To the nearest. WGSL leaves open what becomes of values that f16 has not: infinity here, from the middle between the largest
 // and what would come next on; what is no number stays none.

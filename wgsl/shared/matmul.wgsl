@@ -18,6 +18,7 @@ fn start(place: Place, number: u32) -> u32 {
     return place.offset + (number / params.inner) * place.outer + (number % params.inner) * place.inner;
 }
 
+// Where A was cast with a factor, `bias` holds its inverse: only gradients are, and no bias is added to these.
 // EPILOGUE is a constant: what becomes of a sum before it is stored. `aux` lies like C.
 const PLAIN: u32 = 0u;         // c = sum
 const BIAS: u32 = 1u;          // c = sum + bias
@@ -32,6 +33,7 @@ fn finish(at: u32, column: u32, sum: Item) {
     if (EPILOGUE == BIAS_GELU) { aux[at] = value; }
     if (EPILOGUE == BIAS_GELU || EPILOGUE == BIAS_GELU_ONLY) { value = gelu(value); }
     if (EPILOGUE == BIAS_RESIDUAL) { value += aux[at]; }
+    if (EPILOGUE == PLAIN || EPILOGUE == GELU_BACKWARD || EPILOGUE == ACCUMULATE) { value = unscaled(value); }
     if (EPILOGUE == GELU_BACKWARD) { value *= gelu_derivative(aux[at]); }
     if (EPILOGUE == ACCUMULATE) { value += c[at]; }
     c[at] = value;
