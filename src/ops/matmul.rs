@@ -1,6 +1,7 @@
 //! matmul: C = A·B, A·Bᵀ or Aᵀ·B, one matrix or a batch, with what follows a linear layer fused at the store.
 
 use super::shape::{Item, LANES, SCALAR, VEC4, YES_OR_NO, expect};
+use super::tiles::{self, TILES, WAYS, Way};
 use crate::gpu::{Access, Build, Cost, Gpu, Grid, Kernel, Kind, MOST_WORKGROUPS, Recorder, Shared, View};
 use crate::{Error, Result};
 
@@ -80,14 +81,14 @@ pub struct Batch {
     pub c: Place,
 }
 
-const GELU: Shared = ("gelu", include_str!("../../wgsl/shared/gelu.wgsl"));
-const SHARED: Shared = ("matmul", include_str!("../../wgsl/shared/matmul.wgsl"));
+pub(super) const GELU: Shared = ("gelu", include_str!("../../wgsl/shared/gelu.wgsl"));
+pub(super) const SHARED: Shared = ("matmul", include_str!("../../wgsl/shared/matmul.wgsl"));
 
 /// What all variants have: a, b, bias; c and the tensor beside it; and what is written in front of them.
-const BINDINGS: &[Access] = &[Access::Read, Access::Read, Access::Read, Access::Write, Access::Write];
+pub(super) const BINDINGS: &[Access] = &[Access::Read, Access::Read, Access::Read, Access::Write, Access::Write];
 const BY_ONE: &[&[Shared]] = &[&[SCALAR], &[GELU], &[SHARED]];
 const BY_FOUR: &[&[Shared]] = &[&[VEC4], &[GELU], &[SHARED]];
-const EPILOGUE: (&str, &[u32]) = ("EPILOGUE", &[0, 1, 2, 3, 4, 5, 6]);
+pub(super) const EPILOGUE: (&str, &[u32]) = ("EPILOGUE", &[0, 1, 2, 3, 4, 5, 6]);
 
 pub(super) static ANY: Kernel = Kernel {
     name: "matmul_any",
@@ -95,13 +96,6 @@ pub(super) static ANY: Kernel = Kernel {
     bindings: BINDINGS,
     shared: BY_ONE,
     constants: &[("FORM", &[0, 1, 2]), EPILOGUE, LANES],
-};
-pub(super) static TILE: Kernel = Kernel {
-    name: "matmul_tile",
-    source: include_str!("../../wgsl/matmul_tile.wgsl"),
-    bindings: BINDINGS,
-    shared: BY_ONE,
-    constants: &[("FORM", &[0, 1, 2]), EPILOGUE],
 };
 pub(super) static BROADCAST: Kernel = Kernel {
     name: "matmul_broadcast",
@@ -156,6 +150,26 @@ struct Params {
 
 /// One product of packed matrices: a, b, c as `form` says, with an epilogue.
 pub fn product(rec: &mut Recorder, form: Form, a: &View, b: &View, c: &View, epilogue: Epilogue) -> Result<()> {
+    let (m, n, k) = check(form, a, b, c)?;
+    let way = way(rec.gpu(), form, m, n, k);
+    record(rec, way, form, &packed(form, m, n, k), [a, b, c], epilogue, true)
+}
+
+/// [`product`], computed in this way, whatever the adapter would choose.
+///
+/// Errors: run, also where the adapter or the shape can't have it that way ([`may`]).
+pub fn product_by(rec: &mut Recorder, way: Way, form: Form, [a, b, c]: [&View; 3], epilogue: Epilogue) -> Result<()> {
+    let (m, n, k) = check(form, a, b, c)?;
+    if !may(rec.gpu(), way, form, m, n, k) {
+        return Err(Error::run(format!(
+            "matmul: {way} can't compute [{m}, {k}] by [{k}, {n}] here"
+        )));
+    }
+    record(rec, way, form, &packed(form, m, n, k), [a, b, c], epilogue, true)
+}
+
+/// M, N and K, where the views go together.
+fn check(form: Form, a: &View, b: &View, c: &View) -> Result<(usize, usize, usize)> {
     let (m, n) = (c.rows, c.cols);
     let k = if form == Form::Tn { a.rows } else { a.cols };
     match form {
@@ -163,9 +177,7 @@ pub fn product(rec: &mut Recorder, form: Form, a: &View, b: &View, c: &View, epi
         Form::Nt => expect("matmul nt", "a", a, m, k).and(expect("matmul nt", "b", b, n, k))?,
         Form::Tn => expect("matmul tn", "a", a, k, m).and(expect("matmul tn", "b", b, k, n))?,
     }
-    let batch = packed(form, m, n, k);
-    let variant = choose(rec.gpu(), form, &batch);
-    record(rec, variant, form, &batch, [a, b, c], epilogue, true)
+    Ok((m, n, k))
 }
 
 /// One product of packed matrices as a batch.
@@ -194,19 +206,35 @@ fn packed(form: Form, m: usize, n: usize, k: usize) -> Batch {
 
 /// The variant that [`product`] takes for these sizes.
 pub fn variant(gpu: &Gpu, form: Form, m: usize, n: usize, k: usize) -> Variant {
-    choose(gpu, form, &packed(form, m, n, k))
+    way(gpu, form, m, n, k).variant()
+}
+
+/// The same with its configuration: what `ijepa tune` found where it did and `--variant` has no other say.
+pub fn way(gpu: &Gpu, form: Form, m: usize, n: usize, k: usize) -> Way {
+    let found = gpu
+        .tuned(&tiles::product(form, m, n, k))
+        .and_then(|number| WAYS.get(number).copied());
+    match found {
+        Some(way) if gpu.variant().is_none() && may(gpu, way, form, m, n, k) => way,
+        _ => choose(gpu, form, &packed(form, m, n, k)),
+    }
+}
+
+/// Whether this adapter can compute a product of packed matrices in this way.
+pub fn may(gpu: &Gpu, way: Way, form: Form, m: usize, n: usize, k: usize) -> bool {
+    able(gpu, way, form, &packed(form, m, n, k))
 }
 
 /// A batch of products with strides, plain. Where N or (in form NN) K is no multiple of four, but C's or A's rows are
 /// padded to one, C's padding may be written and A's must be zero.
 pub fn batched(rec: &mut Recorder, form: Form, batch: &Batch, a: &View, b: &View, c: &View) -> Result<()> {
-    let variant = choose(rec.gpu(), form, batch);
-    record(rec, variant, form, batch, [a, b, c], Epilogue::Plain, false)
+    let way = choose(rec.gpu(), form, batch);
+    record(rec, way, form, batch, [a, b, c], Epilogue::Plain, false)
 }
 
-/// The variant for this adapter and these shapes; `--variant` overrides the adapter's say, and what can't do a shape gives
+/// The way for this adapter and these shapes; `--variant` overrides the adapter's say, and what can't do a shape gives
 /// way to what can.
-pub fn choose(gpu: &Gpu, form: Form, batch: &Batch) -> Variant {
+pub fn choose(gpu: &Gpu, form: Form, batch: &Batch) -> Way {
     let wanted = match (gpu.variant(), gpu.kind()) {
         (Some("any"), _) => Variant::Any,
         (Some("tile"), _) => Variant::Tile,
@@ -216,17 +244,25 @@ pub fn choose(gpu: &Gpu, form: Form, batch: &Batch) -> Variant {
         (_, Kind::Software) if gpu.subgroup_width() == Some(4) => Variant::Quad,
         (_, Kind::Software) => Variant::Broadcast,
     };
-    // `any` alone folds its grid, so that no number of rows is too many for it.
-    let grid_holds = |rows: usize| batch.m.div_ceil(rows) <= MOST_WORKGROUPS;
-    let broadcast = gpu.subgroup_width() == Some(8) && by_four(form, batch) && grid_holds(16);
-    // A quad is four lanes of a subgroup of whatever width.
-    let quad = gpu.subgroup_width().is_some_and(|width| width >= 4) && by_four(form, batch) && grid_holds(32);
     match wanted {
-        Variant::Broadcast if broadcast => Variant::Broadcast,
-        Variant::Quad if quad => Variant::Quad,
-        Variant::Broadcast | Variant::Quad if gpu.kind() == Kind::Software => Variant::Any,
-        Variant::Broadcast | Variant::Quad | Variant::Tile if grid_holds(64) => Variant::Tile,
-        _ => Variant::Any,
+        Variant::Broadcast if able(gpu, Way::Broadcast, form, batch) => Way::Broadcast,
+        Variant::Quad if able(gpu, Way::Quad, form, batch) => Way::Quad,
+        Variant::Any => Way::Any,
+        Variant::Broadcast | Variant::Quad if gpu.kind() == Kind::Software => Way::Any,
+        _ => tiles::standard(gpu, batch).map_or(Way::Any, Way::Tile),
+    }
+}
+
+fn able(gpu: &Gpu, way: Way, form: Form, batch: &Batch) -> bool {
+    let grid_holds = |rows: usize| batch.m.div_ceil(rows) <= MOST_WORKGROUPS;
+    let width = gpu.subgroup_width();
+    match way {
+        Way::Broadcast => width == Some(8) && by_four(form, batch) && grid_holds(16),
+        // A quad is four lanes of a subgroup of whatever width.
+        Way::Quad => width.is_some_and(|width| width >= 4) && by_four(form, batch) && grid_holds(32),
+        Way::Tile(number) => TILES.get(number).is_some_and(|tile| tile.holds(batch)),
+        // It alone folds its grid, so that no number of rows is too many for it.
+        Way::Any => true,
     }
 }
 
@@ -265,7 +301,7 @@ pub fn cost(m: usize, n: usize, k: usize) -> Cost {
 
 fn record(
     rec: &mut Recorder,
-    variant: Variant,
+    way: Way,
     form: Form,
     batch: &Batch,
     [a, b, c]: [&View; 3],
@@ -278,9 +314,10 @@ fn record(
             "matmul: {count} products of [{m}, {k}] and [{k}, {n}]"
         )));
     }
-    let item = match variant {
-        Variant::Broadcast | Variant::Quad => Item::Vec4,
-        Variant::Any | Variant::Tile => Item::Scalar,
+    let item = match way {
+        Way::Broadcast | Way::Quad => Item::Vec4,
+        Way::Tile(_) if by_four(form, batch) => Item::Vec4,
+        Way::Any | Way::Tile(_) => Item::Scalar,
     };
     let (by_a, by_b) = match form {
         Form::Nn => ([m, k], [k, n]),
@@ -324,20 +361,24 @@ fn record(
             0
         }
     };
-    let (kernel, tile) = match (variant, form) {
-        (Variant::Any, _) => {
+    let (kernel, tile) = match (way, form) {
+        (Way::Any, _) => {
             constants.push(("LANES", rec.gpu().lanes()));
             (&ANY, [0, 0])
         }
-        (Variant::Tile, _) => (&TILE, [64, 64]),
-        (Variant::Quad, _) => (&QUAD, [32, 32]),
-        (Variant::Broadcast, Form::Tn) => {
+        (Way::Tile(number), _) => {
+            let tile = &TILES[number];
+            constants.extend(tile.constants());
+            (&tiles::KERNELS[number], [tile.m as usize, tile.n as usize])
+        }
+        (Way::Quad, _) => (&QUAD, [32, 32]),
+        (Way::Broadcast, Form::Tn) => {
             constants.push(("FIXED_M", fixed(m)));
             constants.push(("FIXED_N", fixed(n)));
             constants.push(("TAIL", (!k.is_multiple_of(4)).into()));
             (&BROADCAST_TN, [16, 32])
         }
-        (Variant::Broadcast, _) => {
+        (Way::Broadcast, _) => {
             constants.push(("FIXED_N", fixed(n)));
             constants.push(("FIXED_K", fixed(k)));
             constants.push(("TAIL", (!k.is_multiple_of(4)).into()));

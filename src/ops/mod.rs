@@ -14,12 +14,13 @@ pub mod predictor_tokens;
 pub mod reduce;
 mod shape;
 pub mod smooth_l1;
+pub mod tiles;
 pub mod variance_covariance;
 
 use crate::gpu::Kernel;
 
 /// Every kernel there is, with all the pipelines that may be made of it.
-pub static KERNELS: [&Kernel; 25] = [
+pub static KERNELS: [&Kernel; 32] = [
     &adamw::ADAMW,
     &add_positions::ADD_POSITIONS,
     &attention::SOFTMAX,
@@ -35,7 +36,14 @@ pub static KERNELS: [&Kernel; 25] = [
     &layer_norm::BACKWARD,
     &layer_norm::BACKWARD_WEIGHTS,
     &matmul::ANY,
-    &matmul::TILE,
+    &tiles::KERNELS[0],
+    &tiles::KERNELS[1],
+    &tiles::KERNELS[2],
+    &tiles::KERNELS[3],
+    &tiles::KERNELS[4],
+    &tiles::KERNELS[5],
+    &tiles::KERNELS[6],
+    &tiles::KERNELS[7],
     &matmul::BROADCAST,
     &matmul::BROADCAST_TN,
     &matmul::QUAD,
