@@ -112,18 +112,13 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let down = lane / ACROSS;
     var sums: array<vec4<f32>, ROWS * C>;
     var blocks: array<mat4x4<f32>, TURNS>;
-    for (var turn = 0u; turn < TURNS; turn += 1u) {
-        blocks[turn] = bring(first_a, first_b, row0, column0, 0u, lane + turn * LANES);
-    }
-    for (var k0 = 0u; k0 < params.k; k0 += TILE_K) {
-        workgroupBarrier();
-        for (var turn = 0u; turn < TURNS; turn += 1u) { put(blocks[turn], lane + turn * LANES); }
-        workgroupBarrier();
-        // The next panels are on their way while these are multiplied; behind the last there are zeros.
+    // Panels are brought while those before them are multiplied: nothing is, the first time; what is brought last is zeros.
+    for (var k0 = 0u; k0 < params.k + TILE_K; k0 += TILE_K) {
         for (var turn = 0u; turn < TURNS; turn += 1u) {
-            blocks[turn] = bring(first_a, first_b, row0, column0, k0 + TILE_K, lane + turn * LANES);
+            blocks[turn] = bring(first_a, first_b, row0, column0, k0, lane + turn * LANES);
         }
-        for (var k = 0u; k < TILE_K; k += 1u) {
+        let depth = select(TILE_K, 0u, k0 == 0u);
+        for (var k = 0u; k < depth; k += 1u) {
             var of_b: array<vec4<f32>, C>;
             for (var j = 0u; j < C; j += 1u) { of_b[j] = panel_b[k * PITCH_B + across + ACROSS * j]; }
             for (var i = 0u; i < R; i += 1u) {
@@ -136,6 +131,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
                 }
             }
         }
+        workgroupBarrier();
+        for (var turn = 0u; turn < TURNS; turn += 1u) { put(blocks[turn], lane + turn * LANES); }
+        workgroupBarrier();
     }
     for (var i = 0u; i < ROWS; i += 1u) {
         let row = row0 + 4u * (down + DOWN * (i / 4u)) + i % 4u;

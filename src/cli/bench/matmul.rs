@@ -63,10 +63,11 @@ pub fn run(gpu: &Gpu, sizes: Sizes) -> Result<()> {
 
     let timing = recorded(&mut rec, work)?;
     let cost = matmul::cost(m, n, k);
-    let variant = matmul::variant(gpu, Form::Nn, m, n, k).name();
+    let way = matmul::way(gpu, Form::Nn, m, n, k);
+    let variant = way.variant().name();
     let (gflops, slowest) = (cost.flops / timing.best / 1e9, cost.flops / timing.worst / 1e9);
     print(&format!(
-        "C[{m}, {n}] = A[{m}, {k}] B[{k}, {n}] in f32, form NN, variant {variant}, on {}\n\
+        "C[{m}, {n}] = A[{m}, {k}] B[{k}, {n}] in f32, form NN, variant {way}, on {}\n\
          {COMPARED} values agree with f64\n\
          {gflops:.1} GFLOP/s, {:.3} ms: the best of {ROUNDS} rounds of {} (slowest round {slowest:.1})\n",
         gpu.info().name,
@@ -74,7 +75,7 @@ pub fn run(gpu: &Gpu, sizes: Sizes) -> Result<()> {
         timing.repeats,
     ))?;
     let line = serde_json::json!({
-        "m": m, "k": k, "n": n, "variant": variant, "gflops": rounded(gflops), "gflops_slowest": rounded(slowest),
+        "m": m, "k": k, "n": n, "variant": variant, "way": way.to_string(), "gflops": rounded(gflops), "gflops_slowest": rounded(slowest),
         "ms": timing.best * 1e3, "repeats": timing.repeats, "adapter": gpu.info().name,
     });
     print(&format!("{line}\n"))
