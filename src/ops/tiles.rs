@@ -146,9 +146,9 @@ impl std::fmt::Display for Way {
 
 /// What an adapter starts from: configurations in the order in which they are tried, and how many workgroups fill it.
 ///
-/// None of these was measured on a GPU yet (2026-11): larger tiles read less and compute more for each value that they read, and
-/// a discrete GPU has some hundred processors, an integrated one some ten. On a software driver, where `--variant tile` alone
-/// comes here, 64x64x16 with 8x4 was the quickest of those that compile within a second (benches/RESULTS.md).
+/// None of this was measured on a GPU yet (2026-11), it only follows from what they are: larger tiles compute more for each value
+/// that they read, and a discrete GPU has some hundred processors, an integrated one some ten. `ijepa tune` measures. On a
+/// software driver `--variant tile` alone comes here, for tests; that the tile is small saves compiling.
 fn candidates(kind: wgpu::DeviceType) -> (&'static [usize], usize) {
     match kind {
         wgpu::DeviceType::DiscreteGpu => (&[0, 2, 4, 6, 7], 128),
