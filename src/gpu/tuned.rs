@@ -22,8 +22,8 @@ impl Gpu {
         self.inner.tuned.get_or_init(|| tuned);
     }
 
-    /// This device, with what was found on another of the same adapter.
-    pub(super) fn tuned_as(self, other: &Gpu) -> Gpu {
+    /// This device, with what was found on another one, opened on the same adapter before.
+    pub fn tuned_as(self, other: &Gpu) -> Gpu {
         if let Some(tuned) = other.inner.tuned.get() {
             self.tune(tuned.clone());
         }
