@@ -2,6 +2,7 @@
 
 use ijepa::Error;
 use ijepa::model::config::Init;
+use ijepa::ops::cast::Bits;
 use ijepa::train::config::{Config, Evaluation};
 use ijepa::train::keys::KEYS;
 use ijepa::train::preset::PRESETS;
@@ -64,13 +65,29 @@ fn the_official_files_are_read_and_valid_as_they_are() {
             "min_keep where min_keep_context is not given"
         );
         let notices = config.notices().join("\n");
-        for key in ["meta.use_bfloat16", "data.num_workers", "data.pin_mem"] {
+        for key in ["data.num_workers", "data.pin_mem"] {
             assert!(notices.contains(key), "{name} does not name {key}: {notices}");
         }
-        assert_eq!(config.notices().len(), 3, "{notices}");
+        assert_eq!(config.notices().len(), 2, "{notices}");
+        assert_eq!(config.bits(), Some(Bits::Bf16), "use_bfloat16: true");
     }
     let giant = read(OFFICIAL[3].1).model().unwrap();
     assert_eq!((giant.embed_dim, giant.hidden(), giant.pred_depth), (1408, 6144, 16));
+}
+
+#[test]
+fn one_kind_of_16_bits_at_a_time() {
+    let mut config = Config::preset("nano").unwrap();
+    assert_eq!(config.bits(), None);
+    config.meta.use_float16 = true;
+    assert_eq!(config.bits(), Some(Bits::F16));
+    config.validate().unwrap();
+    config.meta.use_bfloat16 = true;
+    let message = refusal(config.validate());
+    assert!(
+        message.starts_with("meta.use_bfloat16 and meta.use_float16 are both true"),
+        "{message}"
+    );
 }
 
 #[test]

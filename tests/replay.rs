@@ -71,3 +71,43 @@ fn the_kernels_of_a_gpu_are_the_reference_too() {
     });
     check("multi-reg", &hardware);
 }
+
+/// The gradients of the first recorded step with operands in 16 bits, beside f32's: relative L2 over all of them.
+fn off_f32(name: &'static str, mut change: impl FnMut(&mut Config)) -> f64 {
+    let case = golden::load(name);
+    let bytes = std::fs::read(golden::path(&format!("{name}.input.safetensors"))).unwrap();
+    let run = |config: &Config| {
+        pollster::block_on(replay(
+            &device::gpu(),
+            config,
+            &bytes,
+            name,
+            golden::ITERATIONS_PER_EPOCH,
+        ))
+        .unwrap()
+    };
+    let mut config = Config::from_yaml(&case.yaml, name).unwrap();
+    let whole = run(&config);
+    change(&mut config);
+    let short = run(&config);
+    let (mut off, mut all) = (0.0, 0.0);
+    for (name, tensor) in whole.iter().filter(|(name, _)| name.starts_with("step.0.grad.")) {
+        for (&x, &y) in tensor.values.iter().zip(&short[name].values) {
+            off += (f64::from(x) - f64::from(y)).powi(2);
+            all += f64::from(x).powi(2);
+        }
+    }
+    assert!(all > 0.0);
+    (off / all).sqrt()
+}
+
+#[test]
+fn gradients_in_16_bits_are_near() {
+    for name in ["nano", "multi"] {
+        let bf16 = off_f32(name, |config| config.meta.use_bfloat16 = true);
+        let f16 = off_f32(name, |config| config.meta.use_float16 = true);
+        println!("{name}: gradients are off f32's by {bf16:.2e} in bfloat16, by {f16:.2e} in float16");
+        assert!((1e-4..1e-2).contains(&bf16), "{name}: {bf16:.2e}");
+        assert!((1e-5..1.2e-3).contains(&f16), "{name}: {f16:.2e}");
+    }
+}

@@ -29,7 +29,7 @@ fn main(
     }
     var sum = 0.0;
     for (var k = 0u; k < params.k; k += 1u) {
-        sum += a[at_a] * b[at_b];
+        sum += item_of_a(at_a) * item_of_b(at_b);
         at_a += step_a;
         at_b += step_b;
     }

@@ -46,28 +46,28 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         var b2: vec4<f32>;
         var b3: vec4<f32>;
         if (FORM == NT) {
-            let q0 = b[own0 + k];
-            let q1 = b[own1 + k];
-            let q2 = b[own2 + k];
-            let q3 = b[own3 + k];
+            let q0 = item_of_b(own0 + k);
+            let q1 = item_of_b(own1 + k);
+            let q2 = item_of_b(own2 + k);
+            let q3 = item_of_b(own3 + k);
             b0 = vec4(q0.x, q1.x, q2.x, q3.x);
             b1 = vec4(q0.y, q1.y, q2.y, q3.y);
             b2 = vec4(q0.z, q1.z, q2.z, q3.z);
             b3 = vec4(q0.w, q1.w, q2.w, q3.w);
         } else if (TAIL == 1u) {
             let last = params.k - 1u;
-            b0 = b[first_b + min(k * 4u, last) * b_row + inside];
-            b1 = b[first_b + min(k * 4u + 1u, last) * b_row + inside];
-            b2 = b[first_b + min(k * 4u + 2u, last) * b_row + inside];
-            b3 = b[first_b + min(k * 4u + 3u, last) * b_row + inside];
+            b0 = item_of_b(first_b + min(k * 4u, last) * b_row + inside);
+            b1 = item_of_b(first_b + min(k * 4u + 1u, last) * b_row + inside);
+            b2 = item_of_b(first_b + min(k * 4u + 2u, last) * b_row + inside);
+            b3 = item_of_b(first_b + min(k * 4u + 3u, last) * b_row + inside);
         } else {
-            b0 = b[first_b + (k * 4u) * b_row + inside];
-            b1 = b[first_b + (k * 4u + 1u) * b_row + inside];
-            b2 = b[first_b + (k * 4u + 2u) * b_row + inside];
-            b3 = b[first_b + (k * 4u + 3u) * b_row + inside];
+            b0 = item_of_b(first_b + (k * 4u) * b_row + inside);
+            b1 = item_of_b(first_b + (k * 4u + 1u) * b_row + inside);
+            b2 = item_of_b(first_b + (k * 4u + 2u) * b_row + inside);
+            b3 = item_of_b(first_b + (k * 4u + 3u) * b_row + inside);
         }
-        let a_upper = a[upper + k];
-        let a_lower = a[lower + k];
+        let a_upper = item_of_a(upper + k);
+        let a_lower = item_of_a(lower + k);
         c0 = c0 + subgroupBroadcast(a_upper.x, 0u) * b0 + subgroupBroadcast(a_upper.y, 0u) * b1 + subgroupBroadcast(a_upper.z, 0u) * b2 + subgroupBroadcast(a_upper.w, 0u) * b3;
         c1 = c1 + subgroupBroadcast(a_upper.x, 1u) * b0 + subgroupBroadcast(a_upper.y, 1u) * b1 + subgroupBroadcast(a_upper.z, 1u) * b2 + subgroupBroadcast(a_upper.w, 1u) * b3;
         c2 = c2 + subgroupBroadcast(a_upper.x, 2u) * b0 + subgroupBroadcast(a_upper.y, 2u) * b1 + subgroupBroadcast(a_upper.z, 2u) * b2 + subgroupBroadcast(a_upper.w, 2u) * b3;

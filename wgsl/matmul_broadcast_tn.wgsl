@@ -46,19 +46,19 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         var a_lower: vec4<f32>;
         let own = k + lane % 4u;
         if (TAIL == 1u) {
-            b0 = b[first_b + k * b_row];
-            b1 = b[first_b + min(k + 1u, last) * b_row];
-            b2 = b[first_b + min(k + 2u, last) * b_row];
-            b3 = b[first_b + min(k + 3u, last) * b_row];
-            a_upper = select(vec4<f32>(), a[upper + min(own, last) * a_row], own <= last);
-            a_lower = select(vec4<f32>(), a[lower + min(own, last) * a_row], own <= last);
+            b0 = item_of_b(first_b + k * b_row);
+            b1 = item_of_b(first_b + min(k + 1u, last) * b_row);
+            b2 = item_of_b(first_b + min(k + 2u, last) * b_row);
+            b3 = item_of_b(first_b + min(k + 3u, last) * b_row);
+            a_upper = select(vec4<f32>(), item_of_a(upper + min(own, last) * a_row), own <= last);
+            a_lower = select(vec4<f32>(), item_of_a(lower + min(own, last) * a_row), own <= last);
         } else {
-            b0 = b[first_b + k * b_row];
-            b1 = b[first_b + (k + 1u) * b_row];
-            b2 = b[first_b + (k + 2u) * b_row];
-            b3 = b[first_b + (k + 3u) * b_row];
-            a_upper = a[upper + own * a_row];
-            a_lower = a[lower + own * a_row];
+            b0 = item_of_b(first_b + k * b_row);
+            b1 = item_of_b(first_b + (k + 1u) * b_row);
+            b2 = item_of_b(first_b + (k + 2u) * b_row);
+            b3 = item_of_b(first_b + (k + 3u) * b_row);
+            a_upper = item_of_a(upper + own * a_row);
+            a_lower = item_of_a(lower + own * a_row);
         }
         c0 = c0 + subgroupBroadcast(a_upper.x, 0u) * b0 + subgroupBroadcast(a_upper.x, 1u) * b1 + subgroupBroadcast(a_upper.x, 2u) * b2 + subgroupBroadcast(a_upper.x, 3u) * b3;
         c1 = c1 + subgroupBroadcast(a_upper.y, 0u) * b0 + subgroupBroadcast(a_upper.y, 1u) * b1 + subgroupBroadcast(a_upper.y, 2u) * b2 + subgroupBroadcast(a_upper.y, 3u) * b3;

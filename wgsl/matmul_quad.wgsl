@@ -65,29 +65,29 @@ fn columns_of_b(first: u32, k: u32, column: u32) -> Columns {
         let r1 = first + min(n + 1u, end) * row;
         let r2 = first + min(n + 2u, end) * row;
         let r3 = first + min(n + 3u, end) * row;
-        let p0 = b[r0 + k_item];
-        let p1 = b[r1 + k_item];
-        let p2 = b[r2 + k_item];
-        let p3 = b[r3 + k_item];
+        let p0 = item_of_b(r0 + k_item);
+        let p1 = item_of_b(r1 + k_item);
+        let p2 = item_of_b(r2 + k_item);
+        let p3 = item_of_b(r3 + k_item);
         let there = f32(k_item + 1u == next);
-        let q0 = b[r0 + next] * there;
-        let q1 = b[r1 + next] * there;
-        let q2 = b[r2 + next] * there;
-        let q3 = b[r3 + next] * there;
+        let q0 = item_of_b(r0 + next) * there;
+        let q1 = item_of_b(r1 + next) * there;
+        let q2 = item_of_b(r2 + next) * there;
+        let q3 = item_of_b(r3 + next) * there;
         return Columns(
             vec4(p0.x, p1.x, p2.x, p3.x), vec4(p0.y, p1.y, p2.y, p3.y), vec4(p0.z, p1.z, p2.z, p3.z), vec4(p0.w, p1.w, p2.w, p3.w),
             vec4(q0.x, q1.x, q2.x, q3.x), vec4(q0.y, q1.y, q2.y, q3.y), vec4(q0.z, q1.z, q2.z, q3.z), vec4(q0.w, q1.w, q2.w, q3.w));
     }
     let at = first + column;
     return Columns(
-        b[at + k * row],
-        b[at + min(k + 1u, last) * row] * f32(k + 1u <= last),
-        b[at + min(k + 2u, last) * row] * f32(k + 2u <= last),
-        b[at + min(k + 3u, last) * row] * f32(k + 3u <= last),
-        b[at + min(k + 4u, last) * row] * f32(k + 4u <= last),
-        b[at + min(k + 5u, last) * row] * f32(k + 5u <= last),
-        b[at + min(k + 6u, last) * row] * f32(k + 6u <= last),
-        b[at + min(k + 7u, last) * row] * f32(k + 7u <= last));
+        item_of_b(at + k * row),
+        item_of_b(at + min(k + 1u, last) * row) * f32(k + 1u <= last),
+        item_of_b(at + min(k + 2u, last) * row) * f32(k + 2u <= last),
+        item_of_b(at + min(k + 3u, last) * row) * f32(k + 3u <= last),
+        item_of_b(at + min(k + 4u, last) * row) * f32(k + 4u <= last),
+        item_of_b(at + min(k + 5u, last) * row) * f32(k + 5u <= last),
+        item_of_b(at + min(k + 6u, last) * row) * f32(k + 6u <= last),
+        item_of_b(at + min(k + 7u, last) * row) * f32(k + 7u <= last));
 }
 
 fn panel_of_b(first: u32, k: u32, left: u32, right: u32) -> Panel {
@@ -104,12 +104,12 @@ fn four_of_a(first: u32, row: u32, k: u32) -> vec4<f32> {
         let at = first + row / 4u;
         let part = row % 4u;
         return vec4(
-            a[at + min(k, last) * params.a.row][part],
-            a[at + min(k + 1u, last) * params.a.row][part],
-            a[at + min(k + 2u, last) * params.a.row][part],
-            a[at + min(k + 3u, last) * params.a.row][part]);
+            item_of_a(at + min(k, last) * params.a.row)[part],
+            item_of_a(at + min(k + 1u, last) * params.a.row)[part],
+            item_of_a(at + min(k + 2u, last) * params.a.row)[part],
+            item_of_a(at + min(k + 3u, last) * params.a.row)[part]);
     }
-    return a[first + row * params.a.row + min(k, last) / 4u];
+    return item_of_a(first + row * params.a.row + min(k, last) / 4u);
 }
 
 @compute @workgroup_size(4)

@@ -1,7 +1,7 @@
 // matmul, the variant for GPUs: a workgroup makes a TILE_M x TILE_N tile of C from panels of TILE_K k in workgroup memory, each
 // of its lanes ROWS x COLUMNS sums in registers. The constants are those of a configuration in src/ops/tiles.rs.
-//   reads  a, b (FORM says how they lie)   bias [N]      writes  c, aux: see EPILOGUE in shared/matmul.wgsl
-//          with Items of four, strides are multiples of four, and rows of C are filled up to one (src/ops/matmul.rs: by_four)
+//   reads  a, b (FORM says how they lie; operands_*.wgsl what they are)   bias [N]      writes  c, aux: see EPILOGUE in shared/matmul.wgsl
+//          with Items of four, strides are multiples of four, and rows of C are filled up to one (src/ops/ways.rs: by_four)
 //   grid   [N / TILE_N, M / TILE_M, batch]   any shape   order  k ascending      twin  src/cpu/matmul.rs
 // What lies beyond an edge comes into the panels as zeros and is not stored. All panels have four neighbours of the tile's side
 // in a vec4, whichever way the operand lies: lanes bring blocks of 4 x 4, and transpose what lies along k.
@@ -19,33 +19,29 @@ const C: u32 = COLUMNS / 4u;
 var<workgroup> panel_a: array<vec4<f32>, TILE_K * PITCH_A>;
 var<workgroup> panel_b: array<vec4<f32>, TILE_K * PITCH_B>;
 
-// One Item of an operand; the only places that read them.
-fn a_item(at: u32) -> Item { return a[at]; }
-fn b_item(at: u32) -> Item { return b[at]; }
-
 // Values i to i + 3 of a row of `length` values that starts at Item `at`; zeros behind its end.
 fn four_of_a(at: u32, i: u32, length: u32) -> vec4<f32> {
     var four = vec4<f32>();
     if (ITEM == 4u) {
-        if (i < length) { four = vec4<f32>(a_item(at + i / 4u)); }
+        if (i < length) { four = vec4<f32>(item_of_a(at + i / 4u)); }
         return select(vec4<f32>(), four, vec4(i, i + 1u, i + 2u, i + 3u) < vec4(length));
     }
-    if (i < length) { four.x = vec4<f32>(a_item(at + i)).x; }
-    if (i + 1u < length) { four.y = vec4<f32>(a_item(at + i + 1u)).x; }
-    if (i + 2u < length) { four.z = vec4<f32>(a_item(at + i + 2u)).x; }
-    if (i + 3u < length) { four.w = vec4<f32>(a_item(at + i + 3u)).x; }
+    if (i < length) { four.x = vec4<f32>(item_of_a(at + i)).x; }
+    if (i + 1u < length) { four.y = vec4<f32>(item_of_a(at + i + 1u)).x; }
+    if (i + 2u < length) { four.z = vec4<f32>(item_of_a(at + i + 2u)).x; }
+    if (i + 3u < length) { four.w = vec4<f32>(item_of_a(at + i + 3u)).x; }
     return four;
 }
 fn four_of_b(at: u32, i: u32, length: u32) -> vec4<f32> {
     var four = vec4<f32>();
     if (ITEM == 4u) {
-        if (i < length) { four = vec4<f32>(b_item(at + i / 4u)); }
+        if (i < length) { four = vec4<f32>(item_of_b(at + i / 4u)); }
         return select(vec4<f32>(), four, vec4(i, i + 1u, i + 2u, i + 3u) < vec4(length));
     }
-    if (i < length) { four.x = vec4<f32>(b_item(at + i)).x; }
-    if (i + 1u < length) { four.y = vec4<f32>(b_item(at + i + 1u)).x; }
-    if (i + 2u < length) { four.z = vec4<f32>(b_item(at + i + 2u)).x; }
-    if (i + 3u < length) { four.w = vec4<f32>(b_item(at + i + 3u)).x; }
+    if (i < length) { four.x = vec4<f32>(item_of_b(at + i)).x; }
+    if (i + 1u < length) { four.y = vec4<f32>(item_of_b(at + i + 1u)).x; }
+    if (i + 2u < length) { four.z = vec4<f32>(item_of_b(at + i + 2u)).x; }
+    if (i + 3u < length) { four.w = vec4<f32>(item_of_b(at + i + 3u)).x; }
     return four;
 }
 

@@ -22,9 +22,11 @@ use std::path::PathBuf;
 #[derive(clap::Args)]
 #[command(after_help = AFTER)]
 pub struct Args {
-    /// Only one product C[M,N] = A[M,K] B[K,N] in f32, by the kernel that a training step would take for this shape
+    /// Only one product C[M,N] of A[M,K] and B[K,N], by the kernel that a training step would take for this shape
     #[arg(long, value_name = "MxKxN", value_parser = matmul::sizes, conflicts_with_all = ["preset", "config", "step"])]
     matmul: Option<matmul::Sizes>,
+    #[command(flatten)]
+    product: matmul::Product,
     /// Only training steps, one after the other as in a run
     #[arg(long)]
     step: bool,
@@ -70,7 +72,7 @@ pub fn run(args: Args) -> Result<()> {
         return predict::run(wanted, of, args.shares.as_ref().unwrap_or(of));
     }
     if let Some(sizes) = args.matmul {
-        return matmul::run(&args.adapter.open_tuned(&say)?, sizes);
+        return matmul::run(&args.adapter.open_tuned(&say)?, sizes, &args.product);
     }
     let config = args.settings.config("nano")?;
     config.validate()?;

@@ -117,6 +117,7 @@ fn dims(config: &Config) -> Dims {
         k_context,
         k_target,
         recompute: config.optimization.checkpoint_activations,
+        bits: config.bits(),
         ..Dims::encode(config.data.batch_size)
     }
 }

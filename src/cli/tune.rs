@@ -13,7 +13,7 @@ use ijepa::data::masks;
 use ijepa::gpu::{Gpu, Product};
 use ijepa::model::needs::Dims;
 use ijepa::model::products::{Products, products};
-use ijepa::ops::tiles::{self, WAYS};
+use ijepa::ops::ways::{self, WAYS};
 use ijepa::train::config::Config;
 use ijepa::train::plan;
 use ijepa::{Error, Result};
@@ -159,7 +159,7 @@ fn sizes(config: &Config) -> Result<Vec<Products>> {
 }
 
 fn product(one: &Products) -> Product {
-    tiles::product(one.form, one.m, one.n, one.k)
+    ways::product(one.form, one.m, one.n, one.k)
 }
 
 fn contests(gpu: &Gpu, list: &[Products], end: Instant, progress: &mut Progress) -> Result<Vec<Row>> {

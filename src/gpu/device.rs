@@ -127,6 +127,7 @@ pub(super) struct Inner {
     pub memory: Option<u64>,
     pub unused: std::sync::OnceLock<super::View>,
     pub tuned: std::sync::OnceLock<super::Tuned>,
+    pub ones: std::sync::OnceLock<super::View>,
 }
 
 fn instance(backends: wgpu::Backends) -> wgpu::Instance {
@@ -285,6 +286,7 @@ impl Gpu {
             memory,
             unused: std::sync::OnceLock::new(),
             tuned: std::sync::OnceLock::new(),
+            ones: std::sync::OnceLock::new(),
         };
         // In a browser handles stay on the thread that made them.
         #[cfg_attr(target_arch = "wasm32", allow(clippy::arc_with_non_send_sync))]
@@ -343,15 +345,6 @@ impl Gpu {
     /// Invocations of a workgroup in kernels without workgroup memory: 8 on a software driver, 64 on a GPU.
     pub fn lanes(&self) -> u32 {
         self.kind().lanes()
-    }
-
-    /// What is bound where a kernel's variant has no use for a writable binding; nobody reads it.
-    pub fn unused(&self) -> Result<super::View> {
-        if let Some(view) = self.inner.unused.get() {
-            return Ok(view.clone());
-        }
-        let view = self.alloc("unused", 1, 4)?;
-        Ok(self.inner.unused.get_or_init(|| view).clone())
     }
 
     /// Number of pipelines made so far.

@@ -71,6 +71,24 @@ impl Gpu {
         Ok(view)
     }
 
+    /// What is bound where a kernel's variant has no use for a writable binding; nobody reads it.
+    pub fn unused(&self) -> Result<View> {
+        if let Some(view) = self.inner.unused.get() {
+            return Ok(view.clone());
+        }
+        let view = self.alloc("unused", 1, 4)?;
+        Ok(self.inner.unused.get_or_init(|| view).clone())
+    }
+
+    /// `[1, 4]` ones: a factor that changes nothing. Only read.
+    pub fn ones(&self) -> Result<View> {
+        if let Some(view) = self.inner.ones.get() {
+            return Ok(view.clone());
+        }
+        let view = self.upload("ones", 1, 4, &[1f32; 4])?;
+        Ok(self.inner.ones.get_or_init(|| view).clone())
+    }
+
     /// Writes the first `values.len()` values of a view, before the next submission runs.
     pub fn write<T: bytemuck::Pod>(&self, view: &View, values: &[T]) -> Result<()> {
         let bytes: &[u8] = bytemuck::cast_slice(values);

@@ -165,10 +165,7 @@ impl Recorder {
             bindings,
             params: offset as u32,
             grid,
-            label: self
-                .timer
-                .as_ref()
-                .map(|_| Label::new(kernel, build.constants, views, cost)),
+            label: self.timer.as_ref().map(|_| Label::new(kernel, build, views, cost)),
         }));
         self.pending += cost;
         self.total += cost;

@@ -1,7 +1,7 @@
 //! How long each dispatch takes by the GPU's own clock. For benchmarks: every dispatch gets a pass of its own, which costs
 //! microseconds that a step does not pay.
 
-use super::{Cost, Gpu, Kernel, Recorder, View};
+use super::{Build, Cost, Gpu, Kernel, Recorder, View};
 use crate::{Error, Result};
 
 /// A dispatch, timed.
@@ -16,6 +16,8 @@ pub struct Timed {
 pub struct Label {
     pub kernel: &'static str,
     pub constants: Vec<(&'static str, u32)>,
+    /// Words of the shared WGSL in front of it.
+    pub shared: Vec<&'static str>,
     /// Rows and columns of each binding.
     pub shapes: Vec<[usize; 2]>,
     /// The first of the bindings that are written.
@@ -24,11 +26,12 @@ pub struct Label {
 }
 
 impl Label {
-    pub(super) fn new(kernel: &Kernel, constants: &[(&'static str, u32)], views: &[&View], cost: Cost) -> Label {
+    pub(super) fn new(kernel: &Kernel, build: &Build, views: &[&View], cost: Cost) -> Label {
         let written = |access: &super::Access| *access == super::Access::Write;
         Label {
             kernel: kernel.name,
-            constants: constants.to_vec(),
+            constants: build.constants.to_vec(),
+            shared: build.shared.iter().map(|(word, _)| *word).collect(),
             shapes: views.iter().map(|view| [view.rows, view.cols]).collect(),
             output: kernel.bindings.iter().position(written).unwrap_or(0),
             cost,

@@ -3,7 +3,7 @@
 use super::Gpu;
 use std::collections::HashMap;
 
-/// A matrix product, as far as the choice of its kernel goes; what form and sizes mean is `ops::tiles`' to say.
+/// A matrix product, as far as the choice of its kernel goes; what form and sizes mean is `ops::ways`' to say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Product {
     pub form: u8,
@@ -12,7 +12,7 @@ pub struct Product {
     pub k: usize,
 }
 
-/// Products with the number of the way in which this device computes them best (`ops::tiles::WAYS`).
+/// Products with the number of the way in which this device computes them best (`ops::ways::WAYS`).
 pub type Tuned = HashMap<Product, usize>;
 
 impl Gpu {

@@ -1,25 +1,15 @@
 //! One transformer block (pre-norm, paper appendix A), forward and backward, written out in order.
 
+use super::linear::{Into, Linear, Then};
 use super::memory::Memory;
 use super::parameters::{Copy, Parameters};
 use crate::gpu::{Recorder, View};
 use crate::ops::attention::{self, Heads};
-use crate::ops::column_sum;
 use crate::ops::layer_norm::{self, Affine, Saved};
-use crate::ops::matmul::{Epilogue, Form, product};
 use crate::{Error, Result};
 
 /// Every norm with weights has this eps; only the targets' norm has another.
 pub const EPS: f64 = 1e-6;
-
-/// Weight `[out, in]` and bias `[1, out]` of a linear layer; or their gradients.
-#[derive(Clone, Debug)]
-pub struct Linear {
-    pub weight: View,
-    pub bias: View,
-    /// Gradients are added to those that are there (`Copy::Sums`), not written over them.
-    pub add: bool,
-}
 
 /// The parameters of one block; or their gradients.
 #[derive(Clone, Debug)]
@@ -57,37 +47,6 @@ pub struct Saves {
     pub hidden: View,
 }
 
-impl Linear {
-    pub fn of(parameters: &Parameters, name: &str, copy: Copy) -> Result<Linear> {
-        Ok(Linear {
-            weight: parameters.view(&format!("{name}.weight"), copy)?,
-            bias: parameters.view(&format!("{name}.bias"), copy)?,
-            add: copy == Copy::Sums,
-        })
-    }
-
-    /// y `[R, out]` = x `[R, in]` · weightᵀ + bias
-    pub fn forward(&self, rec: &mut Recorder, x: &View, y: &View) -> Result<()> {
-        product(rec, Form::Nt, x, &self.weight, y, Epilogue::Bias(&self.bias))
-    }
-
-    /// The gradients of weight and bias: dW = dyᵀ · x, db = column sums of dy. `self` holds the gradients.
-    pub fn gradients(&self, rec: &mut Recorder, x: &View, dy: &View, memory: &Memory) -> Result<()> {
-        let epilogue = if self.add {
-            Epilogue::Accumulate
-        } else {
-            Epilogue::Plain
-        };
-        product(rec, Form::Tn, dy, x, &self.weight, epilogue)?;
-        column_sum::sum(rec, dy, &self.bias, &memory.partial, self.add)
-    }
-
-    /// dx `[R, in]` = dy `[R, out]` · weight
-    pub fn backward(&self, rec: &mut Recorder, dy: &View, dx: &View) -> Result<()> {
-        product(rec, Form::Nn, dy, &self.weight, dx, Epilogue::Plain)
-    }
-}
-
 pub fn affine(parameters: &Parameters, name: &str, copy: Copy) -> Result<Affine> {
     Ok(Affine {
         weight: parameters.view(&format!("{name}.weight"), copy)?,
@@ -119,25 +78,15 @@ impl Block {
         memory: &Memory,
     ) -> Result<()> {
         layer_norm::forward(rec, x, Some(&self.norm1), EPS, &s.norm1, &s.stats1)?;
-        self.qkv.forward(rec, &s.norm1, &s.qkv)?;
+        self.qkv.forward(rec, &s.norm1, &s.qkv, Then::Nothing, memory)?;
         attention::forward(rec, heads, &s.qkv, &s.attention, &s.softmax, &memory.panels[0])?;
-        let plus_x = Epilogue::BiasResidual {
-            bias: &self.proj.bias,
-            x,
-        };
-        product(rec, Form::Nt, &s.attention, &self.proj.weight, &s.middle, plus_x)?;
+        self.proj
+            .forward(rec, &s.attention, &s.middle, Then::Residual(x), memory)?;
 
         layer_norm::forward(rec, &s.middle, Some(&self.norm2), EPS, &s.norm2, &s.stats2)?;
-        let gelu = Epilogue::BiasGelu {
-            bias: &self.fc1.bias,
-            pre: s.pre.as_ref(),
-        };
-        product(rec, Form::Nt, &s.norm2, &self.fc1.weight, &s.hidden, gelu)?;
-        let plus_middle = Epilogue::BiasResidual {
-            bias: &self.fc2.bias,
-            x: &s.middle,
-        };
-        product(rec, Form::Nt, &s.hidden, &self.fc2.weight, out, plus_middle)
+        let gelu = Then::Gelu(s.pre.as_ref());
+        self.fc1.forward(rec, &s.norm2, &s.hidden, gelu, memory)?;
+        self.fc2.forward(rec, &s.hidden, out, Then::Residual(&s.middle), memory)
     }
 
     /// From the gradient of `out` to the gradient of `x`, in place in `dx` `[R, D]`; `gradients` = or +=, as they say.
@@ -160,17 +109,16 @@ impl Block {
         let dqkv = memory.qkv.shaped(rows, 3 * width)?;
 
         // The MLP: out = middle + fc2(gelu(fc1(norm2(middle)))); the middle's own gradient stays in dx.
-        gradients.fc2.gradients(rec, &s.hidden, dx, memory)?;
-        product(
+        let through_gelu = Into::ThroughGelu { dx: &dhidden, pre };
+        self.fc2
+            .backward(rec, &gradients.fc2, [&s.hidden, dx], through_gelu, memory)?;
+        self.fc1.backward(
             rec,
-            Form::Nn,
-            dx,
-            &self.fc2.weight,
-            &dhidden,
-            Epilogue::GeluBackward { pre },
+            &gradients.fc1,
+            [&s.norm2, &dhidden],
+            Into::Gradient(&dnorm),
+            memory,
         )?;
-        gradients.fc1.gradients(rec, &s.norm2, &dhidden, memory)?;
-        self.fc1.backward(rec, &dhidden, &dnorm)?;
         let saved = Saved {
             dy: &dnorm,
             x: &s.middle,
@@ -187,12 +135,17 @@ impl Block {
         )?;
 
         // Attention: middle = x + proj(attention(qkv(norm1(x)))).
-        gradients.proj.gradients(rec, &s.attention, dx, memory)?;
-        self.proj.backward(rec, dx, &dattention)?;
+        self.proj.backward(
+            rec,
+            &gradients.proj,
+            [&s.attention, dx],
+            Into::Gradient(&dattention),
+            memory,
+        )?;
         let panels = [&memory.panels[0], &memory.panels[1]];
         attention::backward(rec, heads, &dattention, &s.qkv, &s.softmax, &dqkv, panels)?;
-        gradients.qkv.gradients(rec, &s.norm1, &dqkv, memory)?;
-        self.qkv.backward(rec, &dqkv, &dnorm)?;
+        self.qkv
+            .backward(rec, &gradients.qkv, [&s.norm1, &dqkv], Into::Gradient(&dnorm), memory)?;
         let saved = Saved {
             dy: &dnorm,
             x,

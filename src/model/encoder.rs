@@ -1,8 +1,9 @@
 //! The encoder (a vision transformer without class token): the context encoder with its gradient, and the target
 //! encoder, which sees every patch and has none.
 
-use super::block::{Block, EPS, Linear, affine};
+use super::block::{Block, EPS, affine};
 use super::config::ModelConfig;
+use super::linear::{Into, Linear, Then};
 use super::memory::Memory;
 use super::parameters::{Copy, Parameters};
 use crate::Result;
@@ -65,7 +66,8 @@ impl Encoder {
             memory.turns[1].shaped(rows, config.embed_dim)?,
         ];
         patchify(rec, pixels, &memory.images, &list, config.crop, config.patch, &patches)?;
-        self.patch_embed.forward(rec, &patches, &turns[0])?;
+        self.patch_embed
+            .forward(rec, &patches, &turns[0], Then::Nothing, memory)?;
         add_positions(rec, positions, &list, &turns[0])?;
         let heads = heads(config, batch, config.num_patches());
         let saves = memory.turn_saves.shaped(rows, config.num_heads)?;
@@ -114,7 +116,7 @@ impl Encoder {
         // The mask is applied first: patches that are not kept are never embedded.
         patchify(rec, pixels, &memory.images, &list, config.crop, config.patch, &patches)?;
         let mut x = memory.context.streams[0].shaped(rows, width)?;
-        self.patch_embed.forward(rec, &patches, &x)?;
+        self.patch_embed.forward(rec, &patches, &x, Then::Nothing, memory)?;
         add_positions(rec, positions, &list, &x)?;
         for (i, block) in self.blocks.iter().enumerate() {
             let saves = memory.context.saves[i].shaped(rows, config.num_heads)?;
@@ -171,7 +173,8 @@ impl Encoder {
         }
         // Positions are fixed, pixels have no gradient: the patch embedding's parameters are the end.
         let patches = memory.context_patches.shaped(rows, config.patch_values())?;
-        gradients.patch_embed.gradients(rec, &patches, &dx, memory)
+        let embed = &self.patch_embed;
+        embed.backward(rec, &gradients.patch_embed, [&patches, &dx], Into::Nothing, memory)
     }
 }
 

@@ -75,6 +75,10 @@ pub struct Memory {
     pub attention: View,
     pub hidden: View,
     pub panels: [View; 2],
+    /// The two operands of a product, where these have 16 bits.
+    pub halves: [View; 2],
+    /// By what a gradient was multiplied before it became f16, see `ops::largest`.
+    pub factors: View,
     pub partial: View,
     /// `[1, parts]`: each part's share of the loss.
     pub losses: View,
@@ -215,6 +219,8 @@ impl Memory {
             attention,
             hidden,
             panels: [get("panel")?, get("panel of gradients")?],
+            factors: get("gradient's factors")?,
+            halves: [get("left operand")?, get("right operand")?],
             partial: get("partial sums")?,
             losses: get("losses")?,
             results: get("results")?,

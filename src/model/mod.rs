@@ -8,6 +8,7 @@ pub mod ijepa;
 pub mod init;
 mod inputs;
 pub mod inside;
+pub mod linear;
 pub mod lists;
 pub mod memory;
 pub mod needs;

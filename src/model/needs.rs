@@ -5,7 +5,8 @@ use super::config::ModelConfig;
 use super::parameters;
 use crate::gpu::{Gpu, Kind};
 use crate::ops::attention::{Heads, panel};
-use crate::ops::{column_sum, gradient_norm, layer_norm, smooth_l1, variance_covariance};
+use crate::ops::cast::Bits;
+use crate::ops::{column_sum, gradient_norm, largest, layer_norm, smooth_l1, variance_covariance};
 
 /// Values of `Memory::results`; all are copied out at each step.
 pub const RESULTS: usize = 1024;
@@ -50,6 +51,8 @@ pub struct Dims {
     pub recompute: bool,
     /// The regularizer looks at the context of all parts together.
     pub regularized: bool,
+    /// Linear layers multiply in these 16 bits; `None`: in f32.
+    pub bits: Option<Bits>,
 }
 
 impl Dims {
@@ -65,6 +68,7 @@ impl Dims {
             float_images: false,
             recompute: false,
             regularized: false,
+            bits: None,
         }
     }
 
@@ -233,6 +237,22 @@ pub fn needs(kind: Kind, config: &ModelConfig, dims: &Dims) -> Vec<Need> {
         1,
         (all * hidden).max(context * hidden).max(tokens * pred_hidden),
     );
+    // Either operand of a product may be a layer's rows or its weight.
+    let operands = [
+        all * pixels.max(3 * d).max(hidden),
+        context * pixels.max(3 * d).max(hidden),
+        tokens * (3 * p).max(pred_hidden),
+        targets * d.max(p),
+        d * pixels.max(3 * d).max(hidden).max(p),
+        p * (3 * p).max(pred_hidden),
+    ];
+    let halves = match dims.bits {
+        Some(_) => operands.into_iter().max().unwrap_or(0).div_ceil(2),
+        None => 0,
+    };
+    ask(Working, "left operand", 1, halves);
+    ask(Working, "right operand", 1, halves);
+    ask(Working, "gradient's factors", 1, largest::FACTORS_LEN);
     let shapes = [
         (dims.batch, n, d / heads),
         (dims.num_enc * dims.batch, dims.k_context, d / heads),
@@ -265,6 +285,7 @@ pub fn needs(kind: Kind, config: &ModelConfig, dims: &Dims) -> Vec<Need> {
         smooth_l1::scratch(kind, targets, d),
         variance_covariance::scratch(kind, regularized, square),
         gradient_norm::scratch(kind, arenas, gradients / 4),
+        largest::scratch(kind, 2 * halves),
     ];
     ask(Working, "partial sums", 1, partial.into_iter().max().unwrap_or(0));
     ask(Working, "losses", 1, dims.parts);
@@ -424,6 +445,7 @@ mod tests {
             recompute: false,
             parts: 3,
             regularized: true,
+            bits: Some(Bits::Bf16),
         };
         let floats = Dims {
             float_images: true,

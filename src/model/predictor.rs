@@ -1,8 +1,9 @@
 //! The predictor: a narrow transformer that guesses the target encoder's output in hidden blocks, from the context
 //! tokens and one mask token for each hidden patch (paper section 3, "Prediction").
 
-use super::block::{Block, EPS, Linear, affine};
+use super::block::{Block, EPS, affine};
 use super::config::ModelConfig;
+use super::linear::{Into, Linear, Then};
 use super::memory::Memory;
 use super::parameters::{Copy, Parameters};
 use crate::Result;
@@ -84,7 +85,7 @@ impl Predictor {
     ) -> Result<View> {
         let (rows, width, kept) = (lengths.rows(), config.pred_emb_dim, lengths.target_rows());
         let embedded = memory.embedded.shaped(lengths.context_rows(), width)?;
-        self.embed.forward(rec, context, &embedded)?;
+        self.embed.forward(rec, context, &embedded, Then::Nothing, memory)?;
         let mut x = memory.predictor.streams[0].shaped(rows, width)?;
         let list = Rows {
             source: &memory.source.shaped(rows, 1)?,
@@ -110,7 +111,7 @@ impl Predictor {
             &memory.pulled_stats.shaped(kept, 2)?,
         )?;
         let predictions = memory.predictions.shaped(kept, config.embed_dim)?;
-        self.proj.forward(rec, &normed, &predictions)?;
+        self.proj.forward(rec, &normed, &predictions, Then::Nothing, memory)?;
         Ok(predictions)
     }
 
@@ -127,9 +128,10 @@ impl Predictor {
         let (rows, width, kept) = (lengths.rows(), config.pred_emb_dim, lengths.target_rows());
         let dpredictions = memory.dpredictions.shaped(kept, config.embed_dim)?;
         let normed = memory.pulled_norm.shaped(kept, width)?;
-        gradients.proj.gradients(rec, &normed, &dpredictions, memory)?;
         let dnormed = memory.dpulled_norm.shaped(kept, width)?;
-        self.proj.backward(rec, &dpredictions, &dnormed)?;
+        let input = Into::Gradient(&dnormed);
+        self.proj
+            .backward(rec, &gradients.proj, [&normed, &dpredictions], input, memory)?;
         let dpulled = memory.dpulled.shaped(kept, width)?;
         let saved = Saved {
             dy: &dnormed,
@@ -181,8 +183,9 @@ impl Predictor {
             &memory.source_copies,
         );
         gather::backward(rec, &dx, &starts, copies, &dembedded)?;
-        gradients.embed.gradients(rec, context, &dembedded, memory)?;
         let dcontext = memory.dcontext_out.shaped(embedded_rows, config.embed_dim)?;
-        self.embed.backward(rec, &dembedded, &dcontext)
+        let input = Into::Gradient(&dcontext);
+        self.embed
+            .backward(rec, &gradients.embed, [context, &dembedded], input, memory)
     }
 }

@@ -1,7 +1,11 @@
-//! matmul: C = A·B, A·Bᵀ or Aᵀ·B, one matrix or a batch, with what follows a linear layer fused at the store.
+//! matmul: C = A·B, A·Bᵀ or Aᵀ·B, one matrix or a batch, with what follows a linear layer fused at the store. Operands are f32,
+//! or 16 bits a value; sums, C and what is beside it are f32.
 
+use super::cast::{Bits, Half};
 use super::shape::{Item, LANES, SCALAR, VEC4, YES_OR_NO, expect};
-use super::tiles::{self, TILES, WAYS, Way};
+use super::tiles::{self, TILES};
+use super::ways::by_four;
+pub use super::ways::{Way, choose, default_way, may, variant, way};
 use crate::gpu::{Access, Build, Cost, Gpu, Grid, Kernel, Kind, MOST_WORKGROUPS, Recorder, Shared, View};
 use crate::{Error, Result};
 
@@ -31,6 +35,15 @@ pub enum Epilogue<'a> {
     GeluBackward { pre: &'a View },
     /// c += sum
     Accumulate,
+}
+
+impl<'a> Epilogue<'a> {
+    fn bias(&self) -> Option<&'a View> {
+        match *self {
+            Epilogue::Bias(bias) | Epilogue::BiasGelu { bias, .. } | Epilogue::BiasResidual { bias, .. } => Some(bias),
+            Epilogue::Plain | Epilogue::GeluBackward { .. } | Epilogue::Accumulate => None,
+        }
+    }
 }
 
 /// Kernels of the same sums for adapters of different kind.
@@ -83,11 +96,40 @@ pub struct Batch {
 
 pub(super) const GELU: Shared = ("gelu", include_str!("../../wgsl/shared/gelu.wgsl"));
 pub(super) const SHARED: Shared = ("matmul", include_str!("../../wgsl/shared/matmul.wgsl"));
+const F32: Shared = ("operands_f32", include_str!("../../wgsl/shared/operands_f32.wgsl"));
+const BF16_BY_ONE: Shared = (
+    "operands_bf16_scalar",
+    concat!(
+        include_str!("../../wgsl/shared/bf16.wgsl"),
+        include_str!("../../wgsl/shared/operands_16_scalar.wgsl")
+    ),
+);
+const BF16_BY_FOUR: Shared = (
+    "operands_bf16_vec4",
+    concat!(
+        include_str!("../../wgsl/shared/bf16.wgsl"),
+        include_str!("../../wgsl/shared/operands_16_vec4.wgsl")
+    ),
+);
+const F16_BY_ONE: Shared = (
+    "operands_f16_scalar",
+    concat!(
+        include_str!("../../wgsl/shared/f16.wgsl"),
+        include_str!("../../wgsl/shared/operands_16_scalar.wgsl")
+    ),
+);
+const F16_BY_FOUR: Shared = (
+    "operands_f16_vec4",
+    concat!(
+        include_str!("../../wgsl/shared/f16.wgsl"),
+        include_str!("../../wgsl/shared/operands_16_vec4.wgsl")
+    ),
+);
 
 /// What all variants have: a, b, bias; c and the tensor beside it; and what is written in front of them.
 pub(super) const BINDINGS: &[Access] = &[Access::Read, Access::Read, Access::Read, Access::Write, Access::Write];
-const BY_ONE: &[&[Shared]] = &[&[SCALAR], &[GELU], &[SHARED]];
-const BY_FOUR: &[&[Shared]] = &[&[VEC4], &[GELU], &[SHARED]];
+pub(super) const BY_ONE: &[&[Shared]] = &[&[SCALAR], &[F32, BF16_BY_ONE, F16_BY_ONE], &[GELU], &[SHARED]];
+pub(super) const BY_FOUR: &[&[Shared]] = &[&[VEC4], &[F32, BF16_BY_FOUR, F16_BY_FOUR], &[GELU], &[SHARED]];
 pub(super) const EPILOGUE: (&str, &[u32]) = ("EPILOGUE", &[0, 1, 2, 3, 4, 5, 6]);
 
 pub(super) static ANY: Kernel = Kernel {
@@ -150,38 +192,68 @@ struct Params {
 
 /// One product of packed matrices: a, b, c as `form` says, with an epilogue.
 pub fn product(rec: &mut Recorder, form: Form, a: &View, b: &View, c: &View, epilogue: Epilogue) -> Result<()> {
-    let (m, n, k) = check(form, a, b, c)?;
-    let way = way(rec.gpu(), form, m, n, k);
-    record(rec, way, form, &packed(form, m, n, k), [a, b, c], epilogue, true)
+    let batch = fitting(form, [a.rows, a.cols], [b.rows, b.cols], c)?;
+    let way = way(rec.gpu(), form, batch.m, batch.n, batch.k);
+    record(rec, (way, None), form, &batch, [a, b, c], epilogue, true)
 }
 
 /// [`product`], computed in this way, whatever the adapter would choose.
 ///
 /// Errors: run, also where the adapter or the shape can't have it that way ([`may`]).
 pub fn product_by(rec: &mut Recorder, way: Way, form: Form, [a, b, c]: [&View; 3], epilogue: Epilogue) -> Result<()> {
-    let (m, n, k) = check(form, a, b, c)?;
+    let batch = fitting(form, [a.rows, a.cols], [b.rows, b.cols], c)?;
+    let Batch { m, n, k, .. } = batch;
     if !may(rec.gpu(), way, form, m, n, k) {
         return Err(Error::run(format!(
             "matmul: {way} can't compute [{m}, {k}] by [{k}, {n}] here"
         )));
     }
-    record(rec, way, form, &packed(form, m, n, k), [a, b, c], epilogue, true)
+    record(rec, (way, None), form, &batch, [a, b, c], epilogue, true)
 }
 
-/// M, N and K, where the views go together.
-fn check(form: Form, a: &View, b: &View, c: &View) -> Result<(usize, usize, usize)> {
-    let (m, n) = (c.rows, c.cols);
-    let k = if form == Form::Tn { a.rows } else { a.cols };
-    match form {
-        Form::Nn => expect("matmul nn", "a", a, m, k).and(expect("matmul nn", "b", b, k, n))?,
-        Form::Nt => expect("matmul nt", "a", a, m, k).and(expect("matmul nt", "b", b, n, k))?,
-        Form::Tn => expect("matmul tn", "a", a, k, m).and(expect("matmul tn", "b", b, k, n))?,
+/// The same with operands in 16 bits, both of one kind: they are widened, multiplied and summed in f32.
+pub fn product16(rec: &mut Recorder, form: Form, a: &Half, b: &Half, c: &View, epilogue: Epilogue) -> Result<()> {
+    if a.bits != b.bits {
+        return Err(Error::run(format!("matmul: a is {:?}, b {:?}", a.bits, b.bits)));
     }
-    Ok((m, n, k))
+    let ones = rec.gpu().ones()?;
+    let inverse = match (&a.factors, &b.factors, epilogue.bias()) {
+        (None, None, _) => &ones,
+        (Some(factors), None, None) => factors,
+        _ => {
+            return Err(Error::run(
+                "matmul: only a may have a factor, and only where no bias is added",
+            ));
+        }
+    };
+    let batch = fitting(form, [a.rows, a.cols], [b.rows, b.cols], c)?;
+    let way = choose(rec.gpu(), form, &batch);
+    let views = [a.words(), b.words(), c];
+    let how = (way, Some((a.bits, inverse)));
+    record(rec, how, form, &batch, views, epilogue, true)
+}
+
+/// The product of packed matrices of these shapes as a batch of one.
+fn fitting(form: Form, a: [usize; 2], b: [usize; 2], c: &View) -> Result<Batch> {
+    let (m, n) = (c.rows, c.cols);
+    let k = if form == Form::Tn { a[0] } else { a[1] };
+    let (name, of_a, of_b) = match form {
+        Form::Nn => ("matmul nn", [m, k], [k, n]),
+        Form::Nt => ("matmul nt", [m, k], [n, k]),
+        Form::Tn => ("matmul tn", [k, m], [k, n]),
+    };
+    for (operand, is, asked) in [("a", a, of_a), ("b", b, of_b)] {
+        if is != asked {
+            return Err(Error::run(format!(
+                "{name}: {operand} is {is:?}, but the other tensors ask for {asked:?}"
+            )));
+        }
+    }
+    Ok(packed(form, m, n, k))
 }
 
 /// One product of packed matrices as a batch.
-fn packed(form: Form, m: usize, n: usize, k: usize) -> Batch {
+pub(super) fn packed(form: Form, m: usize, n: usize, k: usize) -> Batch {
     let [a, b] = match form {
         Form::Nn => [k, n],
         Form::Nt => [k, k],
@@ -204,90 +276,30 @@ fn packed(form: Form, m: usize, n: usize, k: usize) -> Batch {
     }
 }
 
-/// The variant that [`product`] takes for these sizes.
-pub fn variant(gpu: &Gpu, form: Form, m: usize, n: usize, k: usize) -> Variant {
-    way(gpu, form, m, n, k).variant()
-}
-
-/// The same with its configuration: what `ijepa tune` found where it did and `--variant` has no other say.
-pub fn way(gpu: &Gpu, form: Form, m: usize, n: usize, k: usize) -> Way {
-    let found = gpu
-        .tuned(&tiles::product(form, m, n, k))
-        .and_then(|number| WAYS.get(number).copied());
-    match found {
-        Some(way) if gpu.variant().is_none() && may(gpu, way, form, m, n, k) => way,
-        _ => choose(gpu, form, &packed(form, m, n, k)),
-    }
-}
-
-/// Whether this adapter can compute a product of packed matrices in this way.
-pub fn may(gpu: &Gpu, way: Way, form: Form, m: usize, n: usize, k: usize) -> bool {
-    able(gpu, way, form, &packed(form, m, n, k))
-}
-
 /// A batch of products with strides, plain. Where N or (in form NN) K is no multiple of four, but C's or A's rows are
 /// padded to one, C's padding may be written and A's must be zero.
 pub fn batched(rec: &mut Recorder, form: Form, batch: &Batch, a: &View, b: &View, c: &View) -> Result<()> {
     let way = choose(rec.gpu(), form, batch);
-    record(rec, way, form, batch, [a, b, c], Epilogue::Plain, false)
+    record(rec, (way, None), form, batch, [a, b, c], Epilogue::Plain, false)
 }
 
-/// The way for this adapter and these shapes; `--variant` overrides the adapter's say, and what can't do a shape gives
-/// way to what can.
-pub fn choose(gpu: &Gpu, form: Form, batch: &Batch) -> Way {
-    let wanted = match (gpu.variant(), gpu.kind()) {
-        (Some("any"), _) => Variant::Any,
-        (Some("tile"), _) => Variant::Tile,
-        (Some("broadcast"), _) => Variant::Broadcast,
-        (Some("quad"), _) => Variant::Quad,
-        (_, Kind::Hardware) => Variant::Tile,
-        (_, Kind::Software) if gpu.subgroup_width() == Some(4) => Variant::Quad,
-        (_, Kind::Software) => Variant::Broadcast,
-    };
-    match wanted {
-        Variant::Broadcast if able(gpu, Way::Broadcast, form, batch) => Way::Broadcast,
-        Variant::Quad if able(gpu, Way::Quad, form, batch) => Way::Quad,
-        Variant::Any => Way::Any,
-        Variant::Broadcast | Variant::Quad if gpu.kind() == Kind::Software => Way::Any,
-        _ => tiles::standard(gpu, batch).map_or(Way::Any, Way::Tile),
-    }
-}
-
-fn able(gpu: &Gpu, way: Way, form: Form, batch: &Batch) -> bool {
-    let grid_holds = |rows: usize| batch.m.div_ceil(rows) <= MOST_WORKGROUPS;
-    let width = gpu.subgroup_width();
-    match way {
-        Way::Broadcast => width == Some(8) && by_four(form, batch) && grid_holds(16),
-        // A quad is four lanes of a subgroup of whatever width.
-        Way::Quad => width.is_some_and(|width| width >= 4) && by_four(form, batch) && grid_holds(32),
-        Way::Tile(number) => TILES.get(number).is_some_and(|tile| tile.holds(batch)),
-        // It alone folds its grid, so that no number of rows is too many for it.
-        Way::Any => true,
-    }
-}
-
-/// Four values at a time: strides must be multiples of four, and ragged ends need padding.
-fn by_four(form: Form, batch: &Batch) -> bool {
-    let fits = |p: &Place| [p.offset, p.row, p.outer, p.inner].iter().all(|v| v.is_multiple_of(4));
-    let padded = |length: usize, row: usize| length.next_multiple_of(4) <= row;
-    let ends = match form {
-        Form::Nn => batch.n.is_multiple_of(4) && padded(batch.k, batch.a.row),
-        Form::Nt => batch.k.is_multiple_of(4) && padded(batch.n, batch.c.row),
-        Form::Tn => batch.n.is_multiple_of(4) && padded(batch.m, batch.a.row),
-    };
-    ends && fits(&batch.a) && fits(&batch.b) && fits(&batch.c)
-}
-
-/// Shaders are compiled without bounds checks: no matrix of the batch, `[rows, cols]` each, may reach beyond its view.
-fn within(name: &str, view: &View, place: &Place, batch: &Batch, [rows, cols]: [usize; 2], item: Item) -> Result<()> {
+/// Shaders are compiled without bounds checks: no matrix of the batch, `[rows, cols]` each of values of `size` bytes, may
+/// reach beyond its view.
+fn within(
+    (name, view, size): (&str, &View, u64),
+    place: &Place,
+    batch: &Batch,
+    [rows, cols]: [usize; 2],
+    item: Item,
+) -> Result<()> {
     let inner = batch.inner.max(1);
     let outermost = (batch.count - 1) / inner * place.outer + (batch.count.min(inner) - 1) * place.inner;
     let end = place.offset + outermost + (rows - 1) * place.row + cols.next_multiple_of(item.width());
-    if end as u64 * 4 > view.bytes() {
+    if end as u64 * size > view.bytes() {
         return Err(Error::run(format!(
             "matmul: {} matrices [{rows}, {cols}] of {name} end at value {end}, but its view has {}",
             batch.count,
-            view.bytes() / 4
+            view.bytes() / size
         )));
     }
     Ok(())
@@ -295,13 +307,19 @@ fn within(name: &str, view: &View, place: &Place, batch: &Batch, [rows, cols]: [
 
 /// Operations, and values read and written once.
 pub fn cost(m: usize, n: usize, k: usize) -> Cost {
+    cost_in(None, m, n, k)
+}
+
+/// The same with operands in 16 bits, or in f32 (`None`).
+pub fn cost_in(bits: Option<Bits>, m: usize, n: usize, k: usize) -> Cost {
     let [m, n, k] = [m, n, k].map(|size| size as f64);
-    Cost::new(2.0 * m * n * k, m * k + k * n + m * n)
+    let share = if bits.is_some() { 0.5 } else { 1.0 };
+    Cost::new(2.0 * m * n * k, share * (m * k + k * n) + m * n)
 }
 
 fn record(
     rec: &mut Recorder,
-    way: Way,
+    (way, half): (Way, Option<(Bits, &View)>),
     form: Form,
     batch: &Batch,
     [a, b, c]: [&View; 3],
@@ -309,6 +327,7 @@ fn record(
     packed: bool,
 ) -> Result<()> {
     let &Batch { count, m, n, k, .. } = batch;
+    let bits = half.map(|(bits, _)| bits);
     if count == 0 || m == 0 || n == 0 || k == 0 {
         return Err(Error::run(format!(
             "matmul: {count} products of [{m}, {k}] and [{k}, {n}]"
@@ -324,9 +343,10 @@ fn record(
         Form::Nt => ([m, k], [n, k]),
         Form::Tn => ([k, m], [k, n]),
     };
-    within("a", a, &batch.a, batch, by_a, item)?;
-    within("b", b, &batch.b, batch, by_b, item)?;
-    within("c", c, &batch.c, batch, [m, n], item)?;
+    let size = if bits.is_some() { 2 } else { 4 };
+    within(("a", a, size), &batch.a, batch, by_a, item)?;
+    within(("b", b, size), &batch.b, batch, by_b, item)?;
+    within(("c", c, 4), &batch.c, batch, [m, n], item)?;
     let place = |p: &Place| [p.offset, p.row, p.outer, p.inner].map(|v| item.count(v));
     let mut params = Params {
         m: m as u32,
@@ -337,14 +357,15 @@ fn record(
         b: place(&batch.b),
         c: place(&batch.c),
     };
-    let (kind, bias, aux) = match epilogue {
-        Epilogue::Plain => (0, None, None),
-        Epilogue::Bias(bias) => (1, Some(bias), None),
-        Epilogue::BiasGelu { bias, pre } => (if pre.is_some() { 2 } else { 6 }, Some(bias), pre),
-        Epilogue::BiasResidual { bias, x } => (3, Some(bias), Some(x)),
-        Epilogue::GeluBackward { pre } => (4, None, Some(pre)),
-        Epilogue::Accumulate => (5, None, None),
+    let (kind, aux) = match epilogue {
+        Epilogue::Plain => (0, None),
+        Epilogue::Bias(_) => (1, None),
+        Epilogue::BiasGelu { pre, .. } => (if pre.is_some() { 2 } else { 6 }, pre),
+        Epilogue::BiasResidual { x, .. } => (3, Some(x)),
+        Epilogue::GeluBackward { pre } => (4, Some(pre)),
+        Epilogue::Accumulate => (5, None),
     };
+    let bias = epilogue.bias();
     if let Some(bias) = bias {
         expect("matmul", "bias", bias, 1, n)?;
     }
@@ -369,7 +390,7 @@ fn record(
         (Way::Tile(number), _) => {
             let tile = &TILES[number];
             constants.extend(tile.constants());
-            (&tiles::KERNELS[number], [tile.m as usize, tile.n as usize])
+            (tiles::kernel(number, item), [tile.m as usize, tile.n as usize])
         }
         (Way::Quad, _) => (&QUAD, [32, 32]),
         (Way::Broadcast, Form::Tn) => {
@@ -386,9 +407,17 @@ fn record(
         }
     };
     let unused = rec.gpu().unused()?;
-    let views = [a, b, bias.unwrap_or(b), c, aux.unwrap_or(&unused)];
+    let beside = bias.unwrap_or(half.map_or(b, |(_, inverse)| inverse));
+    let views = [a, b, beside, c, aux.unwrap_or(&unused)];
+    let operands = match (bits, item) {
+        (None, _) => F32,
+        (Some(Bits::Bf16), Item::Scalar) => BF16_BY_ONE,
+        (Some(Bits::Bf16), Item::Vec4) => BF16_BY_FOUR,
+        (Some(Bits::F16), Item::Scalar) => F16_BY_ONE,
+        (Some(Bits::F16), Item::Vec4) => F16_BY_FOUR,
+    };
     let build = Build {
-        shared: &[item.shared(), GELU, SHARED],
+        shared: &[item.shared(), operands, GELU, SHARED],
         constants: &constants,
     };
     // The grid's third dimension counts matrices: long batches go in parts.
@@ -408,7 +437,7 @@ fn record(
             [rows, cols] => Grid([n.div_ceil(cols) as u32, m.div_ceil(rows) as u32, 1]),
         };
         grid.0[2] = now as u32;
-        let one = cost(m, n, k);
+        let one = cost_in(bits, m, n, k);
         let total = Cost {
             flops: one.flops * now as f64,
             bytes: one.bytes * now as f64,

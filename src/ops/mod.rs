@@ -3,10 +3,12 @@
 pub mod adamw;
 pub mod add_positions;
 pub mod attention;
+pub mod cast;
 pub mod ceiling;
 pub mod column_sum;
 pub mod gather;
 pub mod gradient_norm;
+pub mod largest;
 pub mod layer_norm;
 pub mod matmul;
 pub mod patchify;
@@ -16,15 +18,17 @@ mod shape;
 pub mod smooth_l1;
 pub mod tiles;
 pub mod variance_covariance;
+pub mod ways;
 
 use crate::gpu::Kernel;
 
 /// Every kernel there is, with all the pipelines that may be made of it.
-pub static KERNELS: [&Kernel; 32] = [
+pub static KERNELS: [&Kernel; 43] = [
     &adamw::ADAMW,
     &add_positions::ADD_POSITIONS,
     &attention::SOFTMAX,
     &attention::BACKWARD,
+    &cast::CAST,
     &ceiling::COPY,
     &ceiling::ARITHMETIC,
     &column_sum::COLUMN_SUM,
@@ -32,18 +36,28 @@ pub static KERNELS: [&Kernel; 32] = [
     &gather::BACKWARD,
     &gradient_norm::SQUARES,
     &gradient_norm::CHECK,
+    &largest::LARGEST,
+    &largest::FACTORS,
     &layer_norm::FORWARD,
     &layer_norm::BACKWARD,
     &layer_norm::BACKWARD_WEIGHTS,
     &matmul::ANY,
-    &tiles::KERNELS[0],
-    &tiles::KERNELS[1],
-    &tiles::KERNELS[2],
-    &tiles::KERNELS[3],
-    &tiles::KERNELS[4],
-    &tiles::KERNELS[5],
-    &tiles::KERNELS[6],
-    &tiles::KERNELS[7],
+    &tiles::BY_ONE[0],
+    &tiles::BY_FOUR[0],
+    &tiles::BY_ONE[1],
+    &tiles::BY_FOUR[1],
+    &tiles::BY_ONE[2],
+    &tiles::BY_FOUR[2],
+    &tiles::BY_ONE[3],
+    &tiles::BY_FOUR[3],
+    &tiles::BY_ONE[4],
+    &tiles::BY_FOUR[4],
+    &tiles::BY_ONE[5],
+    &tiles::BY_FOUR[5],
+    &tiles::BY_ONE[6],
+    &tiles::BY_FOUR[6],
+    &tiles::BY_ONE[7],
+    &tiles::BY_FOUR[7],
     &matmul::BROADCAST,
     &matmul::BROADCAST_TN,
     &matmul::QUAD,

@@ -1,9 +1,8 @@
-//! The configurations of `matmul_tile`, and which of them a product takes: by the kind of adapter and by the shape, unless
-//! `ijepa tune` has found a better one. Without its findings the choice is a function of adapter and shape alone.
+//! The configurations of `matmul_tile`, and which of them a product takes by the kind of adapter and by the shape alone.
 
-use super::matmul::{BINDINGS, Batch, EPILOGUE, Form, GELU, SHARED, Variant};
-use super::shape::{SCALAR, VEC4};
-use crate::gpu::{Gpu, Kernel, MOST_WORKGROUPS, Product};
+use super::matmul::{self, Batch};
+use super::shape::Item;
+use crate::gpu::{Gpu, Kernel, MOST_WORKGROUPS};
 
 /// A workgroup makes `m` x `n` sums of C from panels of `k`, each lane `rows` x `columns` of them; all are multiples of four.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,8 +27,8 @@ const fn tile([m, n, k]: [u32; 3], [rows, columns]: [u32; 2], pad: u32) -> Tile 
     }
 }
 
-/// At most 256 lanes and 16 KiB of workgroup memory each, as plain WebGPU allows. New ones go to the end, into [`KERNELS`]
-/// and `ops::KERNELS`, too.
+/// At most 256 lanes and 16 KiB of workgroup memory each, as plain WebGPU allows. New ones go to the end, into
+/// [`BY_ONE`], [`BY_FOUR`] and `ops::KERNELS`, too.
 pub const TILES: [Tile; 8] = [
     tile([128, 128, 8], [8, 8], 1),
     tile([128, 128, 16], [8, 8], 0),
@@ -41,30 +40,51 @@ pub const TILES: [Tile; 8] = [
     tile([32, 32, 16], [4, 4], 1),
 ];
 
-/// One pipeline for each, with its numbers as constants.
-pub(super) static KERNELS: [Kernel; TILES.len()] = [
-    Numbered::<0>::KERNEL,
-    Numbered::<1>::KERNEL,
-    Numbered::<2>::KERNEL,
-    Numbered::<3>::KERNEL,
-    Numbered::<4>::KERNEL,
-    Numbered::<5>::KERNEL,
-    Numbered::<6>::KERNEL,
-    Numbered::<7>::KERNEL,
+/// One for each configuration and Item, with its numbers as constants.
+pub(super) static BY_ONE: [Kernel; TILES.len()] = [
+    Numbered::<0>::BY_ONE,
+    Numbered::<1>::BY_ONE,
+    Numbered::<2>::BY_ONE,
+    Numbered::<3>::BY_ONE,
+    Numbered::<4>::BY_ONE,
+    Numbered::<5>::BY_ONE,
+    Numbered::<6>::BY_ONE,
+    Numbered::<7>::BY_ONE,
 ];
+pub(super) static BY_FOUR: [Kernel; TILES.len()] = [
+    Numbered::<0>::BY_FOUR,
+    Numbered::<1>::BY_FOUR,
+    Numbered::<2>::BY_FOUR,
+    Numbered::<3>::BY_FOUR,
+    Numbered::<4>::BY_FOUR,
+    Numbered::<5>::BY_FOUR,
+    Numbered::<6>::BY_FOUR,
+    Numbered::<7>::BY_FOUR,
+];
+
+pub(super) fn kernel(number: usize, item: Item) -> &'static Kernel {
+    match item {
+        Item::Scalar => &BY_ONE[number],
+        Item::Vec4 => &BY_FOUR[number],
+    }
+}
 
 struct Numbered<const NUMBER: usize>;
 
 impl<const NUMBER: usize> Numbered<NUMBER> {
     const TILE: Tile = TILES[NUMBER];
-    const KERNEL: Kernel = Kernel {
+    const BY_ONE: Kernel = Kernel {
+        shared: matmul::BY_ONE,
+        ..Self::BY_FOUR
+    };
+    const BY_FOUR: Kernel = Kernel {
         name: "matmul_tile",
         source: include_str!("../../wgsl/matmul_tile.wgsl"),
-        bindings: BINDINGS,
-        shared: &[&[SCALAR, VEC4], &[GELU], &[SHARED]],
+        bindings: matmul::BINDINGS,
+        shared: matmul::BY_FOUR,
         constants: &[
             ("FORM", &[0, 1, 2]),
-            EPILOGUE,
+            matmul::EPILOGUE,
             ("TILE_M", &[Self::TILE.m]),
             ("TILE_N", &[Self::TILE.n]),
             ("TILE_K", &[Self::TILE.k]),
@@ -94,53 +114,6 @@ impl Tile {
 
     pub(super) fn holds(&self, batch: &Batch) -> bool {
         self.grid(batch).iter().all(|&groups| groups <= MOST_WORKGROUPS)
-    }
-}
-
-/// What computes a product: a variant, and the number of the configuration in [`TILES`] where that has some.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
-    Any,
-    Broadcast,
-    Quad,
-    Tile(usize),
-}
-
-/// Every way there is. Findings of `ijepa tune` count them by their places here, and name them in files.
-pub const WAYS: [Way; 3 + TILES.len()] = {
-    let mut ways = [Way::Any; 3 + TILES.len()];
-    ways[1] = Way::Broadcast;
-    ways[2] = Way::Quad;
-    let mut number = 0;
-    while number < TILES.len() {
-        ways[3 + number] = Way::Tile(number);
-        number += 1;
-    }
-    ways
-};
-
-impl Way {
-    pub fn variant(self) -> Variant {
-        match self {
-            Way::Any => Variant::Any,
-            Way::Broadcast => Variant::Broadcast,
-            Way::Quad => Variant::Quad,
-            Way::Tile(_) => Variant::Tile,
-        }
-    }
-}
-
-/// `broadcast`, `tile 128x64x16 8x4`
-impl std::fmt::Display for Way {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}", self.variant().name())?;
-        if let Way::Tile(number) = self {
-            let Tile {
-                m, n, k, rows, columns, ..
-            } = TILES[*number];
-            write!(f, " {m}x{n}x{k} {rows}x{columns}")?;
-        }
-        Ok(())
     }
 }
 
@@ -175,17 +148,6 @@ fn pick(numbers: &[usize], enough: usize, batch: &Batch) -> Option<usize> {
     Some(fitting.find(good).unwrap_or(smallest))
 }
 
-/// A product under which `ijepa tune` keeps what it finds. What counts tokens (M of A·B and A·Bᵀ, K of Aᵀ·B) changes from batch to
-/// batch, and is rounded up to a power of two.
-pub fn product(form: Form, m: usize, n: usize, k: usize) -> Product {
-    let (m, k) = match form {
-        Form::Nn | Form::Nt => (m.next_power_of_two(), k),
-        Form::Tn => (m, k.next_power_of_two()),
-    };
-    let form = form as u8;
-    Product { form, m, n, k }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -206,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn configurations_stay_within_plain_limits_and_have_names_of_their_own() {
+    fn configurations_stay_within_plain_limits() {
         for tile in &TILES {
             let Tile {
                 m,
@@ -256,16 +218,5 @@ mod tests {
         );
         let huge = batch(1, 128 * MOST_WORKGROUPS + 1, 8);
         assert_eq!(pick(discrete, enough, &huge), None, "no grid holds so many rows");
-    }
-
-    #[test]
-    fn tokens_are_rounded_up_and_weights_are_not() {
-        let of = |form, m, n, k| {
-            let Product { m, n, k, .. } = product(form, m, n, k);
-            [m, n, k]
-        };
-        assert_eq!(of(Form::Nt, 1025, 96, 384), [2048, 96, 384]);
-        assert_eq!(of(Form::Nn, 1024, 96, 384), [1024, 96, 384]);
-        assert_eq!(of(Form::Tn, 96, 384, 1025), [96, 384, 2048]);
     }
 }

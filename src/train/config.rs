@@ -6,6 +6,7 @@ use crate::data::batch::BatchConfig;
 use crate::data::masks::MaskConfig;
 use crate::data::transform::{EvalTransform, TrainTransform};
 use crate::model::config::{Init, ModelConfig};
+use crate::ops::cast::Bits;
 use crate::{Error, Result};
 
 /// A whole configuration. Sections and fields are named as in the YAML; [`KEYS`] says what each means, with units.
@@ -72,6 +73,7 @@ pub struct Meta {
     pub read_checkpoint: Option<String>,
     pub seed: u64,
     pub use_bfloat16: bool,
+    pub use_float16: bool,
     pub variance_weight: f64,
 }
 
@@ -309,6 +311,15 @@ impl Config {
     /// Whether the variance-covariance term is on.
     pub fn regularized(&self) -> bool {
         self.meta.variance_weight != 0.0 || self.meta.covariance_weight != 0.0
+    }
+
+    /// The 16 bits that linear layers multiply in; `None`: f32.
+    pub fn bits(&self) -> Option<Bits> {
+        match (self.meta.use_bfloat16, self.meta.use_float16) {
+            (true, _) => Some(Bits::Bf16),
+            (_, true) => Some(Bits::F16),
+            _ => None,
+        }
     }
 
     /// Makes the run E epochs long; the warm-up keeps its share of it.

@@ -235,11 +235,15 @@ pub const KEYS: &[Key] = &[
     own("meta.seed", "of every random draw: weights, order, crops, masks", |c| {
         Large(&mut c.meta.seed)
     }),
-    idle(
+    official(
         "meta.use_bfloat16",
-        "autocast to bfloat16",
-        "every tensor is f32",
+        "linear layers multiply in bfloat16; weights, sums and all else stay f32",
         |c| Flag(&mut c.meta.use_bfloat16),
+    ),
+    own(
+        "meta.use_float16",
+        "the same in float16, whose range is smaller: each gradient is scaled into it",
+        |c| Flag(&mut c.meta.use_float16),
     ),
     own("meta.variance_weight", "weight a of the variance term; 0: off", |c| {
         Number(&mut c.meta.variance_weight)

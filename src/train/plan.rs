@@ -78,6 +78,7 @@ fn with_margin(config: &Config, lengths: Lengths, percent: usize, parts: usize) 
         float_images: false,
         recompute: config.optimization.checkpoint_activations,
         regularized: config.regularized(),
+        bits: config.bits(),
     }
 }
 

@@ -81,6 +81,7 @@ impl Default for Config {
                 read_checkpoint: None,
                 seed: 0,
                 use_bfloat16: false,
+                use_float16: false,
                 variance_weight: 0.0,
             },
             optimization: Optimization {

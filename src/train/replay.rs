@@ -49,6 +49,7 @@ pub async fn replay(
         k_context: longest(|m| m.k_context),
         k_target: longest(|m| m.k_target),
         float_images: true,
+        bits: config.bits(),
         ..Dims::encode(longest(|m| m.batch))
     };
     let terms = Terms {

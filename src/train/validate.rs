@@ -19,6 +19,11 @@ impl Config {
         self.check_data()?;
         self.check_schedules()?;
         self.check_shapes()?;
+        if self.meta.use_bfloat16 && self.meta.use_float16 {
+            return Err(Error::usage(
+                "meta.use_bfloat16 and meta.use_float16 are both true: linear layers multiply in one of them, so set one to false",
+            ));
+        }
         within("data.batch_size", self.data.batch_size)?;
         let (batch, parts) = (self.data.batch_size, self.optimization.accumulate);
         match parts {

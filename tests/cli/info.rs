@@ -87,7 +87,7 @@ fn info_lists_every_key() {
         table.contains("| `mask.min_keep_context` (own) | a whole number or null | `null` |"),
         "{table}"
     );
-    assert!(table.contains("`meta.use_bfloat16`") && table.contains("has no meaning here"));
+    assert!(table.contains("`data.pin_mem`") && table.contains("has no meaning here"));
 }
 
 #[test]

@@ -122,6 +122,7 @@ impl Case {
             k_target,
             float_images: true,
             recompute: false,
+            bits: None,
             regularized: self.terms.regularized(),
         }
     }

@@ -3,13 +3,16 @@
 mod adamw;
 mod add_positions;
 mod attention;
+mod cast;
 mod ceiling;
 mod column_sum;
 mod gather;
 mod gradient_norm;
 mod harness;
+mod largest;
 mod layer_norm;
 mod matmul;
+mod matmul16;
 mod patchify;
 mod predictor_tokens;
 mod reduce;

@@ -1,7 +1,8 @@
 use crate::harness::{Bench, KINDS, VARIANTS, f64s, random, sum_of};
 use ijepa::cpu::{gelu, matmul};
 use ijepa::ops::matmul::{Batch, Epilogue, Form, Place, batched, product, way};
-use ijepa::ops::tiles::{TILES, Way};
+use ijepa::ops::tiles::TILES;
+use ijepa::ops::ways::Way;
 
 fn twin(form: Form, a: &[f32], b: &[f32], m: usize, k: usize, n: usize) -> Vec<f64> {
     match form {

@@ -4,7 +4,8 @@ use crate::harness::{Bench, f64s, random, sum_of};
 use ijepa::cpu::{gelu, matmul};
 use ijepa::gpu::{Tuned, View};
 use ijepa::ops::matmul::{Epilogue, Form, Variant, may, product, product_by, way};
-use ijepa::ops::tiles::{self, TILES, Tile, WAYS, Way};
+use ijepa::ops::tiles::{TILES, Tile};
+use ijepa::ops::ways::{self, WAYS, Way};
 
 /// One product that goes a little beyond a tile and a panel in each direction, by fours or ragged; what C and the tensor
 /// beside it hold afterwards.
@@ -86,7 +87,7 @@ fn findings_decide_where_they_can() {
     let (m, k, n) = (40, 8, 12);
     let found = WAYS.iter().position(|way| *way == Way::Tile(7)).unwrap();
     let quad = WAYS.iter().position(|way| *way == Way::Quad).unwrap();
-    let product_of = |m, n| tiles::product(Form::Nt, m, n, k);
+    let product_of = |m, n| ways::product(Form::Nt, m, n, k);
     let tuned = Tuned::from([
         (product_of(m, n), found),
         (product_of(m, 5), quad), // rows of C that are no multiple of four

@@ -4,8 +4,8 @@
 struct Place { offset: u32, row: u32, outer: u32, inner: u32 }
 struct Params { m: u32, n: u32, k: u32, inner: u32, a: Place, b: Place, c: Place }
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> a: array<Item>;
-@group(0) @binding(2) var<storage, read> b: array<Item>;
+@group(0) @binding(1) var<storage, read> a: array<Operand>;
+@group(0) @binding(2) var<storage, read> b: array<Operand>;
 @group(0) @binding(3) var<storage, read> bias: array<Item>;
 @group(0) @binding(4) var<storage, read_write> c: array<Item>;
 @group(0) @binding(5) var<storage, read_write> aux: array<Item>;
@@ -18,6 +18,7 @@ fn start(place: Place, number: u32) -> u32 {
     return place.offset + (number / params.inner) * place.outer + (number % params.inner) * place.inner;
 }
 
+// Where A was cast with a factor, `bias` holds its inverse: only gradients are, and no bias is added to these.
 // EPILOGUE is a constant: what becomes of a sum before it is stored. `aux` lies like C.
 const PLAIN: u32 = 0u;         // c = sum
 const BIAS: u32 = 1u;          // c = sum + bias
@@ -32,6 +33,7 @@ fn finish(at: u32, column: u32, sum: Item) {
     if (EPILOGUE == BIAS_GELU) { aux[at] = value; }
     if (EPILOGUE == BIAS_GELU || EPILOGUE == BIAS_GELU_ONLY) { value = gelu(value); }
     if (EPILOGUE == BIAS_RESIDUAL) { value += aux[at]; }
+    if (EPILOGUE == PLAIN || EPILOGUE == GELU_BACKWARD || EPILOGUE == ACCUMULATE) { value = unscaled(value); }
     if (EPILOGUE == GELU_BACKWARD) { value *= gelu_derivative(aux[at]); }
     if (EPILOGUE == ACCUMULATE) { value += c[at]; }
     c[at] = value;

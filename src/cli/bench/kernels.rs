@@ -119,13 +119,21 @@ fn rows(steps: Vec<Vec<Timed>>) -> Vec<Row> {
     rows
 }
 
-/// The shader with its constants that are not 0; lanes are the same in all.
+/// The shader with what its operands are stored as, and its constants that are not 0; lanes are the same in all.
 fn kernel(label: &Label) -> String {
+    let of = |bits: &str| {
+        label
+            .shared
+            .iter()
+            .any(|word| word.starts_with(&format!("operands_{bits}")))
+    };
+    let bits = ["bf16", "f16"].into_iter().find(|bits| of(bits));
+    let name = bits.map_or(label.kernel.to_string(), |bits| format!("{} {bits}", label.kernel));
     let constants = label
         .constants
         .iter()
         .filter(|(name, value)| *value != 0 && *name != "LANES");
-    constants.fold(label.kernel.to_string(), |text, (name, value)| match (*name, *value) {
+    constants.fold(name, |text, (name, value)| match (*name, *value) {
         ("FORM", 1) => text + " NT",
         ("FORM", 2) => text + " TN",
         ("TAIL" | "AFFINE" | "ADD" | "EMA" | "BYTES", _) => format!("{text} {name}"),
@@ -133,7 +141,7 @@ fn kernel(label: &Label) -> String {
     })
 }
 
-/// The first two tensors that are read and the first that is written: `2048x96 288x96 -> 2048x288`.
+/// The first two tensors that are read and the first that is written, in words of 4 bytes: `2048x96 288x96 -> 2048x288`.
 fn shapes(label: &Label) -> String {
     let show = |&[rows, cols]: &[usize; 2]| format!("{rows}x{cols}");
     let read: Vec<String> = label.shapes[..label.output].iter().take(2).map(show).collect();
@@ -149,6 +157,7 @@ mod tests {
         let label = Label {
             kernel: "matmul_any",
             constants: vec![("FORM", form), ("EPILOGUE", 3), ("LANES", 8)],
+            shared: vec!["item_scalar", "operands_f32"],
             shapes: vec![[rows, 96], [288, 96], [1, 288], [rows, 288], [1, 1]],
             output: 3,
             cost: Cost::new(rows as f64, 1.0),

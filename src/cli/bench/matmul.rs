@@ -3,9 +3,53 @@
 use super::super::print;
 use super::timing::{ROUNDS, recorded, rounded};
 use ijepa::data::draw::Draw;
-use ijepa::gpu::{Gpu, Recorder};
+use ijepa::gpu::{Gpu, Recorder, View};
+use ijepa::ops::cast::{Bits, Half, cast};
 use ijepa::ops::matmul::{self, Epilogue, Form};
 use ijepa::{Error, Result};
+
+/// What a product is like, beside its sizes.
+#[derive(clap::Args)]
+pub struct Product {
+    /// How A and B lie: A·B, A·Bᵀ (a linear layer) or Aᵀ·B (the gradient of its weights)
+    #[arg(long, value_enum, default_value_t = Lie::Nn, requires = "matmul")]
+    form: Lie,
+    /// What follows the sums, in the same kernel
+    #[arg(long, value_enum, default_value_t = After::Nothing, requires = "matmul")]
+    after: After,
+    /// What A and B are stored as; sums and C are f32
+    #[arg(long, value_enum, default_value_t = Store::F32, requires = "matmul")]
+    operands: Store,
+}
+
+#[derive(Clone, Copy, PartialEq, clap::ValueEnum)]
+enum Lie {
+    Nn,
+    Nt,
+    Tn,
+}
+
+#[derive(Clone, Copy, PartialEq, clap::ValueEnum)]
+enum After {
+    Nothing,
+    Bias,
+    Gelu,
+}
+
+#[derive(Clone, Copy, PartialEq, clap::ValueEnum)]
+enum Store {
+    F32,
+    Bf16,
+    F16,
+}
+
+/// The word of an argument's value.
+fn word(value: impl clap::ValueEnum) -> String {
+    value
+        .to_possible_value()
+        .map(|value| value.get_name().to_string())
+        .unwrap_or_default()
+}
 
 /// Rows of A, columns of A, columns of B.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -31,26 +75,89 @@ pub fn sizes(text: &str) -> Result<Sizes, String> {
 const COMPARED: u64 = 64;
 
 /// Checks, times and prints.
-pub fn run(gpu: &Gpu, sizes: Sizes) -> Result<()> {
+pub fn run(gpu: &Gpu, sizes: Sizes, like: &Product) -> Result<()> {
     let Sizes { m, k, n } = sizes;
+    let form = match like.form {
+        Lie::Nn => Form::Nn,
+        Lie::Nt => Form::Nt,
+        Lie::Tn => Form::Tn,
+    };
+    let of_a = if form == Form::Tn { [k, m] } else { [m, k] };
+    let of_b = if form == Form::Nt { [n, k] } else { [k, n] };
     let mut draw = Draw::keyed("bench", 0, 0, 0);
-    let mut random = |length: usize| -> Vec<f32> { (0..length).map(|_| draw.between(-0.5, 0.5) as f32).collect() };
-    let c = gpu.alloc("C", m, n)?;
-    let (a_view, b_view) = (gpu.alloc("A", m, k)?, gpu.alloc("B", k, n)?);
-    let (a, b) = (random(m * k), random(k * n));
-    gpu.write(&a_view, &a)?;
-    gpu.write(&b_view, &b)?;
+    // Eighths are what they are in 16 bits, too.
+    let mut random = |length: usize| -> Vec<f32> {
+        (0..length)
+            .map(|_| (draw.between(-0.5, 0.5) * 16.0).round() as f32 / 8.0)
+            .collect()
+    };
+    let (a, b, bias) = (random(m * k), random(k * n), random(n));
     let mut rec = Recorder::new(gpu);
-    let work = |rec: &mut Recorder| matmul::product(rec, Form::Nn, &a_view, &b_view, &c, Epilogue::Plain);
+    let upload = |label: &str, [rows, cols]: [usize; 2], values: &[f32]| gpu.upload(label, rows, cols, values);
+    let (a_view, b_view) = (upload("A", of_a, &a)?, upload("B", of_b, &b)?);
+    let (c, bias_view, pre) = (
+        gpu.alloc("C", m, n)?,
+        upload("bias", [1, n], &bias)?,
+        gpu.alloc("before GELU", m, n)?,
+    );
+    let bits = match like.operands {
+        Store::F32 => None,
+        Store::Bf16 => Some(Bits::Bf16),
+        Store::F16 => Some(Bits::F16),
+    };
+    let halves = match bits {
+        None => None,
+        Some(bits) => {
+            let mut half = |wide: &View| -> Result<Half> {
+                let words = gpu.alloc("16 bits", 1, wide.len().div_ceil(2))?;
+                let half = Half::of(&words, bits, wide.rows, wide.cols)?;
+                cast(&mut rec, wide, &half)?;
+                Ok(half)
+            };
+            Some([half(&a_view)?, half(&b_view)?])
+        }
+    };
+    let work = |rec: &mut Recorder| {
+        let epilogue = match like.after {
+            After::Nothing => Epilogue::Plain,
+            After::Bias => Epilogue::Bias(&bias_view),
+            After::Gelu => Epilogue::BiasGelu {
+                bias: &bias_view,
+                pre: Some(&pre),
+            },
+        };
+        match &halves {
+            Some([a, b]) => matmul::product16(rec, form, a, b, &c, epilogue),
+            None => matmul::product(rec, form, &a_view, &b_view, &c, epilogue),
+        }
+    };
 
     work(&mut rec)?;
-    let got: Vec<f32> = pollster::block_on(rec.read(&c))?;
+    let sums = if like.after == After::Gelu { &pre } else { &c };
+    let got: Vec<f32> = pollster::block_on(rec.read(sums))?;
     for i in 0..COMPARED {
         let at = (i * 0x9e37_79b9 % (m * n) as u64) as usize;
         let (row, col) = (at / n, at % n);
-        let want: f64 = (0..k)
-            .map(|l| f64::from(a[row * k + l]) * f64::from(b[l * n + col]))
+        let sum: f64 = (0..k)
+            .map(|l| {
+                let a = if form == Form::Tn {
+                    a[l * m + row]
+                } else {
+                    a[row * k + l]
+                };
+                let b = if form == Form::Nt {
+                    b[col * k + l]
+                } else {
+                    b[l * n + col]
+                };
+                f64::from(a) * f64::from(b)
+            })
             .sum();
+        let want = if like.after == After::Nothing {
+            sum
+        } else {
+            sum + f64::from(bias[col])
+        };
         // Sums of k products of some 1/12: rounding grows like a random walk.
         let off = (f64::from(got[at]) - want).abs();
         if off.is_nan() || off > 1e-6 * (k as f64).sqrt().max(2.0) {
@@ -62,12 +169,18 @@ pub fn run(gpu: &Gpu, sizes: Sizes) -> Result<()> {
     }
 
     let timing = recorded(&mut rec, work)?;
-    let cost = matmul::cost(m, n, k);
-    let way = matmul::way(gpu, Form::Nn, m, n, k);
+    let cost = matmul::cost_in(bits, m, n, k);
+    // Findings of `ijepa tune` are about operands in f32.
+    let way = match bits {
+        None => matmul::way(gpu, form, m, n, k),
+        Some(_) => matmul::default_way(gpu, form, m, n, k),
+    };
     let variant = way.variant().name();
+    let [form, after, operands] = [word(like.form), word(like.after), word(like.operands)];
     let (gflops, slowest) = (cost.flops / timing.best / 1e9, cost.flops / timing.worst / 1e9);
+    let (operands_of_a, operands_of_b) = (format!("A{of_a:?}"), format!("B{of_b:?}"));
     print(&format!(
-        "C[{m}, {n}] = A[{m}, {k}] B[{k}, {n}] in f32, form NN, variant {way}, on {}\n\
+        "C[{m}, {n}] of {operands_of_a} and {operands_of_b} in {operands}, form {form}, then {after}, variant {way}, on {}\n\
          {COMPARED} values agree with f64\n\
          {gflops:.1} GFLOP/s, {:.3} ms: the best of {ROUNDS} rounds of {} (slowest round {slowest:.1})\n",
         gpu.info().name,
@@ -75,8 +188,9 @@ pub fn run(gpu: &Gpu, sizes: Sizes) -> Result<()> {
         timing.repeats,
     ))?;
     let line = serde_json::json!({
-        "m": m, "k": k, "n": n, "variant": variant, "way": way.to_string(), "gflops": rounded(gflops), "gflops_slowest": rounded(slowest),
-        "ms": timing.best * 1e3, "repeats": timing.repeats, "adapter": gpu.info().name,
+        "m": m, "k": k, "n": n, "form": form, "after": after, "operands": operands, "variant": variant, "way": way.to_string(),
+        "gflops": rounded(gflops), "gflops_slowest": rounded(slowest), "ms": timing.best * 1e3, "repeats": timing.repeats,
+        "adapter": gpu.info().name,
     });
     print(&format!("{line}\n"))
 }

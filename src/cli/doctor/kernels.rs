@@ -1,7 +1,7 @@
 //! Every kernel on small shapes, one with widths in fours and one without, against its f64 twin.
 
 use super::answer::{Answer, ELEMENTWISE, Exam, f64s, random, sum_of};
-use super::products::{linear, linear_gradients};
+use super::products::{linear, linear_gradients, linear_in_16_bits};
 use ijepa::Result;
 use ijepa::cpu;
 use ijepa::ops::attention::Heads;
@@ -33,6 +33,11 @@ pub const CHECKS: &[Check] = &[
     check("patchify", &["patchify"], patchify),
     check("linear layer", &[], linear),
     check("linear layer's gradients", &[], linear_gradients),
+    check(
+        "linear layer in 16 bits",
+        &["cast", "largest", "largest_factors"],
+        linear_in_16_bits,
+    ),
     check("add_positions", &["add_positions"], add_positions),
     check("layer_norm", &["layer_norm"], norm),
     check(

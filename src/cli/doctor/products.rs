@@ -3,6 +3,8 @@
 use super::answer::{Answer, ELEMENTWISE, Exam, f64s, random, sum_of};
 use ijepa::Result;
 use ijepa::cpu;
+use ijepa::ops::cast::{Bits, Half, cast, cast_scaled};
+use ijepa::ops::largest;
 use ijepa::ops::matmul::{self, Epilogue, Form, Variant, variant};
 
 /// Every variant of the matrix product, whether or not the adapter chooses it.
@@ -101,4 +103,51 @@ pub fn linear_gradients(exam: &mut Exam, n: usize) -> Result<()> {
     matmul::product(&mut exam.rec, Form::Nn, &vdy, &vw, &dx, Epilogue::Accumulate)?;
     let want: Vec<f64> = sums.iter().zip(&pre).map(|(sum, &x)| sum + f64::from(x)).collect();
     exam.check("added to what is there", &dx, &want, sum_of(k))
+}
+
+/// In 16 bits of either kind: a linear layer, and the gradient of its input.
+pub fn linear_in_16_bits(exam: &mut Exam, n: usize) -> Result<()> {
+    let (m, k) = sizes(n);
+    for (bits, names, round) in [
+        (Bits::Bf16, ["bf16", "bf16 gradient"], cpu::cast::bf16 as fn(f64) -> f64),
+        (Bits::F16, ["f16", "f16 gradient, scaled"], cpu::cast::f16),
+    ] {
+        let rounded =
+            |x: &[f32], factor: f64| -> Vec<f64> { f64s(x).into_iter().map(|x| round(x * factor) / factor).collect() };
+        let (x, w, bias) = (random(1, m * k), random(2, n * k), random(3, n));
+        // As small as gradients are: below what f16 has.
+        let dy: Vec<f32> = random(4, m * n).into_iter().map(|x| x * 1e-12).collect();
+        let half = |exam: &mut Exam, rows: usize, cols: usize| -> Result<Half> {
+            Half::of(&exam.blank(1, (rows * cols).div_ceil(2))?, bits, rows, cols)
+        };
+        let (vx, vw, vdy) = (exam.put(m, k, &x)?, exam.put(n, k, &w)?, exam.put(m, n, &dy)?);
+        let (hx, hw, hdy) = (half(exam, m, k)?, half(exam, n, k)?, half(exam, m, n)?);
+        cast(&mut exam.rec, &vx, &hx)?;
+        cast(&mut exam.rec, &vw, &hw)?;
+        let mut sums = cpu::matmul::nt(&rounded(&x, 1.0), &rounded(&w, 1.0), m, k, n);
+        sums.iter_mut()
+            .enumerate()
+            .for_each(|(i, sum)| *sum += f64::from(bias[i % n]));
+        let (y, vbias) = (exam.blank(m, n)?, exam.put(1, n, &bias)?);
+        matmul::product16(&mut exam.rec, Form::Nt, &hx, &hw, &y, Epilogue::Bias(&vbias))?;
+        exam.check(names[0], &y, &sums, sum_of(k))?;
+
+        let (hdy, factor) = match bits {
+            Bits::Bf16 => {
+                cast(&mut exam.rec, &vdy, &hdy)?;
+                (hdy, 1.0)
+            }
+            Bits::F16 => {
+                let partial = exam.blank(1, largest::scratch(exam.gpu().kind(), m * n))?;
+                let factors = exam.blank(1, largest::FACTORS_LEN)?;
+                let factor = cpu::largest::factor(&f64s(&dy));
+                (cast_scaled(&mut exam.rec, &vdy, hdy, &partial, &factors)?, factor)
+            }
+        };
+        let dx = exam.blank(m, k)?;
+        matmul::product16(&mut exam.rec, Form::Nn, &hdy, &hw, &dx, Epilogue::Plain)?;
+        let want = cpu::matmul::nn(&rounded(&dy, factor), &rounded(&w, 1.0), m, n, k);
+        exam.check(names[1], &dx, &want, sum_of(n))?;
+    }
+    Ok(())
 }

@@ -2,7 +2,7 @@
 //! adapter, driver or version of the program, is not used, and a line says so.
 
 use ijepa::gpu::{Gpu, Product, Tuned};
-use ijepa::ops::tiles::WAYS;
+use ijepa::ops::ways::WAYS;
 use ijepa::{Error, Result, ordinary};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

@@ -5,7 +5,7 @@ use ijepa::Result;
 use ijepa::gpu::{Gpu, Recorder, View};
 use ijepa::model::products::Products;
 use ijepa::ops::matmul::{self, Epilogue, Form};
-use ijepa::ops::tiles::{WAYS, Way};
+use ijepa::ops::ways::{WAYS, Way};
 use std::time::Instant;
 
 /// Values of C that are compared with f64, its corners among them.
@@ -55,7 +55,7 @@ struct Contest<'a> {
 pub fn run(gpu: &Gpu, product: &Products, until: Instant) -> Result<Option<Outcome>> {
     let Products { form, m, n, k, .. } = *product;
     let mut contest = Contest::new(gpu, product)?;
-    let default = matmul::way(gpu, form, m, n, k);
+    let default = matmul::default_way(gpu, form, m, n, k);
     let others = WAYS
         .iter()
         .copied()
