@@ -170,7 +170,7 @@ fn contests(gpu: &Gpu, list: &[Products], end: Instant, progress: &mut Progress)
         }
         progress.product(i as u64, list.len() as u64, name(products));
         let products = *products;
-        if let Some(outcome) = contest::run(gpu, &products, contest::share(end, list.len() - i))? {
+        if let Some(outcome) = contest::run(gpu, &products, end, list.len() - i)? {
             for way in &outcome.wrong {
                 progress.say(&format!(
                     "{way} computes {} wrongly here, and is left out",

@@ -49,10 +49,11 @@ struct Contest<'a> {
     want: Vec<f64>,
 }
 
-/// `None` where the time was too short. Nothing but `gpu`'s own choice is the default: it must not be tuned.
+/// `None` where the time until `end`, which `left` products share, this one among them, was too short for it. Checking is not
+/// shared: the first product of a form makes the pipelines of all.
 ///
 /// Errors: run, where the default's own result is wrong.
-pub fn run(gpu: &Gpu, product: &Products, until: Instant) -> Result<Option<Outcome>> {
+pub fn run(gpu: &Gpu, product: &Products, end: Instant, left: usize) -> Result<Option<Outcome>> {
     let Products { form, m, n, k, .. } = *product;
     let mut contest = Contest::new(gpu, product)?;
     let default = matmul::default_way(gpu, form, m, n, k);
@@ -61,9 +62,10 @@ pub fn run(gpu: &Gpu, product: &Products, until: Instant) -> Result<Option<Outco
         .copied()
         .filter(|&way| way != default && matmul::may(gpu, way, form, m, n, k));
     let mut ways = vec![];
+    let checked_until = share(end, 2);
     let (mut wrong, mut first, mut tried) = (vec![], 0.0, 0);
     for way in std::iter::once(default).chain(others) {
-        if Instant::now() >= until {
+        if Instant::now() >= checked_until {
             break;
         }
         tried += 1;
@@ -88,9 +90,10 @@ pub fn run(gpu: &Gpu, product: &Products, until: Instant) -> Result<Option<Outco
             ways.push(way);
         }
     }
-    let left = until.saturating_duration_since(Instant::now());
-    // A third of it finds out how many repeats a round takes, and the rounds have to end in time.
-    let seconds = (left.as_secs_f64() / 10.0 / ways.len().max(1) as f64).min(ROUND);
+    let until = share(end, left);
+    let time = until.saturating_duration_since(Instant::now()).as_secs_f64();
+    // Some of it finds out how many repeats a round takes, and the rounds have to end in time.
+    let seconds = (time / 10.0 / ways.len().max(1) as f64).min(ROUND);
     let mut repeats = vec![];
     for &way in &ways {
         if Instant::now() >= until {
@@ -211,8 +214,8 @@ fn filled(gpu: &Gpu, name: &str, seed: u64, rows: usize, cols: usize) -> Result<
     Ok(view)
 }
 
-/// When a product that is one of `left` has to be done, if all are to have the same share of what time there is.
-pub fn share(end: Instant, left: usize) -> Instant {
+/// When the first of `left` has to be done, if all are to have the same share of what time there is.
+fn share(end: Instant, left: usize) -> Instant {
     let now = Instant::now();
     now + end.saturating_duration_since(now) / left.max(1) as u32
 }
