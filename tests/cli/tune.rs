@@ -81,8 +81,7 @@ fn findings_are_kept_used_and_forgotten() {
     // What can be known in advance: a finding of ours, since which way wins is chance.
     let (default, said) = product(Path::new(""));
     assert_eq!(said, "");
-    let found = "tile 32x32x16 4x4";
-    assert_ne!(default, found, "the default on adapters of the tests");
+    let found = if default == "any" { "tile 32x32x16 4x4" } else { "any" };
     let mut own = kept.clone();
     own["adapters"][0]["products"] = json!([{"form": "nn", "m": 64, "n": 20, "k": 12, "way": found}]);
     std::fs::write(&cache, own.to_string()).unwrap();
