@@ -6,7 +6,7 @@ use super::shape::{Item, LANES, SCALAR, VEC4, YES_OR_NO, expect};
 use super::tiles::{self, TILES};
 use super::ways::by_four;
 pub use super::ways::{Way, choose, default_way, may, variant, way};
-use crate::gpu::{Access, Build, Cost, Gpu, Grid, Kernel, Kind, MOST_WORKGROUPS, Recorder, Shared, View};
+use crate::gpu::{Access, Build, Cost, Grid, Kernel, MOST_WORKGROUPS, Recorder, Shared, View};
 use crate::{Error, Result};
 
 /// How A and B lie.
