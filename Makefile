@@ -1,6 +1,6 @@
 # Three commands: `make demo` shows that it learns, `make web` builds the page where it learns in a browser, `make test`
 # proves both. Each sets the machine up first.
-.PHONY: help setup build demo web serve test test-web bench bench-web bench-peers lighthouse pictures
+.PHONY: help setup build demo web serve test test-web bench bench-web bench-peers bench-growth lighthouse pictures
 
 # Builds stay in the checkout, wherever the machine's cargo would put them otherwise.
 export CARGO_TARGET_DIR := $(CURDIR)/target
@@ -14,6 +14,7 @@ help:
 	@echo "make bench   how fast the adapter's kernels are, and the host's masks, images and checkpoints"
 	@echo "make bench-web  how fast the page's adapter is, and the native program beside it"
 	@echo "make bench-peers  the same training steps by PyTorch and Burn, in turn with ours (installs PyTorch, some 5 GB)"
+	@echo "make bench-growth  how a step grows with batch, tokens, width and depth, ours and PyTorch's (installs as bench-peers)"
 	@echo "make lighthouse  Lighthouse's accessibility score of the page"
 	@echo "make pictures    the README's pictures of the page, from a training run of some minutes"
 	@echo "make build   set up, then build ./target/release/ijepa"
@@ -63,6 +64,11 @@ bench-peers: build
 	@benches/peers/setup
 	@target/peers/venv/bin/python benches/peers/run.py --ijepa ./target/release/ijepa \
 	    --python target/peers/venv/bin/python --burn target/peers/burn/release
+
+bench-growth: build
+	@benches/peers/setup --torch
+	@target/peers/venv/bin/python benches/peers/growth.py --ijepa ./target/release/ijepa \
+	    --python target/peers/venv/bin/python --svg benches/growth.svg
 
 lighthouse: web
 	@tools/web-setup --test

@@ -6,7 +6,7 @@ use ijepa::ops::KERNELS;
 use naga::back::{hlsl, msl, spv};
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use naga::{AddressSpace, Block, Module, Statement, StorageAccess};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What plain WebGPU guarantees, and what a slot of the recorder's uniforms holds.
 const MOST_STORAGE_BUFFERS: usize = 8;
@@ -62,10 +62,12 @@ fn texts(kernel: &Kernel) -> Vec<(String, String)> {
 /// The module, if it is valid. Subgroups are asked for where the driver that has them is; nothing else is.
 fn validate(text: &str, subgroups: bool) -> Result<(Module, ModuleInfo), String> {
     let module = naga::front::wgsl::parse_str(text).map_err(|e| e.emit_to_string(text))?;
+    // Pairs of f16 packed into a word are core WGSL; values of type f16 are not.
+    let plain = Capabilities::SHADER_FLOAT16_IN_FLOAT32;
     let capabilities = if subgroups {
-        Capabilities::SUBGROUP
+        plain | Capabilities::SUBGROUP
     } else {
-        Capabilities::empty()
+        plain
     };
     let info = Validator::new(ValidationFlags::all(), capabilities)
         .validate(&module)
@@ -252,9 +254,14 @@ fn files(folder: &str) -> BTreeSet<(String, String)> {
 fn no_shader_file_is_missing_from_the_list_of_kernels() {
     let listed = KERNELS.iter().map(|k| (k.name.to_string(), k.source.to_string()));
     assert_eq!(listed.collect::<BTreeSet<_>>(), files("wgsl"));
-    let shared = KERNELS.iter().flat_map(|k| k.shared.iter().copied().flatten());
-    let shared = shared.map(|(name, text)| (name.to_string(), text.to_string()));
-    assert_eq!(shared.collect::<BTreeSet<_>>(), files("wgsl/shared"));
+    let texts: BTreeMap<String, String> = files("wgsl/shared").into_iter().collect();
+    let mut used = BTreeSet::new();
+    for (words, text) in KERNELS.iter().flat_map(|k| k.shared.iter().copied().flatten()) {
+        let joined: String = words.split('+').map(|word| texts[word].as_str()).collect();
+        assert_eq!(&joined, text, "{words}");
+        used.extend(words.split('+'));
+    }
+    assert_eq!(used, texts.keys().map(String::as_str).collect());
 }
 
 fn kernel(source: &'static str) -> Kernel {

@@ -12,7 +12,8 @@ pub enum Access {
     Write,
 }
 
-/// WGSL that several kernels have in front of them: its word, as in `wgsl/shared/<word>.wgsl`, and its text.
+/// WGSL that several kernels have in front of them: its word, as in `wgsl/shared/<word>.wgsl`, and its text; or several, one
+/// behind the other, with a + between their words.
 pub type Shared = (&'static str, &'static str);
 
 /// One entry point `main` in one WGSL file. Binding 0 is the uniform `params`; `bindings` follow from 1 on.

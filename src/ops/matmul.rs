@@ -98,28 +98,28 @@ pub(super) const GELU: Shared = ("gelu", include_str!("../../wgsl/shared/gelu.wg
 pub(super) const SHARED: Shared = ("matmul", include_str!("../../wgsl/shared/matmul.wgsl"));
 const F32: Shared = ("operands_f32", include_str!("../../wgsl/shared/operands_f32.wgsl"));
 const BF16_BY_ONE: Shared = (
-    "operands_bf16_scalar",
+    "bf16+operands_16_scalar",
     concat!(
         include_str!("../../wgsl/shared/bf16.wgsl"),
         include_str!("../../wgsl/shared/operands_16_scalar.wgsl")
     ),
 );
 const BF16_BY_FOUR: Shared = (
-    "operands_bf16_vec4",
+    "bf16+operands_16_vec4",
     concat!(
         include_str!("../../wgsl/shared/bf16.wgsl"),
         include_str!("../../wgsl/shared/operands_16_vec4.wgsl")
     ),
 );
 const F16_BY_ONE: Shared = (
-    "operands_f16_scalar",
+    "f16+operands_16_scalar",
     concat!(
         include_str!("../../wgsl/shared/f16.wgsl"),
         include_str!("../../wgsl/shared/operands_16_scalar.wgsl")
     ),
 );
 const F16_BY_FOUR: Shared = (
-    "operands_f16_vec4",
+    "f16+operands_16_vec4",
     concat!(
         include_str!("../../wgsl/shared/f16.wgsl"),
         include_str!("../../wgsl/shared/operands_16_vec4.wgsl")

@@ -21,6 +21,15 @@ fn a_product_is_timed_by_the_variant_that_a_step_would_take() {
         let value = json(&computes(&["bench", "--matmul", "5x6x7", "--variant", variant]));
         assert_eq!(value["variant"], variant, "{value}");
     }
+    // In each form, with what follows a linear layer, in 16 bits: every one is compared with f64 before it is timed.
+    for (form, after, operands) in [("nt", "gelu", "bf16"), ("tn", "bias", "f16")] {
+        let more = ["--form", form, "--after", after, "--operands", operands];
+        let value = json(&computes(&[&["bench", "--matmul", "9x8x12"], &more[..]].concat()));
+        assert_eq!(
+            [&value["form"], &value["after"], &value["operands"]],
+            [form, after, operands]
+        );
+    }
 }
 
 #[test]

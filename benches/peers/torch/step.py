@@ -10,6 +10,8 @@ and the names in the file alone. Attention is the two products and a softmax (`e
 import argparse
 import copy
 import json
+import resource
+import sys
 import time
 
 import torch
@@ -179,6 +181,14 @@ class Step:
             torch.cuda.synchronize()
 
 
+def mebibytes(device):
+    """What the process, or the GPU, held at its most."""
+    if device.startswith("cuda"):
+        return torch.cuda.max_memory_allocated() / 2**20
+    kibibytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return kibibytes / (2**20 if sys.platform == "darwin" else 2**10)
+
+
 def matmul_gflops(device, m=2048, k=384, n=384):
     """f32 products of one size, so that the rate of the step can be set beside it."""
     a, b = torch.rand(m, k, device=device), torch.rand(k, n, device=device)
@@ -204,6 +214,7 @@ def main():
     parser.add_argument("--seconds", type=float, default=1.0, help="of a round; five are timed")
     args = parser.parse_args()
     torch.backends.cuda.matmul.allow_tf32 = False
+    held = mebibytes(args.device)
     step = Step(args.case, args.mode, args.device, args.bf16)
     losses = [step.step().item() for _ in step.batches]
     rates = []
@@ -218,11 +229,14 @@ def main():
                 break
         rates.append(count * step.case["batch"] / took)
     assert torch.isfinite(loss)
+    mib = mebibytes(args.device) - held
     print(
         json.dumps(
             {
                 "peer": f"PyTorch {torch.__version__} {args.mode}{' bf16' if args.bf16 else ''}, {args.device}",
                 "losses": losses,
+                "batch": step.case["batch"],
+                "mib": mib,
                 "images_per_s": max(rates),
                 "images_per_s_slowest": min(rates),
                 "matmul_gflops": matmul_gflops(args.device),

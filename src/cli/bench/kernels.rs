@@ -121,12 +121,7 @@ fn rows(steps: Vec<Vec<Timed>>) -> Vec<Row> {
 
 /// The shader with what its operands are stored as, and its constants that are not 0; lanes are the same in all.
 fn kernel(label: &Label) -> String {
-    let of = |bits: &str| {
-        label
-            .shared
-            .iter()
-            .any(|word| word.starts_with(&format!("operands_{bits}")))
-    };
+    let of = |bits: &str| label.shared.iter().any(|word| word.starts_with(&format!("{bits}+")));
     let bits = ["bf16", "f16"].into_iter().find(|bits| of(bits));
     let name = bits.map_or(label.kernel.to_string(), |bits| format!("{} {bits}", label.kernel));
     let constants = label
