@@ -8,7 +8,8 @@
 # IJEPA_ADAPTER=which   as --adapter; default auto
 # LIMIT=seconds         no step begins or goes on after that; default 570
 #
-# Leaves: session.log (all output), doctor.txt, bench.jsonl (the last line of each measurement), the demo's pictures.
+# Leaves: session.log (all output), doctor.txt, bench.jsonl (the last line of each measurement), tune.json and tune.jsonl (the
+# quickest tiles, and what they were measured at), the demo's pictures.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 out=${1:-${OUT:-runs/gpu-session}}
@@ -71,7 +72,9 @@ if [ ! -x "$ijepa" ]; then
 fi
 
 : >"$log"
-rm -f "$out/bench.jsonl"
+# Nothing comes from the user's cache of tuned kernels, and nothing goes there.
+export IJEPA_TUNE=
+rm -f "$out/bench.jsonl" "$out/tune.json" "$out/tune.jsonl"
 say "machine: $(uname -sm), $(nproc) cores; $(date -u +%F)"
 command -v nvidia-smi >/dev/null && step driver 20 nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader
 
@@ -87,7 +90,13 @@ for variant in tile any; do
         bench "matmul-$variant-$shape" 30 --matmul $shape --variant $variant
     done
 done
+# Which tiles are the quickest for base? What the step takes with the default's, then with those.
 bench base 90 --preset base --patch 14 --batch 128 --step
+step tune 90 "$ijepa" tune --preset base --patch 14 --batch 128 --seconds 60 --cache "$out/tune.json" --adapter "$adapter" &&
+    tail -n 1 "$out/step.tmp" >>"$out/tune.jsonl"
+export IJEPA_TUNE="$out/tune.json"
+bench base-tuned 60 --preset base --patch 14 --batch 128 --step
+export IJEPA_TUNE=
 bench base-kernels 90 --preset base --patch 14 --batch 128 --svg "$out/roofline-base.svg"
 bench nano 40 --preset nano --step
 bench nano-kernels 40 --preset nano --svg "$out/roofline-nano.svg"

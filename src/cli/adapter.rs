@@ -1,5 +1,6 @@
 //! Which GPU computes: the arguments that every computing command takes.
 
+use super::tune::cache;
 use ijepa::Result;
 use ijepa::gpu::{AdapterChoice, Gpu, Options, VARIANTS};
 use ijepa::train::snapshot::Machine;
@@ -31,10 +32,10 @@ fn gibibytes(text: &str) -> Result<u64, String> {
 impl AdapterArgs {
     /// The GPU and the kernels that computed a run so far, unless others are asked for; whatever there is, where that GPU is
     /// not.
-    pub fn open_again(&self, was: Option<Machine>) -> Result<Gpu> {
+    pub fn open_again(&self, was: Option<Machine>, say: &dyn Fn(&str)) -> Result<Gpu> {
         let Some(was) = was.filter(|_| self.adapter.is_none() && self.backend.is_none() && self.variant.is_none())
         else {
-            return self.open();
+            return self.open_tuned(say);
         };
         let again = AdapterArgs {
             adapter: Some(was.adapter),
@@ -42,12 +43,24 @@ impl AdapterArgs {
             variant: was.variant,
             memory: self.memory,
         };
-        again.open().or_else(|_| self.open())
+        again.open_tuned(say).or_else(|_| self.open_tuned(say))
     }
 
-    /// Opens the GPU, or says which there are.
+    /// Opens the GPU with what `ijepa tune` found on it; `say` gets one line about that, where there is something to say.
+    pub fn open_tuned(&self, say: &dyn Fn(&str)) -> Result<Gpu> {
+        let gpu = self.open()?;
+        cache::apply(&gpu, say);
+        Ok(gpu)
+    }
+
+    /// Opens the GPU as it is without `ijepa tune`, or says which there are.
     pub fn open(&self) -> Result<Gpu> {
         pollster::block_on(Gpu::open(&self.options()))
+    }
+
+    /// Whether one family of kernels was asked for.
+    pub fn fixed(&self) -> bool {
+        self.variant.is_some()
     }
 
     pub fn options(&self) -> Options {

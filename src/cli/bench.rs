@@ -9,9 +9,10 @@ mod record;
 mod report;
 mod roofline;
 mod step;
-mod timing;
+pub(super) mod timing;
 
 use super::adapter::AdapterArgs;
+use super::say;
 use super::settings::Settings;
 use ijepa::Result;
 use std::path::PathBuf;
@@ -71,7 +72,7 @@ pub fn run(args: Args) -> Result<()> {
         return predict::run(wanted, of, args.shares.as_ref().unwrap_or(of));
     }
     if let Some(sizes) = args.matmul {
-        return matmul::run(&args.adapter.open()?, sizes, &args.product);
+        return matmul::run(&args.adapter.open_tuned(&say)?, sizes, &args.product);
     }
     let config = args.settings.config("nano")?;
     config.validate()?;
@@ -81,7 +82,7 @@ pub fn run(args: Args) -> Result<()> {
         .preset
         .as_deref()
         .unwrap_or(if own { "own configuration" } else { "nano" });
-    let gpu = args.adapter.open()?;
+    let gpu = args.adapter.open_tuned(&say)?;
     match args.step {
         true => {
             let mut bench = step::Bench::new(&gpu, &config)?;

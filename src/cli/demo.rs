@@ -69,7 +69,7 @@ pub fn run(args: Args) -> Result<()> {
             finished.step, finished.of
         )));
     }
-    let gpu = args.adapter.open()?;
+    let gpu = args.adapter.open_tuned(&|_| {})?; // training has said what there is to say
     let seed = config.meta.seed;
     let (train, test) = (Dataset::glyphs(Split::Train, seed), Dataset::glyphs(Split::Test, seed));
     let table = super::probe::table(&gpu, &config, checkpoint::weights(&args.out)?, &train, &test, most)?;

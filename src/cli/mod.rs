@@ -16,6 +16,7 @@ mod settings;
 mod stop;
 mod trace;
 mod train;
+mod tune;
 
 use clap::{Parser, Subcommand};
 use ijepa::{Error, Result};
@@ -48,6 +49,7 @@ enum Command {
     Replay(replay::Args),
     Doctor(doctor::Args),
     Bench(bench::Args),
+    Tune(tune::Args),
 }
 
 /// Runs the command of the process's arguments.
@@ -63,6 +65,7 @@ pub fn main() -> ExitCode {
         Command::Replay(args) => ("replay", replay::run(args)),
         Command::Doctor(args) => ("doctor", doctor::run(args)),
         Command::Bench(args) => ("bench", bench::run(args)),
+        Command::Tune(args) => ("tune", tune::run(args)),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -89,4 +92,9 @@ fn print(text: &str) -> Result<()> {
         }
         _ => Ok(()),
     }
+}
+
+/// A line on standard error. Nothing is left to do where that is closed.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
 }

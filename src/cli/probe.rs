@@ -1,7 +1,7 @@
 //! `ijepa probe`: what a run has learned, in per cent.
 
 use super::adapter::AdapterArgs;
-use super::print;
+use super::{print, say};
 use ijepa::data::Split;
 use ijepa::data::source::Dataset;
 use ijepa::eval::comparison::Comparison;
@@ -15,7 +15,6 @@ use ijepa::train::config::Config;
 use ijepa::train::folder::{self, CONFIG};
 use ijepa::{Error, Result};
 use std::collections::HashSet;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// Measure a run's features on labelled images, beside raw pixels and the untrained encoder.
@@ -63,7 +62,7 @@ pub fn run(args: Args) -> Result<()> {
         two_parts(&args.data, &train, &test)?;
     }
     nothing_shared(&train, &test)?;
-    let gpu = args.adapter.open()?;
+    let gpu = args.adapter.open_tuned(&say)?;
     let table = table(&gpu, &config, learned, &train, &test, MOST_IMAGES)?;
     for summary in [train.bad().summary(), test.bad().summary()].into_iter().flatten() {
         say(&summary);
@@ -105,11 +104,6 @@ fn nothing_shared(train: &Dataset, test: &Dataset) -> Result<()> {
             place.display()
         ))),
     }
-}
-
-/// Nothing is left to do where standard error is closed.
-fn say(line: &str) {
-    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 /// Scores a run's weights (with their name for messages) beside raw pixels and the run's own first weights, on at most

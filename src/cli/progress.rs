@@ -117,6 +117,12 @@ impl Progress {
         self.show("image", image, of, done, began, format!("{rate:.0} images/s"));
     }
 
+    /// A product that is tuned.
+    pub fn product(&mut self, product: u64, of: u64, text: String) {
+        let (began, ..) = *self.started.get_or_insert((Instant::now(), 0, Duration::ZERO));
+        self.show("product", product, of, product, began, text);
+    }
+
     /// `done` of the things called `what` have been done since `began`, and it is at number `at` of `of`.
     fn show(&mut self, what: &str, at: u64, of: u64, done: u64, began: Instant, text: String) {
         if self.loudness == Loudness::Quiet {

@@ -283,8 +283,11 @@ fn open(
             other => other,
         })?;
     let gpu = match resume {
-        true => adapter.open_again(checkpoint::progress(folder).and_then(|progress| progress.machine))?,
-        false => adapter.open()?,
+        true => {
+            let machine = checkpoint::progress(folder).and_then(|progress| progress.machine);
+            adapter.open_again(machine, &|line| progress.say(line))?
+        }
+        false => adapter.open_tuned(&|line| progress.say(line))?,
     };
     progress.say(&format!(
         "{} images of {}, on {}",

@@ -126,6 +126,7 @@ pub(super) struct Inner {
     /// Bytes of the adapter's own memory, where it says so.
     pub memory: Option<u64>,
     pub unused: std::sync::OnceLock<super::View>,
+    pub tuned: std::sync::OnceLock<super::Tuned>,
     pub ones: std::sync::OnceLock<super::View>,
 }
 
@@ -284,6 +285,7 @@ impl Gpu {
             options: options.clone(),
             memory,
             unused: std::sync::OnceLock::new(),
+            tuned: std::sync::OnceLock::new(),
             ones: std::sync::OnceLock::new(),
         };
         // In a browser handles stay on the thread that made them.
@@ -403,7 +405,7 @@ impl Gpu {
         let same = |adapter: &wgpu::Adapter| adapter.get_info() == *info;
         let found = adapters(options.backends).await.into_iter().find(same);
         let adapter = found.ok_or_else(|| Error::run(format!("adapter \"{}\" is gone", info.name)))?;
-        Gpu::from_adapter(adapter, options).await
+        Ok(Gpu::from_adapter(adapter, options).await?.tuned_as(self))
     }
 
     /// Gives back what is no longer used (buffers, the driver's copies of what was written) before more is asked for:

@@ -6,6 +6,7 @@ mod memory;
 mod readback;
 mod recorder;
 mod timing;
+mod tuned;
 
 pub use device::{AdapterChoice, Gpu, Kind, Options, Trouble, VARIANTS, adapters};
 pub use kernel::{Access, Build, Kernel, Shared};
@@ -13,3 +14,4 @@ pub use memory::View;
 pub use readback::Readback;
 pub use recorder::{Cost, Grid, MOST_WORKGROUPS, Recorder};
 pub use timing::{Label, Timed};
+pub use tuned::{Product, Tuned};

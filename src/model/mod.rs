@@ -16,6 +16,7 @@ pub mod parameters;
 pub mod parts;
 pub mod positions;
 pub mod predictor;
+pub mod products;
 pub mod shapes;
 pub mod tensors;
 pub mod weights;

@@ -3,7 +3,10 @@
 
 use super::cast::{Bits, Half};
 use super::shape::{Item, LANES, SCALAR, VEC4, YES_OR_NO, expect};
-use crate::gpu::{Access, Build, Cost, Gpu, Grid, Kernel, Kind, MOST_WORKGROUPS, Recorder, Shared, View};
+use super::tiles::{self, TILES};
+use super::ways::by_four;
+pub use super::ways::{Way, choose, default_way, may, variant, way};
+use crate::gpu::{Access, Build, Cost, Grid, Kernel, MOST_WORKGROUPS, Recorder, Shared, View};
 use crate::{Error, Result};
 
 /// How A and B lie.
@@ -91,8 +94,8 @@ pub struct Batch {
     pub c: Place,
 }
 
-const GELU: Shared = ("gelu", include_str!("../../wgsl/shared/gelu.wgsl"));
-const SHARED: Shared = ("matmul", include_str!("../../wgsl/shared/matmul.wgsl"));
+pub(super) const GELU: Shared = ("gelu", include_str!("../../wgsl/shared/gelu.wgsl"));
+pub(super) const SHARED: Shared = ("matmul", include_str!("../../wgsl/shared/matmul.wgsl"));
 const F32: Shared = ("operands_f32", include_str!("../../wgsl/shared/operands_f32.wgsl"));
 const BF16_BY_ONE: Shared = (
     "bf16+operands_16_scalar",
@@ -124,10 +127,10 @@ const F16_BY_FOUR: Shared = (
 );
 
 /// What all variants have: a, b, bias; c and the tensor beside it; and what is written in front of them.
-const BINDINGS: &[Access] = &[Access::Read, Access::Read, Access::Read, Access::Write, Access::Write];
-const BY_ONE: &[&[Shared]] = &[&[SCALAR], &[F32, BF16_BY_ONE, F16_BY_ONE], &[GELU], &[SHARED]];
-const BY_FOUR: &[&[Shared]] = &[&[VEC4], &[F32, BF16_BY_FOUR, F16_BY_FOUR], &[GELU], &[SHARED]];
-const EPILOGUE: (&str, &[u32]) = ("EPILOGUE", &[0, 1, 2, 3, 4, 5, 6]);
+pub(super) const BINDINGS: &[Access] = &[Access::Read, Access::Read, Access::Read, Access::Write, Access::Write];
+pub(super) const BY_ONE: &[&[Shared]] = &[&[SCALAR], &[F32, BF16_BY_ONE, F16_BY_ONE], &[GELU], &[SHARED]];
+pub(super) const BY_FOUR: &[&[Shared]] = &[&[VEC4], &[F32, BF16_BY_FOUR, F16_BY_FOUR], &[GELU], &[SHARED]];
+pub(super) const EPILOGUE: (&str, &[u32]) = ("EPILOGUE", &[0, 1, 2, 3, 4, 5, 6]);
 
 pub(super) static ANY: Kernel = Kernel {
     name: "matmul_any",
@@ -135,13 +138,6 @@ pub(super) static ANY: Kernel = Kernel {
     bindings: BINDINGS,
     shared: BY_ONE,
     constants: &[("FORM", &[0, 1, 2]), EPILOGUE, LANES],
-};
-pub(super) static TILE: Kernel = Kernel {
-    name: "matmul_tile",
-    source: include_str!("../../wgsl/matmul_tile.wgsl"),
-    bindings: BINDINGS,
-    shared: BY_ONE,
-    constants: &[("FORM", &[0, 1, 2]), EPILOGUE],
 };
 pub(super) static BROADCAST: Kernel = Kernel {
     name: "matmul_broadcast",
@@ -197,8 +193,22 @@ struct Params {
 /// One product of packed matrices: a, b, c as `form` says, with an epilogue.
 pub fn product(rec: &mut Recorder, form: Form, a: &View, b: &View, c: &View, epilogue: Epilogue) -> Result<()> {
     let batch = fitting(form, [a.rows, a.cols], [b.rows, b.cols], c)?;
-    let variant = choose(rec.gpu(), form, &batch);
-    record(rec, (variant, None), form, &batch, [a, b, c], epilogue, true)
+    let way = way(rec.gpu(), form, batch.m, batch.n, batch.k);
+    record(rec, (way, None), form, &batch, [a, b, c], epilogue, true)
+}
+
+/// [`product`], computed in this way, whatever the adapter would choose.
+///
+/// Errors: run, also where the adapter or the shape can't have it that way ([`may`]).
+pub fn product_by(rec: &mut Recorder, way: Way, form: Form, [a, b, c]: [&View; 3], epilogue: Epilogue) -> Result<()> {
+    let batch = fitting(form, [a.rows, a.cols], [b.rows, b.cols], c)?;
+    let Batch { m, n, k, .. } = batch;
+    if !may(rec.gpu(), way, form, m, n, k) {
+        return Err(Error::run(format!(
+            "matmul: {way} can't compute [{m}, {k}] by [{k}, {n}] here"
+        )));
+    }
+    record(rec, (way, None), form, &batch, [a, b, c], epilogue, true)
 }
 
 /// The same with operands in 16 bits, both of one kind: they are widened, multiplied and summed in f32.
@@ -217,9 +227,9 @@ pub fn product16(rec: &mut Recorder, form: Form, a: &Half, b: &Half, c: &View, e
         }
     };
     let batch = fitting(form, [a.rows, a.cols], [b.rows, b.cols], c)?;
-    let variant = choose(rec.gpu(), form, &batch);
+    let way = choose(rec.gpu(), form, &batch);
     let views = [a.words(), b.words(), c];
-    let how = (variant, Some((a.bits, inverse)));
+    let how = (way, Some((a.bits, inverse)));
     record(rec, how, form, &batch, views, epilogue, true)
 }
 
@@ -243,7 +253,7 @@ fn fitting(form: Form, a: [usize; 2], b: [usize; 2], c: &View) -> Result<Batch> 
 }
 
 /// One product of packed matrices as a batch.
-fn packed(form: Form, m: usize, n: usize, k: usize) -> Batch {
+pub(super) fn packed(form: Form, m: usize, n: usize, k: usize) -> Batch {
     let [a, b] = match form {
         Form::Nn => [k, n],
         Form::Nt => [k, k],
@@ -266,54 +276,11 @@ fn packed(form: Form, m: usize, n: usize, k: usize) -> Batch {
     }
 }
 
-/// The variant that [`product`] takes for these sizes.
-pub fn variant(gpu: &Gpu, form: Form, m: usize, n: usize, k: usize) -> Variant {
-    choose(gpu, form, &packed(form, m, n, k))
-}
-
 /// A batch of products with strides, plain. Where N or (in form NN) K is no multiple of four, but C's or A's rows are
 /// padded to one, C's padding may be written and A's must be zero.
 pub fn batched(rec: &mut Recorder, form: Form, batch: &Batch, a: &View, b: &View, c: &View) -> Result<()> {
-    let variant = choose(rec.gpu(), form, batch);
-    record(rec, (variant, None), form, batch, [a, b, c], Epilogue::Plain, false)
-}
-
-/// The variant for this adapter and these shapes; `--variant` overrides the adapter's say, and what can't do a shape gives
-/// way to what can.
-pub fn choose(gpu: &Gpu, form: Form, batch: &Batch) -> Variant {
-    let wanted = match (gpu.variant(), gpu.kind()) {
-        (Some("any"), _) => Variant::Any,
-        (Some("tile"), _) => Variant::Tile,
-        (Some("broadcast"), _) => Variant::Broadcast,
-        (Some("quad"), _) => Variant::Quad,
-        (_, Kind::Hardware) => Variant::Tile,
-        (_, Kind::Software) if gpu.subgroup_width() == Some(4) => Variant::Quad,
-        (_, Kind::Software) => Variant::Broadcast,
-    };
-    // `any` alone folds its grid, so that no number of rows is too many for it.
-    let grid_holds = |rows: usize| batch.m.div_ceil(rows) <= MOST_WORKGROUPS;
-    let broadcast = gpu.subgroup_width() == Some(8) && by_four(form, batch) && grid_holds(16);
-    // A quad is four lanes of a subgroup of whatever width.
-    let quad = gpu.subgroup_width().is_some_and(|width| width >= 4) && by_four(form, batch) && grid_holds(32);
-    match wanted {
-        Variant::Broadcast if broadcast => Variant::Broadcast,
-        Variant::Quad if quad => Variant::Quad,
-        Variant::Broadcast | Variant::Quad if gpu.kind() == Kind::Software => Variant::Any,
-        Variant::Broadcast | Variant::Quad | Variant::Tile if grid_holds(64) => Variant::Tile,
-        _ => Variant::Any,
-    }
-}
-
-/// Four values at a time: strides must be multiples of four, and ragged ends need padding.
-fn by_four(form: Form, batch: &Batch) -> bool {
-    let fits = |p: &Place| [p.offset, p.row, p.outer, p.inner].iter().all(|v| v.is_multiple_of(4));
-    let padded = |length: usize, row: usize| length.next_multiple_of(4) <= row;
-    let ends = match form {
-        Form::Nn => batch.n.is_multiple_of(4) && padded(batch.k, batch.a.row),
-        Form::Nt => batch.k.is_multiple_of(4) && padded(batch.n, batch.c.row),
-        Form::Tn => batch.n.is_multiple_of(4) && padded(batch.m, batch.a.row),
-    };
-    ends && fits(&batch.a) && fits(&batch.b) && fits(&batch.c)
+    let way = choose(rec.gpu(), form, batch);
+    record(rec, (way, None), form, batch, [a, b, c], Epilogue::Plain, false)
 }
 
 /// Shaders are compiled without bounds checks: no matrix of the batch, `[rows, cols]` each of values of `size` bytes, may
@@ -352,7 +319,7 @@ pub fn cost_in(bits: Option<Bits>, m: usize, n: usize, k: usize) -> Cost {
 
 fn record(
     rec: &mut Recorder,
-    (variant, half): (Variant, Option<(Bits, &View)>),
+    (way, half): (Way, Option<(Bits, &View)>),
     form: Form,
     batch: &Batch,
     [a, b, c]: [&View; 3],
@@ -366,9 +333,10 @@ fn record(
             "matmul: {count} products of [{m}, {k}] and [{k}, {n}]"
         )));
     }
-    let item = match variant {
-        Variant::Broadcast | Variant::Quad => Item::Vec4,
-        Variant::Any | Variant::Tile => Item::Scalar,
+    let item = match way {
+        Way::Broadcast | Way::Quad => Item::Vec4,
+        Way::Tile(_) if by_four(form, batch) => Item::Vec4,
+        Way::Any | Way::Tile(_) => Item::Scalar,
     };
     let (by_a, by_b) = match form {
         Form::Nn => ([m, k], [k, n]),
@@ -414,20 +382,24 @@ fn record(
             0
         }
     };
-    let (kernel, tile) = match (variant, form) {
-        (Variant::Any, _) => {
+    let (kernel, tile) = match (way, form) {
+        (Way::Any, _) => {
             constants.push(("LANES", rec.gpu().lanes()));
             (&ANY, [0, 0])
         }
-        (Variant::Tile, _) => (&TILE, [64, 64]),
-        (Variant::Quad, _) => (&QUAD, [32, 32]),
-        (Variant::Broadcast, Form::Tn) => {
+        (Way::Tile(number), _) => {
+            let tile = &TILES[number];
+            constants.extend(tile.constants());
+            (tiles::kernel(number, item), [tile.m as usize, tile.n as usize])
+        }
+        (Way::Quad, _) => (&QUAD, [32, 32]),
+        (Way::Broadcast, Form::Tn) => {
             constants.push(("FIXED_M", fixed(m)));
             constants.push(("FIXED_N", fixed(n)));
             constants.push(("TAIL", (!k.is_multiple_of(4)).into()));
             (&BROADCAST_TN, [16, 32])
         }
-        (Variant::Broadcast, _) => {
+        (Way::Broadcast, _) => {
             constants.push(("FIXED_N", fixed(n)));
             constants.push(("FIXED_K", fixed(k)));
             constants.push(("TAIL", (!k.is_multiple_of(4)).into()));

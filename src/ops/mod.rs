@@ -16,12 +16,14 @@ pub mod predictor_tokens;
 pub mod reduce;
 mod shape;
 pub mod smooth_l1;
+pub mod tiles;
 pub mod variance_covariance;
+pub mod ways;
 
 use crate::gpu::Kernel;
 
 /// Every kernel there is, with all the pipelines that may be made of it.
-pub static KERNELS: [&Kernel; 28] = [
+pub static KERNELS: [&Kernel; 43] = [
     &adamw::ADAMW,
     &add_positions::ADD_POSITIONS,
     &attention::SOFTMAX,
@@ -40,7 +42,22 @@ pub static KERNELS: [&Kernel; 28] = [
     &layer_norm::BACKWARD,
     &layer_norm::BACKWARD_WEIGHTS,
     &matmul::ANY,
-    &matmul::TILE,
+    &tiles::BY_ONE[0],
+    &tiles::BY_FOUR[0],
+    &tiles::BY_ONE[1],
+    &tiles::BY_FOUR[1],
+    &tiles::BY_ONE[2],
+    &tiles::BY_FOUR[2],
+    &tiles::BY_ONE[3],
+    &tiles::BY_FOUR[3],
+    &tiles::BY_ONE[4],
+    &tiles::BY_FOUR[4],
+    &tiles::BY_ONE[5],
+    &tiles::BY_FOUR[5],
+    &tiles::BY_ONE[6],
+    &tiles::BY_FOUR[6],
+    &tiles::BY_ONE[7],
+    &tiles::BY_FOUR[7],
     &matmul::BROADCAST,
     &matmul::BROADCAST_TN,
     &matmul::QUAD,

@@ -4,6 +4,7 @@
 mod checkpoints;
 mod configuration;
 mod data;
+mod findings;
 mod output;
 mod packs;
 mod probe;

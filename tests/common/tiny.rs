@@ -64,8 +64,13 @@ pub fn save(path: &Path, i: usize) {
 /// `ijepa` in this folder, on the adapter of the tests where it is a command that computes.
 pub fn ijepa(place: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(assert_cmd::cargo::cargo_bin!("ijepa"));
-    command.current_dir(place).args(arguments).stdin(Stdio::null());
-    if let (Ok(adapter), Some("train" | "probe" | "replay" | "demo")) =
+    // What was tuned on this machine has no say.
+    command
+        .current_dir(place)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .env("IJEPA_TUNE", "");
+    if let (Ok(adapter), Some("train" | "probe" | "replay" | "demo" | "tune" | "bench")) =
         (std::env::var("IJEPA_TEST_ADAPTER"), arguments.first().copied())
     {
         command.args(["--adapter", &adapter]);

@@ -17,5 +17,6 @@ mod patchify;
 mod predictor_tokens;
 mod reduce;
 mod smooth_l1;
+mod tiles;
 mod variance_covariance;
 mod wrong;

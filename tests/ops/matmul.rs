@@ -1,6 +1,8 @@
 use crate::harness::{Bench, KINDS, VARIANTS, f64s, random, sum_of};
 use ijepa::cpu::{gelu, matmul};
-use ijepa::ops::matmul::{Batch, Epilogue, Form, Place, Variant, batched, product, variant};
+use ijepa::ops::matmul::{Batch, Epilogue, Form, Place, batched, product, way};
+use ijepa::ops::tiles::TILES;
+use ijepa::ops::ways::Way;
 
 fn twin(form: Form, a: &[f32], b: &[f32], m: usize, k: usize, n: usize) -> Vec<f64> {
     match form {
@@ -404,15 +406,20 @@ fn batches_that_reach_beyond_a_view_are_refused() {
 
 #[test]
 fn no_number_of_rows_is_too_many_for_a_grid() {
-    for (name, most) in [("broadcast", 16 * 65_535), ("quad", 32 * 65_535), ("tile", 64 * 65_535)] {
+    for (name, most) in [
+        ("broadcast", 16 * 65_535),
+        ("quad", 32 * 65_535),
+        ("tile", 64 * 65_535),
+        ("tile", 128 * 65_535),
+    ] {
         let bench = Bench::new(name, "");
         for rows in [most, most + 1] {
-            let taken = variant(bench.rec.gpu(), Form::Nn, rows, 8, 8);
+            let taken = way(bench.rec.gpu(), Form::Nn, rows, 8, 8);
             let tile = match taken {
-                Variant::Any => continue, // folds its grid
-                Variant::Tile => 64,
-                Variant::Broadcast => 16,
-                Variant::Quad => 32,
+                Way::Any => continue, // folds its grid
+                Way::Tile(number) => TILES[number].m as usize,
+                Way::Broadcast => 16,
+                Way::Quad => 32,
             };
             assert!(rows.div_ceil(tile) <= 65_535, "{name}: {taken:?} for {rows} rows");
         }

@@ -169,12 +169,17 @@ pub fn run(gpu: &Gpu, sizes: Sizes, like: &Product) -> Result<()> {
 
     let timing = recorded(&mut rec, work)?;
     let cost = matmul::cost_in(bits, m, n, k);
-    let variant = matmul::variant(gpu, form, m, n, k).name();
+    // Findings of `ijepa tune` are about operands in f32.
+    let way = match bits {
+        None => matmul::way(gpu, form, m, n, k),
+        Some(_) => matmul::default_way(gpu, form, m, n, k),
+    };
+    let variant = way.variant().name();
     let [form, after, operands] = [word(like.form), word(like.after), word(like.operands)];
     let (gflops, slowest) = (cost.flops / timing.best / 1e9, cost.flops / timing.worst / 1e9);
     let (operands_of_a, operands_of_b) = (format!("A{of_a:?}"), format!("B{of_b:?}"));
     print(&format!(
-        "C[{m}, {n}] of {operands_of_a} and {operands_of_b} in {operands}, form {form}, then {after}, variant {variant}, on {}\n\
+        "C[{m}, {n}] of {operands_of_a} and {operands_of_b} in {operands}, form {form}, then {after}, variant {way}, on {}\n\
          {COMPARED} values agree with f64\n\
          {gflops:.1} GFLOP/s, {:.3} ms: the best of {ROUNDS} rounds of {} (slowest round {slowest:.1})\n",
         gpu.info().name,
@@ -182,7 +187,7 @@ pub fn run(gpu: &Gpu, sizes: Sizes, like: &Product) -> Result<()> {
         timing.repeats,
     ))?;
     let line = serde_json::json!({
-        "m": m, "k": k, "n": n, "form": form, "after": after, "operands": operands, "variant": variant,
+        "m": m, "k": k, "n": n, "form": form, "after": after, "operands": operands, "variant": variant, "way": way.to_string(),
         "gflops": rounded(gflops), "gflops_slowest": rounded(slowest), "ms": timing.best * 1e3, "repeats": timing.repeats,
         "adapter": gpu.info().name,
     });

@@ -1,0 +1,240 @@
+//! The file in which `ijepa tune` keeps what it found. Whoever computes reads it at the start; one that is broken, or from another
+//! adapter, driver or version of the program, is not used, and a line says so.
+
+use ijepa::gpu::{Gpu, Product, Tuned};
+use ijepa::ops::ways::WAYS;
+use ijepa::{Error, Result, ordinary};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+/// Names the file, where it isn't in the user's cache folder; empty: there is none.
+pub const VARIABLE: &str = "IJEPA_TUNE";
+const FORMAT: &str = "ijepa tune";
+const VERSION: u32 = 1;
+/// More bytes than any such file has.
+const MOST_BYTES: u64 = 1 << 20;
+/// Forms by their numbers in `Product`.
+pub const FORMS: [&str; 3] = ["nn", "nt", "tn"];
+
+#[derive(Serialize, Deserialize)]
+struct Contents {
+    format: String,
+    version: u32,
+    program: String,
+    adapters: Vec<Adapter>,
+}
+
+/// What was found on one adapter.
+#[derive(Serialize, Deserialize)]
+struct Adapter {
+    adapter: String,
+    backend: String,
+    driver: String,
+    products: Vec<Entry>,
+}
+
+/// A product that is computed quicker in another way than the adapter would choose.
+#[derive(Serialize, Deserialize)]
+struct Entry {
+    form: String,
+    m: usize,
+    n: usize,
+    k: usize,
+    way: String,
+}
+
+impl Contents {
+    fn empty() -> Contents {
+        Contents {
+            format: FORMAT.to_string(),
+            version: VERSION,
+            program: env!("CARGO_PKG_VERSION").to_string(),
+            adapters: vec![],
+        }
+    }
+
+    fn place(&self, gpu: &Gpu) -> Option<usize> {
+        let [adapter, backend, driver] = key(gpu);
+        let own = |of: &Adapter| of.adapter == adapter && of.backend == backend && of.driver == driver;
+        self.adapters.iter().position(own)
+    }
+}
+
+/// Name, graphics interface and driver.
+fn key(gpu: &Gpu) -> [String; 3] {
+    let info = gpu.info();
+    let driver = format!("{} {}", info.driver, info.driver_info).trim().to_string();
+    [info.name.clone(), info.backend.to_string(), driver]
+}
+
+/// The file: `given`, else what the environment names, else the one in the user's cache folder. `None` where there is no such
+/// folder, or the environment wants none.
+pub fn path(given: Option<&Path>) -> Option<PathBuf> {
+    match (given, std::env::var_os(VARIABLE)) {
+        (Some(path), _) => Some(path.to_path_buf()),
+        (None, Some(named)) => (!named.is_empty()).then(|| named.into()),
+        (None, None) => Some(dirs::cache_dir()?.join("ijepa").join("tune.json")),
+    }
+}
+
+/// Makes the GPU compute as was found, if something was found on it by this program; `say` gets at most one line.
+pub fn apply(gpu: &Gpu, say: &dyn Fn(&str)) {
+    let Some(path) = path(None) else { return };
+    if gpu.variant().is_some() {
+        return; // asked for, and stronger than what was found
+    }
+    let show = path.display();
+    match read(&path).and_then(|contents| contents.map(|contents| findings(&contents, gpu)).transpose()) {
+        Ok(Some(tuned)) if !tuned.is_empty() => {
+            say(&format!("matrix products as tuned: {} of {show}", tuned.len()));
+            gpu.tune(tuned.into_iter().collect::<Tuned>());
+        }
+        Ok(_) => {}
+        Err(why) => say(&format!(
+            "{show} {why}: not used; `ijepa tune` measures anew, `ijepa tune --forget` removes it"
+        )),
+    }
+}
+
+/// `Ok(None)` where there is no file; `Err` with what is wrong with it.
+fn read(path: &Path) -> Result<Option<Contents>, String> {
+    let text = match ordinary::text(path, MOST_BYTES) {
+        Ok(text) => text,
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(format!("can't be read ({e})")),
+    };
+    // Other versions may have other contents: what they say of themselves is looked at first.
+    let value: serde_json::Value = serde_json::from_str(&text).map_err(|_| "is no file of `ijepa tune`")?;
+    if value["format"] != FORMAT {
+        return Err("is no file of `ijepa tune`".to_string());
+    }
+    let (version, program) = (&value["version"], value["program"].as_str().unwrap_or("?"));
+    if *version != VERSION || program != env!("CARGO_PKG_VERSION") {
+        let own = env!("CARGO_PKG_VERSION");
+        let short: String = program.chars().take(20).collect();
+        return Err(format!("was written by ijepa {short}, and this is {own}"));
+    }
+    let broken = |e| format!("is damaged ({e})");
+    serde_json::from_value(value).map(Some).map_err(broken)
+}
+
+fn findings(contents: &Contents, gpu: &Gpu) -> Result<BTreeMap<Product, usize>, String> {
+    let Some(place) = contents.place(gpu) else {
+        let [adapter, backend, driver] = key(gpu);
+        return Err(format!("has nothing on {adapter} ({backend}, {driver})"));
+    };
+    contents.adapters[place].products.iter().map(finding).collect()
+}
+
+fn finding(entry: &Entry) -> Result<(Product, usize), String> {
+    let form = FORMS.iter().position(|form| *form == entry.form);
+    let way = WAYS.iter().position(|way| way.to_string() == entry.way);
+    let (Some(form), Some(way)) = (form, way) else {
+        return Err("is damaged (it names forms or kernels that there are not)".to_string());
+    };
+    let Entry { m, n, k, .. } = *entry;
+    let form = form as u8;
+    Ok((Product { form, m, n, k }, way))
+}
+
+/// A file that is being made: what stays of one that is there already, and a place beside it to write to.
+pub struct Draft {
+    path: PathBuf,
+    temporary: PathBuf,
+    file: File,
+    written: bool,
+}
+
+impl Draft {
+    /// Errors: usage, where nothing can be written there.
+    pub fn create(path: &Path) -> Result<Draft> {
+        let mut temporary = path.as_os_str().to_os_string();
+        temporary.push(format!(".{}.tmp", std::process::id()));
+        let temporary = PathBuf::from(temporary);
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let made = folder.map_or(Ok(()), std::fs::create_dir_all);
+        let refused = |e: std::io::Error| {
+            let show = path.display();
+            Error::usage(format!("{show} can't be written: {e}; name another file by --cache"))
+        };
+        if path.is_dir() {
+            return Err(refused(ErrorKind::IsADirectory.into()));
+        }
+        let file = made.and_then(|()| File::create(&temporary)).map_err(refused)?;
+        Ok(Draft {
+            path: path.to_path_buf(),
+            temporary,
+            file,
+            written: false,
+        })
+    }
+
+    /// Writes what was found on this adapter, `None` where its own choice is best, over what the file has on the same products,
+    /// and beside all else that it has.
+    pub fn write(mut self, gpu: &Gpu, found: &BTreeMap<Product, Option<usize>>) -> Result<()> {
+        let mut contents = read(&self.path).ok().flatten().unwrap_or_else(Contents::empty);
+        let mut all = findings(&contents, gpu).unwrap_or_default();
+        for (product, way) in found {
+            match way {
+                Some(way) => all.insert(*product, *way),
+                None => all.remove(product),
+            };
+        }
+        let [adapter, backend, driver] = key(gpu);
+        let products = all.iter().map(|(&Product { form, m, n, k }, &way)| Entry {
+            form: FORMS.get(usize::from(form)).copied().unwrap_or_default().to_string(),
+            m,
+            n,
+            k,
+            way: WAYS.get(way).map(ToString::to_string).unwrap_or_default(),
+        });
+        let own = Adapter {
+            adapter,
+            backend,
+            driver,
+            products: products.collect(),
+        };
+        match contents.place(gpu) {
+            Some(place) => contents.adapters[place] = own,
+            None => contents.adapters.push(own),
+        }
+        let failed = |e: &dyn std::fmt::Display| Error::run(format!("{}: {e}", self.path.display()));
+        let text = serde_json::to_string_pretty(&contents).map_err(|e| failed(&e))?;
+        let file = &mut self.file;
+        let put = file.write_all(text.as_bytes()).and_then(|()| file.write_all(b"\n"));
+        put.and_then(|()| file.sync_all())
+            .and_then(|()| std::fs::rename(&self.temporary, &self.path))
+            .map_err(|e| failed(&e))?;
+        self.written = true;
+        Ok(())
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        if !self.written {
+            let _ = std::fs::remove_file(&self.temporary);
+        }
+    }
+}
+
+/// Removes the file; whether there was one.
+///
+/// Errors: usage, where it is not one that `ijepa tune` wrote (any version).
+pub fn forget(path: &Path) -> Result<bool> {
+    let show = path.display();
+    match ordinary::text(path, MOST_BYTES) {
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(false),
+        Ok(text) if text.contains(FORMAT) => {}
+        _ => {
+            return Err(Error::usage(format!(
+                "{show} is no file of `ijepa tune`: remove it yourself, if it may go"
+            )));
+        }
+    }
+    std::fs::remove_file(path).map_err(|e| Error::run(format!("{show} can't be removed: {e}")))?;
+    Ok(true)
+}
