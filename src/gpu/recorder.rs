@@ -43,6 +43,15 @@ impl Cost {
             bytes: 4.0 * values,
         }
     }
+
+    /// The cost of `part` of `all` equal pieces.
+    pub fn of(self, part: usize, all: usize) -> Cost {
+        let share = part as f64 / all as f64;
+        Cost {
+            flops: share * self.flops,
+            bytes: share * self.bytes,
+        }
+    }
 }
 
 impl std::ops::AddAssign for Cost {

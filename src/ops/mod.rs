@@ -19,11 +19,12 @@ pub mod variance_covariance;
 use crate::gpu::Kernel;
 
 /// Every kernel there is, with all the pipelines that may be made of it.
-pub static KERNELS: [&Kernel; 25] = [
+pub static KERNELS: [&Kernel; 26] = [
     &adamw::ADAMW,
     &add_positions::ADD_POSITIONS,
     &attention::SOFTMAX,
     &attention::BACKWARD,
+    &attention::BROADCAST,
     &ceiling::COPY,
     &ceiling::ARITHMETIC,
     &column_sum::COLUMN_SUM,
