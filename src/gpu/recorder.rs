@@ -44,12 +44,11 @@ impl Cost {
         }
     }
 
-    /// The cost of `part` of `all` equal pieces.
-    pub fn of(self, part: usize, all: usize) -> Cost {
-        let share = part as f64 / all as f64;
+    /// The cost of so many of it, or of a part.
+    pub fn times(self, factor: f64) -> Cost {
         Cost {
-            flops: share * self.flops,
-            bytes: share * self.bytes,
+            flops: factor * self.flops,
+            bytes: factor * self.bytes,
         }
     }
 }

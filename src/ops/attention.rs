@@ -4,7 +4,7 @@
 
 mod broadcast;
 
-pub(super) use broadcast::BROADCAST;
+pub(super) use broadcast::{BROADCAST, BROADCAST_BACKWARD};
 
 use super::matmul::{Batch, Form, Place, batched};
 use super::shape::{ITEMS, Item, ROWS, expect, row_lanes};
@@ -236,8 +236,7 @@ pub fn forward(rec: &mut Recorder, shape: Heads, qkv: &View, out: &View, stats: 
 
 /// What does the work of `forward` and `backward` on this adapter: `panels`, or `one kernel`.
 pub fn ways(gpu: &Gpu, shape: &Heads) -> [&'static str; 2] {
-    let forward = broadcast::queries(gpu, shape).map_or("panels", |_| "one kernel");
-    [forward, "panels"]
+    [broadcast::queries(gpu, shape), broadcast::keys(gpu, shape)].map(|one| one.map_or("panels", |_| "one kernel"))
 }
 
 /// What softmax gives, to be looked at: maps `[B*H*N, pitch]` =, row by row each query's weights over the N keys (they
@@ -266,7 +265,7 @@ pub fn weights(rec: &mut Recorder, shape: Heads, qkv: &View, maps: &View, stats:
 }
 
 /// dqkv `[B*N, 3*H*Dh]` = from dout `[B*N, H*Dh]`, qkv and stats as `forward` had and kept them. `panels` are two
-/// scratch views of [`panel`] values each.
+/// scratch views of [`panel`] values each, which are not used where one kernel does it all.
 pub fn backward(
     rec: &mut Recorder,
     shape: Heads,
@@ -278,6 +277,9 @@ pub fn backward(
 ) -> Result<()> {
     check(&shape, qkv, dout, stats)?;
     check(&shape, dqkv, dout, stats)?;
+    if let Some(keys) = broadcast::keys(rec.gpu(), &shape) {
+        return broadcast::backward(rec, shape, keys, [dout, qkv, stats, dqkv]);
+    }
     let Heads { tokens, dim, .. } = shape;
     let [panel, dpanel] = panels;
     // The first panel serves the target's pass, too, and may be the larger one.

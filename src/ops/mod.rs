@@ -19,12 +19,13 @@ pub mod variance_covariance;
 use crate::gpu::Kernel;
 
 /// Every kernel there is, with all the pipelines that may be made of it.
-pub static KERNELS: [&Kernel; 26] = [
+pub static KERNELS: [&Kernel; 27] = [
     &adamw::ADAMW,
     &add_positions::ADD_POSITIONS,
     &attention::SOFTMAX,
     &attention::BACKWARD,
     &attention::BROADCAST,
+    &attention::BROADCAST_BACKWARD,
     &ceiling::COPY,
     &ceiling::ARITHMETIC,
     &column_sum::COLUMN_SUM,

@@ -41,7 +41,11 @@ pub const CHECKS: &[Check] = &[
         norm_gradients,
     ),
     check("attention", &["attention", "attention_broadcast"], attend),
-    check("attention's gradient", &["attention_backward"], attend_gradient),
+    check(
+        "attention's gradient",
+        &["attention_backward", "attention_broadcast_backward"],
+        attend_gradient,
+    ),
     check("gather", &["gather", "gather_backward"], gathered),
     check("predictor_tokens", &["predictor_tokens"], predictor_tokens),
     check("column_sum", &["column_sum"], column_sum),

@@ -14,6 +14,15 @@ pub(in crate::ops) static BROADCAST: Kernel = Kernel {
     constants: &[("ITEMS", &[2, 4, 8]), ("QUERIES", &[4, 8])],
 };
 
+pub(in crate::ops) static BROADCAST_BACKWARD: Kernel = Kernel {
+    name: "attention_broadcast_backward",
+    source: include_str!("../../../wgsl/attention_broadcast_backward.wgsl"),
+    bindings: &[Access::Read, Access::Read, Access::Read, Access::Write],
+    shared: &[],
+    // GROUPS is 8 / ITEMS.
+    constants: &[("ITEMS", &[2, 4]), ("GROUPS", &[4, 2]), ("KEYS", &[4, 8])],
+};
+
 #[repr(C)]
 #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
 struct Params {
@@ -65,7 +74,7 @@ pub(super) fn forward(rec: &mut Recorder, shape: Heads, queries: usize, [qkv, ou
             count: count as u32,
             scale: shape.scale(),
         };
-        let share = cost.of(part.min(all - first), all);
+        let share = cost.times(part.min(all - first) as f64 / all as f64);
         rec.dispatch(
             &BROADCAST,
             &build,
@@ -74,6 +83,58 @@ pub(super) fn forward(rec: &mut Recorder, shape: Heads, queries: usize, [qkv, ou
             Grid::linear(count),
             share,
         )?;
+    }
+    Ok(())
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+struct BackwardParams {
+    tokens: u32,
+    heads: u32,
+    first: u32,
+    count: u32,
+    scale: f32,
+}
+
+/// Keys that a lane has in [`backward`]; `None` where panels are right. All keys of a head are in one subgroup, so that what
+/// a query's softmax needs of all of them (sum of p dp) never leaves it. Four keys of 32 channels or
+/// eight of 16 take 15 s and more to compile, which is too long.
+pub(super) fn keys(gpu: &Gpu, shape: &Heads) -> Option<usize> {
+    queries(gpu, shape)?;
+    match (shape.dim, shape.tokens) {
+        (8 | 16, ..=32) => Some(4),
+        (8, ..=64) => Some(8),
+        _ => None,
+    }
+}
+
+/// As `attention::backward`, which has checked the views. For heads of 8 or 16 channels, and at most 8 `keys` tokens.
+pub(super) fn backward(
+    rec: &mut Recorder,
+    shape: Heads,
+    keys: usize,
+    [dout, qkv, stats, dqkv]: [&View; 4],
+) -> Result<()> {
+    let items = (shape.dim / 4) as u32;
+    let build = Build {
+        shared: &[],
+        constants: &[("ITEMS", items), ("GROUPS", 8 / items), ("KEYS", keys as u32)],
+    };
+    let (all, cost) = (shape.batch * shape.heads, shape.cost().times(2.5));
+    let part = ((BEARABLE / cost.flops * all as f64) as usize).clamp(1, all);
+    for first in (0..all).step_by(part) {
+        let count = part.min(all - first);
+        let params = BackwardParams {
+            tokens: shape.tokens as u32,
+            heads: shape.heads as u32,
+            first: first as u32,
+            count: count as u32,
+            scale: shape.scale(),
+        };
+        let share = cost.times(count as f64 / all as f64);
+        let views = [dout, qkv, stats, dqkv];
+        rec.dispatch(&BROADCAST_BACKWARD, &build, &params, &views, Grid::linear(count), share)?;
     }
     Ok(())
 }
