@@ -214,7 +214,7 @@ fn translate(module: &Module, info: &ModuleInfo, subgroups: bool) -> Result<(), 
 fn every_pipeline_is_valid_within_plain_limits_and_translates() {
     let (mut count, mut wrong) = (0, vec![]);
     for kernel in KERNELS {
-        let subgroups = ["matmul_broadcast", "matmul_quad"]
+        let subgroups = ["attention_broadcast", "matmul_broadcast", "matmul_quad"]
             .iter()
             .any(|name| kernel.name.starts_with(name));
         for (label, text) in texts(kernel) {

@@ -1,5 +1,6 @@
 //! `ijepa bench`: how fast this adapter could be, and how near the kernels of a training step come to that.
 
+mod attention;
 mod ceilings;
 mod compare;
 mod kernels;
@@ -15,6 +16,7 @@ use super::adapter::AdapterArgs;
 use super::say;
 use super::settings::Settings;
 use ijepa::Result;
+use ijepa::ops::attention::Heads;
 use std::path::PathBuf;
 
 /// Measure what the adapter can do at most, a training step, and each of its kernels beside the ceiling that binds it; the last
@@ -27,6 +29,9 @@ pub struct Args {
     matmul: Option<matmul::Sizes>,
     #[command(flatten)]
     product: matmul::Product,
+    /// Only attention, forward and backward, of B images with N tokens and H heads of D channels, beside a product's rate
+    #[arg(long, value_name = "BxNxHxD", value_parser = attention::shape, conflicts_with_all = ["preset", "config", "step", "matmul"])]
+    attention: Option<Heads>,
     /// Only training steps, one after the other as in a run
     #[arg(long)]
     step: bool,
@@ -34,10 +39,10 @@ pub struct Args {
     #[arg(long, value_name = "FILE.safetensors", requires = "step")]
     record: Option<PathBuf>,
     /// Also draw the roofline picture: each kernel's rate below what memory and arithmetic allow
-    #[arg(long, value_name = "FILE.svg", conflicts_with_all = ["step", "matmul"])]
+    #[arg(long, value_name = "FILE.svg", conflicts_with_all = ["step", "matmul", "attention"])]
     svg: Option<PathBuf>,
     /// Say what changed between two measurements by more than their noise; measures nothing
-    #[arg(long, num_args = 2, value_names = ["A", "B"], conflicts_with_all = ["step", "matmul", "svg", "preset", "config"])]
+    #[arg(long, num_args = 2, value_names = ["A", "B"], conflicts_with_all = ["step", "matmul", "attention", "svg", "preset", "config"])]
     compare: Vec<PathBuf>,
     /// Say what the step measured in --of should take on an adapter of these ceilings; measures nothing. `same`: on its own
     #[arg(long, value_name = "flops=F,bandwidth=B", value_parser = predict::machine, requires = "of")]
@@ -62,7 +67,8 @@ example: ijepa bench --preset nano --svg roofline.svg > before.txt
          ijepa bench --predict flops=82e12,bandwidth=1e12,dispatch=4e-6 --of before.txt
          ijepa bench --preset nano --step
          ijepa bench --step --preset nano --record case.safetensors
-         ijepa bench --matmul 4096x1152x384";
+         ijepa bench --matmul 4096x1152x384
+         ijepa bench --attention 32x64x4x16";
 
 pub fn run(args: Args) -> Result<()> {
     if !args.compare.is_empty() {
@@ -73,6 +79,9 @@ pub fn run(args: Args) -> Result<()> {
     }
     if let Some(sizes) = args.matmul {
         return matmul::run(&args.adapter.open_tuned(&say)?, sizes, &args.product);
+    }
+    if let Some(shape) = args.attention {
+        return attention::run(&args.adapter.open()?, shape);
     }
     let config = args.settings.config("nano")?;
     config.validate()?;

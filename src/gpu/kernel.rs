@@ -1,6 +1,6 @@
-//! A kernel is a WGSL file; a pipeline is that file with a handful of named constants in front.
+//! A kernel is a WGSL file; a pipeline is that file with a handful of named constants in front, and its repeats written out.
 
-use super::Gpu;
+use super::{Gpu, repeat};
 use crate::{Error, Result};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -49,7 +49,7 @@ impl Kernel {
             text += shared;
             text.push('\n');
         }
-        text + self.source
+        text + &repeat::expand(self.source, build.constants)
     }
 
     /// Checks that this pipeline is one of those that the kernel names.

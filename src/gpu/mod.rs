@@ -5,6 +5,7 @@ mod kernel;
 mod memory;
 mod readback;
 mod recorder;
+mod repeat;
 mod timing;
 mod tuned;
 

@@ -43,6 +43,14 @@ impl Cost {
             bytes: 4.0 * values,
         }
     }
+
+    /// The cost of so many of it, or of a part.
+    pub fn times(self, factor: f64) -> Cost {
+        Cost {
+            flops: factor * self.flops,
+            bytes: factor * self.bytes,
+        }
+    }
 }
 
 impl std::ops::AddAssign for Cost {

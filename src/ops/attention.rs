@@ -1,9 +1,14 @@
 //! attention: softmax(scale * Q K^T) V for every head, and its gradient. Two batched products around a softmax, for as
-//! many heads at a time as the scratch panels hold: no `[B, H, N, N]` is ever kept. The variants are matmul's.
+//! many heads at a time as the scratch panels hold: no `[B, H, N, N]` is ever kept. The variants are matmul's; where that is
+//! `broadcast` and heads are small, one kernel does all of it (`broadcast`).
+
+mod broadcast;
+
+pub(super) use broadcast::{BROADCAST, BROADCAST_BACKWARD};
 
 use super::matmul::{Batch, Form, Place, batched};
 use super::shape::{ITEMS, Item, ROWS, expect, row_lanes};
-use crate::gpu::{Access, Build, Cost, Grid, Kernel, Kind, Recorder, View};
+use crate::gpu::{Access, Build, Cost, Gpu, Grid, Kernel, Kind, Recorder, View};
 use crate::{Error, Result};
 
 pub(super) static SOFTMAX: Kernel = Kernel {
@@ -68,6 +73,11 @@ impl Heads {
             outer: self.tokens * self.width(),
             inner: self.dim,
         }
+    }
+
+    /// What scores are multiplied by.
+    fn scale(&self) -> f32 {
+        (1.0 / (self.dim as f64).sqrt()) as f32
     }
 
     /// Cost of `forward`; `backward` is 2.5 times that.
@@ -162,7 +172,7 @@ impl Group {
             pitch: item.count(self.shape.pitch()),
             // Statistics lie as [B, H, N].
             first: ((self.image * self.shape.heads + self.head) * self.shape.tokens) as u32,
-            scale: (1.0 / (self.shape.dim as f64).sqrt()) as f32,
+            scale: self.shape.scale(),
         }
     }
 
@@ -199,9 +209,12 @@ fn check(shape: &Heads, qkv: &View, out: &View, stats: &View) -> Result<()> {
 }
 
 /// out `[B*N, H*Dh]` =; keeps stats `[B*H*N, 2]` (max and 1/sum of each query's softmax). qkv `[B*N, 3*H*Dh]`;
-/// `panel` is scratch of [`panel`] values.
+/// `panel` is scratch of [`panel`] values, which is not used where one kernel does it all.
 pub fn forward(rec: &mut Recorder, shape: Heads, qkv: &View, out: &View, stats: &View, panel: &View) -> Result<()> {
     check(&shape, qkv, out, stats)?;
+    if let Some(queries) = broadcast::queries(rec.gpu(), &shape) {
+        return broadcast::forward(rec, shape, queries, [qkv, out, stats]);
+    }
     let Heads { tokens, dim, .. } = shape;
     for [image, images, head, heads] in groups(&shape, panel.bytes())? {
         let group = Group {
@@ -219,6 +232,11 @@ pub fn forward(rec: &mut Recorder, shape: Heads, qkv: &View, out: &View, stats: 
         batched(rec, Form::Nn, &values, panel, qkv, out)?;
     }
     Ok(())
+}
+
+/// What does the work of `forward` and `backward` on this adapter: `panels`, or `one kernel`.
+pub fn ways(gpu: &Gpu, shape: &Heads) -> [&'static str; 2] {
+    [broadcast::queries(gpu, shape), broadcast::keys(gpu, shape)].map(|one| one.map_or("panels", |_| "one kernel"))
 }
 
 /// What softmax gives, to be looked at: maps `[B*H*N, pitch]` =, row by row each query's weights over the N keys (they
@@ -247,7 +265,7 @@ pub fn weights(rec: &mut Recorder, shape: Heads, qkv: &View, maps: &View, stats:
 }
 
 /// dqkv `[B*N, 3*H*Dh]` = from dout `[B*N, H*Dh]`, qkv and stats as `forward` had and kept them. `panels` are two
-/// scratch views of [`panel`] values each.
+/// scratch views of [`panel`] values each, which are not used where one kernel does it all.
 pub fn backward(
     rec: &mut Recorder,
     shape: Heads,
@@ -259,6 +277,9 @@ pub fn backward(
 ) -> Result<()> {
     check(&shape, qkv, dout, stats)?;
     check(&shape, dqkv, dout, stats)?;
+    if let Some(keys) = broadcast::keys(rec.gpu(), &shape) {
+        return broadcast::backward(rec, shape, keys, [dout, qkv, stats, dqkv]);
+    }
     let Heads { tokens, dim, .. } = shape;
     let [panel, dpanel] = panels;
     // The first panel serves the target's pass, too, and may be the larger one.

@@ -23,11 +23,13 @@ pub mod ways;
 use crate::gpu::Kernel;
 
 /// Every kernel there is, with all the pipelines that may be made of it.
-pub static KERNELS: [&Kernel; 43] = [
+pub static KERNELS: [&Kernel; 45] = [
     &adamw::ADAMW,
     &add_positions::ADD_POSITIONS,
     &attention::SOFTMAX,
     &attention::BACKWARD,
+    &attention::BROADCAST,
+    &attention::BROADCAST_BACKWARD,
     &cast::CAST,
     &ceiling::COPY,
     &ceiling::ARITHMETIC,

@@ -33,6 +33,21 @@ fn a_product_is_timed_by_the_variant_that_a_step_would_take() {
 }
 
 #[test]
+fn attention_is_timed_beside_a_product() {
+    let value = json(&computes(&["bench", "--attention", "2x9x2x8"]));
+    assert_eq!((&value["tokens"], &value["dim"]), (&9.into(), &8.into()));
+    for key in ["product_gflops", "forward_gflops", "backward_gflops", "forward_share"] {
+        assert!(value[key].as_f64().unwrap() > 0.0, "{key}: {value}");
+    }
+    let value = json(&computes(&["bench", "--attention", "2x9x2x8", "--variant", "any"]));
+    assert_eq!(
+        (&value["forward_by"], &value["backward_by"]),
+        (&"panels".into(), &"panels".into())
+    );
+    assert!(refused(&["bench", "--attention", "2x9x2"]).contains("write four sizes of 1 or more"));
+}
+
+#[test]
 fn steps_are_timed_with_what_they_cost() {
     let value = json(&computes(&["bench", "--preset", "demo", "--batch", "2", "--step"]));
     assert_eq!((&value["preset"], &value["batch"]), (&"demo".into(), &2.into()));

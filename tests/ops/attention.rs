@@ -1,7 +1,7 @@
 use crate::harness::{Bench, KINDS, VARIANTS, f64s, random, sum_of};
 use ijepa::cpu::attention as twin;
 use ijepa::gpu::{Kind, View};
-use ijepa::ops::attention::{Heads, backward, forward, panel, weights};
+use ijepa::ops::attention::{Heads, backward, forward, panel, ways, weights};
 
 /// Scores are sums of `dim` products, outputs of `tokens`; exp is good to 4e-6 where its argument is large (some 10
 /// here), which both passes carry along.
@@ -118,13 +118,82 @@ fn lanes_that_share_a_row_agree_with_f64() {
     }
 }
 
+/// Heads of the sizes that adapters with subgroups of 8 do in one kernel; tokens around its blocks of 8, 32 and 64.
+#[test]
+fn one_kernel_for_all_of_it_agrees_with_f64() {
+    for dim in [8, 16, 32] {
+        for (batch, tokens, heads) in [(2, 1, 3), (3, 3, 1), (1, 17, 2), (2, 33, 3), (1, 64, 4), (2, 65, 1)] {
+            let case = Case::of([batch, tokens, heads, dim]);
+            let label = format!(
+                "attention [images, tokens, heads, dim] {:?}",
+                [batch, tokens, heads, dim]
+            );
+            let mut bench = Bench::new("", label);
+            let gpu = bench.rec.gpu();
+            if gpu.kind() == Kind::Software && gpu.subgroup_width() == Some(8) {
+                let backward = if tokens <= 32 && dim <= 16 || tokens <= 64 && dim == 8 {
+                    "one kernel"
+                } else {
+                    "panels"
+                };
+                assert_eq!(ways(gpu, &case.shape), ["one kernel", backward], "{}", bench.label);
+            }
+            let values = panel(bench.kind(), &case.shape);
+            case.check(&mut bench, [values; 2]);
+        }
+    }
+}
+
+/// Nothing about keys or queries of other images, heads or blocks gets in: with all other rows NaN, a head is the same.
+#[test]
+fn a_head_reads_no_other() {
+    for dim in [8, 16, 32] {
+        let (tokens, heads) = (37, 3);
+        let mut case = Case::of([3, tokens, heads, dim]);
+        let at = |image: usize, part: usize, head: usize, token: usize| {
+            (((image * tokens + token) * 3 + part) * heads + head) * dim
+        };
+        let (image, head) = (1, 1);
+        let mut alone = vec![f32::NAN; case.qkv.len()];
+        for part in 0..3 {
+            for token in 0..tokens {
+                let start = at(image, part, head, token);
+                alone[start..start + dim].copy_from_slice(&case.qkv[start..start + dim]);
+            }
+        }
+        case.qkv = alone;
+        let mut bench = Bench::new("", format!("a head of {dim} among NaN"));
+        let values = panel(bench.kind(), &case.shape);
+        let [out, _, dqkv] = case.run(&mut bench, [values; 2]);
+        let (got, gradient) = (bench.get(&out), bench.get(&dqkv));
+        let rows = |values: &[f64]| -> Vec<f64> {
+            let start = |token: usize| ((image * tokens + token) * heads + head) * dim;
+            (0..tokens)
+                .flat_map(|t| values[start(t)..start(t) + dim].to_vec())
+                .collect()
+        };
+        let got: Vec<f32> = rows(&f64s(&got)).iter().map(|&v| v as f32).collect();
+        bench.compare("out", dim, &got, &rows(&case.out), tolerance(&case.shape));
+        for part in 0..3 {
+            let of_head = |token: usize| at(image, part, head, token)..at(image, part, head, token) + dim;
+            let got: Vec<f32> = (0..tokens).flat_map(|t| gradient[of_head(t)].to_vec()).collect();
+            let want: Vec<f64> = (0..tokens).flat_map(|t| case.dqkv[of_head(t)].to_vec()).collect();
+            // Relative to the whole tensor's deviation, as elsewhere, which one part's may be a fraction of.
+            bench.compare("dqkv", dim, &got, &want, 8.0 * tolerance(&case.shape));
+        }
+    }
+}
+
 /// Panels of whole images, of some heads of one image, of one head; and with a rest that holds no whole head.
 #[test]
 fn panels_of_any_size_give_the_same() {
-    for tokens in [8, 18] {
-        let case = Case::of([3, tokens, 4, 8]);
+    for [tokens, dim] in [[8, 12], [18, 12], [18, 8]] {
+        let case = Case::of([3, tokens, 4, dim]);
         for heads in [1, 3, 4, 5, 8, 11] {
-            let mut bench = Bench::new("", format!("attention, {tokens} tokens, panels of {heads} heads"));
+            let mut bench = Bench::new(
+                "",
+                format!("attention, {tokens} tokens, panels of {heads} heads of {dim}"),
+            );
             case.check(&mut bench, [values_of_heads(&case.shape, heads) + 4 * tokens; 2]);
         }
     }
@@ -133,7 +202,7 @@ fn panels_of_any_size_give_the_same() {
 /// A plan's panels serve several shapes, so that either may be the larger one.
 #[test]
 fn panels_of_different_sizes_are_filled_no_further_than_the_smaller() {
-    let case = Case::of([3, 18, 4, 8]);
+    let case = Case::of([3, 18, 4, 12]);
     let [few, many] = [2, 9].map(|heads| values_of_heads(&case.shape, heads));
     for variant in VARIANTS {
         for panels in [[many, few], [few, many]] {
@@ -145,7 +214,13 @@ fn panels_of_different_sizes_are_filled_no_further_than_the_smaller() {
 
 #[test]
 fn large_scores_do_not_overflow() {
-    let mut case = Case::of([1, 18, 2, 8]);
+    for dim in [8, 12, 16, 32] {
+        large_scores(dim);
+    }
+}
+
+fn large_scores(dim: usize) {
+    let mut case = Case::of([1, 18, 2, dim]);
     // Scores of some +-600: exp of them is beyond f32, exp of their distance to the highest isn't.
     case.qkv.iter_mut().for_each(|v| *v *= 16.0);
     let (
@@ -173,9 +248,9 @@ fn a_panel_that_holds_no_head_is_refused() {
         batch: 1,
         tokens: 18,
         heads: 1,
-        dim: 8,
+        dim: 12,
     };
-    let (qkv, out, stats) = (bench.poisoned(18, 24), bench.poisoned(18, 8), bench.poisoned(18, 2));
+    let (qkv, out, stats) = (bench.poisoned(18, 36), bench.poisoned(18, 12), bench.poisoned(18, 2));
     let small = bench.poisoned(1, 100);
     let error = forward(&mut bench.rec, shape, &qkv, &out, &stats, &small).unwrap_err();
     assert!(error.to_string().contains("can't hold the 18 x 18 scores"), "{error}");

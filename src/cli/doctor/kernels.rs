@@ -45,8 +45,12 @@ pub const CHECKS: &[Check] = &[
         &["layer_norm_backward", "layer_norm_backward_weights"],
         norm_gradients,
     ),
-    check("attention", &["attention"], attend),
-    check("attention's gradient", &["attention_backward"], attend_gradient),
+    check("attention", &["attention", "attention_broadcast"], attend),
+    check(
+        "attention's gradient",
+        &["attention_backward", "attention_broadcast_backward"],
+        attend_gradient,
+    ),
     check("gather", &["gather", "gather_backward"], gathered),
     check("predictor_tokens", &["predictor_tokens"], predictor_tokens),
     check("column_sum", &["column_sum"], column_sum),
@@ -199,44 +203,57 @@ fn norm_gradients(exam: &mut Exam, cols: usize) -> Result<()> {
     exam.check("dbias", &gradients.bias, &dbias, 2.0 * sum_of(ROWS))
 }
 
-/// Two images of `tokens` tokens, three heads of 8 channels.
-fn heads(tokens: usize) -> Heads {
+/// Channels of a head: what some adapters compute in one kernel, and what all compute in panels.
+const DIMS: [usize; 2] = [8, 12];
+
+/// Two images of `tokens` tokens, three heads of `dim` channels.
+fn heads(tokens: usize, dim: usize) -> Heads {
     Heads {
         batch: 2,
         tokens,
         heads: 3,
-        dim: 8,
+        dim,
     }
 }
 
-/// Scores are sums of 8 products, outputs of `tokens`; exp is good to 4e-6 where its argument is large.
+/// Scores are sums of some 10 products, outputs of `tokens`; exp is good to 4e-6 where its argument is large.
 fn attention_allowed(tokens: usize) -> f64 {
     2.0 * sum_of(8) + 2.0 * sum_of(tokens) + 4e-6
 }
 
 fn attend(exam: &mut Exam, tokens: usize) -> Result<()> {
-    let qkv = random(1, 2 * tokens * 72);
-    let vqkv = exam.put(2 * tokens, 72, &qkv)?;
-    let (out, stats) = (exam.blank(2 * tokens, 24)?, exam.blank(6 * tokens, 2)?);
-    let shape = heads(tokens);
-    let panel = exam.blank(1, attention::panel(exam.gpu().kind(), &shape))?;
-    attention::forward(&mut exam.rec, shape, &vqkv, &out, &stats, &panel)?;
-    let (want, _) = cpu::attention::forward(&f64s(&qkv), 2, tokens, 3, 8);
-    exam.check("out", &out, &want, attention_allowed(tokens))
+    for dim in DIMS {
+        let (shape, width) = (heads(tokens, dim), 3 * dim);
+        let qkv = random(1, 2 * tokens * 3 * width);
+        let vqkv = exam.put(2 * tokens, 3 * width, &qkv)?;
+        let (out, stats) = (exam.blank(2 * tokens, width)?, exam.blank(6 * tokens, 2)?);
+        let panel = exam.blank(1, attention::panel(exam.gpu().kind(), &shape))?;
+        attention::forward(&mut exam.rec, shape, &vqkv, &out, &stats, &panel)?;
+        let (want, _) = cpu::attention::forward(&f64s(&qkv), 2, tokens, 3, dim);
+        exam.check("out", &out, &want, attention_allowed(tokens))?;
+    }
+    Ok(())
 }
 
 fn attend_gradient(exam: &mut Exam, tokens: usize) -> Result<()> {
-    let (qkv, dout) = (random(1, 2 * tokens * 72), random(2, 2 * tokens * 24));
-    let (vqkv, vdout) = (exam.put(2 * tokens, 72, &qkv)?, exam.put(2 * tokens, 24, &dout)?);
-    let (out, stats) = (exam.blank(2 * tokens, 24)?, exam.blank(6 * tokens, 2)?);
-    let (shape, dqkv) = (heads(tokens), exam.blank(2 * tokens, 72)?);
-    let values = attention::panel(exam.gpu().kind(), &shape);
-    let panels = [exam.blank(1, values)?, exam.blank(1, values)?];
-    attention::forward(&mut exam.rec, shape, &vqkv, &out, &stats, &panels[0])?;
-    let [panel, dpanel] = &panels;
-    attention::backward(&mut exam.rec, shape, &vdout, &vqkv, &stats, &dqkv, [panel, dpanel])?;
-    let want = cpu::attention::backward(&f64s(&dout), &f64s(&qkv), 2, tokens, 3, 8);
-    exam.check("dqkv", &dqkv, &want, 2.0 * attention_allowed(tokens))
+    for dim in DIMS {
+        let (shape, width) = (heads(tokens, dim), 3 * dim);
+        let (qkv, dout) = (random(1, 2 * tokens * 3 * width), random(2, 2 * tokens * width));
+        let (vqkv, vdout) = (
+            exam.put(2 * tokens, 3 * width, &qkv)?,
+            exam.put(2 * tokens, width, &dout)?,
+        );
+        let (out, stats) = (exam.blank(2 * tokens, width)?, exam.blank(6 * tokens, 2)?);
+        let dqkv = exam.blank(2 * tokens, 3 * width)?;
+        let values = attention::panel(exam.gpu().kind(), &shape);
+        let panels = [exam.blank(1, values)?, exam.blank(1, values)?];
+        attention::forward(&mut exam.rec, shape, &vqkv, &out, &stats, &panels[0])?;
+        let [panel, dpanel] = &panels;
+        attention::backward(&mut exam.rec, shape, &vdout, &vqkv, &stats, &dqkv, [panel, dpanel])?;
+        let want = cpu::attention::backward(&f64s(&dout), &f64s(&qkv), 2, tokens, 3, dim);
+        exam.check("dqkv", &dqkv, &want, 2.0 * attention_allowed(tokens))?;
+    }
+    Ok(())
 }
 
 fn gathered(exam: &mut Exam, cols: usize) -> Result<()> {

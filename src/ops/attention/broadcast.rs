@@ -1,0 +1,140 @@
+//! Attention in one kernel, for adapters that have matmul's variant `broadcast`: no panel of scores is written or read.
+//! For heads of few channels, whose products around the softmax are too thin to keep matmul busy.
+
+use super::Heads;
+use crate::Result;
+use crate::gpu::{Access, Build, Gpu, Grid, Kernel, Recorder, View};
+use crate::ops::matmul::{Form, Variant, variant};
+
+pub(in crate::ops) static BROADCAST: Kernel = Kernel {
+    name: "attention_broadcast",
+    source: include_str!("../../../wgsl/attention_broadcast.wgsl"),
+    bindings: &[Access::Read, Access::Write, Access::Write],
+    shared: &[],
+    constants: &[("ITEMS", &[2, 4, 8]), ("QUERIES", &[4, 8])],
+};
+
+pub(in crate::ops) static BROADCAST_BACKWARD: Kernel = Kernel {
+    name: "attention_broadcast_backward",
+    source: include_str!("../../../wgsl/attention_broadcast_backward.wgsl"),
+    bindings: &[Access::Read, Access::Read, Access::Read, Access::Write],
+    shared: &[],
+    // GROUPS is 8 / ITEMS.
+    constants: &[("ITEMS", &[2, 4]), ("GROUPS", &[4, 2]), ("KEYS", &[4, 8])],
+};
+
+#[repr(C)]
+#[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+struct Params {
+    tokens: u32,
+    heads: u32,
+    first: u32,
+    blocks: u32,
+    count: u32,
+    scale: f32,
+}
+
+/// Whether this adapter has matmul's variant `broadcast`, which depends on it in the same way.
+fn subgroups_of_8(gpu: &Gpu) -> bool {
+    variant(gpu, Form::Nt, 8, 8, 8) == Variant::Broadcast
+}
+
+/// Queries that a lane has in [`forward`]; `None` where panels are right. Eight are a tenth faster than four where they leave
+/// no more lanes idle, but compile 2.3 times as long (16 channels: 2.5 s, 32: 8 s, which is too long).
+pub(super) fn queries(gpu: &Gpu, shape: &Heads) -> Option<usize> {
+    let empty = shape.batch * shape.tokens * shape.heads == 0;
+    let all = shape.tokens.next_multiple_of(64) == shape.tokens.next_multiple_of(32);
+    match shape.dim {
+        _ if empty || !subgroups_of_8(gpu) => None,
+        16 if all => Some(8),
+        8 | 16 | 32 => Some(4),
+        _ => None,
+    }
+}
+
+/// Operations of one dispatch: a driver may lose a device that computes for seconds.
+const BEARABLE: f64 = 2e9;
+
+/// As `attention::forward`, which has checked the views. For heads of 8, 16 or 32 channels.
+pub(super) fn forward(rec: &mut Recorder, shape: Heads, queries: usize, [qkv, out, stats]: [&View; 3]) -> Result<()> {
+    let build = Build {
+        shared: &[],
+        constants: &[("ITEMS", (shape.dim / 4) as u32), ("QUERIES", queries as u32)],
+    };
+    let (all, blocks) = (shape.batch * shape.heads, shape.tokens.div_ceil(8 * queries));
+    let cost = shape.cost();
+    let part = ((BEARABLE / cost.flops * all as f64) as usize).clamp(1, all);
+    for first in (0..all).step_by(part) {
+        let count = blocks * part.min(all - first);
+        let params = Params {
+            tokens: shape.tokens as u32,
+            heads: shape.heads as u32,
+            first: first as u32,
+            blocks: blocks as u32,
+            count: count as u32,
+            scale: shape.scale(),
+        };
+        let share = cost.times(part.min(all - first) as f64 / all as f64);
+        rec.dispatch(
+            &BROADCAST,
+            &build,
+            &params,
+            &[qkv, out, stats],
+            Grid::linear(count),
+            share,
+        )?;
+    }
+    Ok(())
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+struct BackwardParams {
+    tokens: u32,
+    heads: u32,
+    first: u32,
+    count: u32,
+    scale: f32,
+}
+
+/// Keys that a lane has in [`backward`]; `None` where panels are right. All keys of a head are in one subgroup, so that what
+/// a query's softmax needs of all of them (sum of p dp) never leaves it. Four keys of 32 channels or
+/// eight of 16 take 15 s and more to compile, which is too long.
+pub(super) fn keys(gpu: &Gpu, shape: &Heads) -> Option<usize> {
+    queries(gpu, shape)?;
+    match (shape.dim, shape.tokens) {
+        (8 | 16, ..=32) => Some(4),
+        (8, ..=64) => Some(8),
+        _ => None,
+    }
+}
+
+/// As `attention::backward`, which has checked the views. For heads of 8 or 16 channels, and at most 8 `keys` tokens.
+pub(super) fn backward(
+    rec: &mut Recorder,
+    shape: Heads,
+    keys: usize,
+    [dout, qkv, stats, dqkv]: [&View; 4],
+) -> Result<()> {
+    let items = (shape.dim / 4) as u32;
+    let build = Build {
+        shared: &[],
+        constants: &[("ITEMS", items), ("GROUPS", 8 / items), ("KEYS", keys as u32)],
+    };
+    let (all, cost) = (shape.batch * shape.heads, shape.cost().times(2.5));
+    let part = ((BEARABLE / cost.flops * all as f64) as usize).clamp(1, all);
+    for first in (0..all).step_by(part) {
+        let count = part.min(all - first);
+        let params = BackwardParams {
+            tokens: shape.tokens as u32,
+            heads: shape.heads as u32,
+            first: first as u32,
+            count: count as u32,
+            scale: shape.scale(),
+        };
+        let share = cost.times(count as f64 / all as f64);
+        let views = [dout, qkv, stats, dqkv];
+        rec.dispatch(&BROADCAST_BACKWARD, &build, &params, &views, Grid::linear(count), share)?;
+    }
+    Ok(())
+}
