@@ -4,6 +4,7 @@
 //   writes c, aux: see EPILOGUE in shared/matmul.wgsl; NT with ragged N fills C's rows up to a multiple of 4
 //   grid   [N / 32, M / 16, batch], workgroup = one subgroup of exactly 8; lane l owns vec4 column 8 x + l, 16 rows
 //   All loads stand before the arithmetic: mixed, LLVM spills. No workgroup memory, no barrier.
+//   Repeats: src/gpu/repeat.rs.
 //   FIXED_N, FIXED_K: sizes as constants (rows packed), 0 where they come from `params`.
 //   order  k ascending by fours      twin  src/cpu/matmul.rs
 @compute @workgroup_size(8)
@@ -24,22 +25,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let own1 = first_b + min(inside * 4u + 1u, n - 1u) * b_row;
     let own2 = first_b + min(inside * 4u + 2u, n - 1u) * b_row;
     let own3 = first_b + min(inside * 4u + 3u, n - 1u) * b_row;
-    var c0 = vec4<f32>();
-    var c1 = vec4<f32>();
-    var c2 = vec4<f32>();
-    var c3 = vec4<f32>();
-    var c4 = vec4<f32>();
-    var c5 = vec4<f32>();
-    var c6 = vec4<f32>();
-    var c7 = vec4<f32>();
-    var c8 = vec4<f32>();
-    var c9 = vec4<f32>();
-    var c10 = vec4<f32>();
-    var c11 = vec4<f32>();
-    var c12 = vec4<f32>();
-    var c13 = vec4<f32>();
-    var c14 = vec4<f32>();
-    var c15 = vec4<f32>();
+    //# repeat r in 0..8
+    var upper{r} = vec4<f32>();
+    var lower{r} = vec4<f32>();
+    //# end
     for (var k = 0u; k < k_items; k += 1u) {
         var b0: vec4<f32>;
         var b1: vec4<f32>;
@@ -68,39 +57,17 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         }
         let a_upper = item_of_a(upper + k);
         let a_lower = item_of_a(lower + k);
-        c0 = c0 + subgroupBroadcast(a_upper.x, 0u) * b0 + subgroupBroadcast(a_upper.y, 0u) * b1 + subgroupBroadcast(a_upper.z, 0u) * b2 + subgroupBroadcast(a_upper.w, 0u) * b3;
-        c1 = c1 + subgroupBroadcast(a_upper.x, 1u) * b0 + subgroupBroadcast(a_upper.y, 1u) * b1 + subgroupBroadcast(a_upper.z, 1u) * b2 + subgroupBroadcast(a_upper.w, 1u) * b3;
-        c2 = c2 + subgroupBroadcast(a_upper.x, 2u) * b0 + subgroupBroadcast(a_upper.y, 2u) * b1 + subgroupBroadcast(a_upper.z, 2u) * b2 + subgroupBroadcast(a_upper.w, 2u) * b3;
-        c3 = c3 + subgroupBroadcast(a_upper.x, 3u) * b0 + subgroupBroadcast(a_upper.y, 3u) * b1 + subgroupBroadcast(a_upper.z, 3u) * b2 + subgroupBroadcast(a_upper.w, 3u) * b3;
-        c4 = c4 + subgroupBroadcast(a_upper.x, 4u) * b0 + subgroupBroadcast(a_upper.y, 4u) * b1 + subgroupBroadcast(a_upper.z, 4u) * b2 + subgroupBroadcast(a_upper.w, 4u) * b3;
-        c5 = c5 + subgroupBroadcast(a_upper.x, 5u) * b0 + subgroupBroadcast(a_upper.y, 5u) * b1 + subgroupBroadcast(a_upper.z, 5u) * b2 + subgroupBroadcast(a_upper.w, 5u) * b3;
-        c6 = c6 + subgroupBroadcast(a_upper.x, 6u) * b0 + subgroupBroadcast(a_upper.y, 6u) * b1 + subgroupBroadcast(a_upper.z, 6u) * b2 + subgroupBroadcast(a_upper.w, 6u) * b3;
-        c7 = c7 + subgroupBroadcast(a_upper.x, 7u) * b0 + subgroupBroadcast(a_upper.y, 7u) * b1 + subgroupBroadcast(a_upper.z, 7u) * b2 + subgroupBroadcast(a_upper.w, 7u) * b3;
-        c8 = c8 + subgroupBroadcast(a_lower.x, 0u) * b0 + subgroupBroadcast(a_lower.y, 0u) * b1 + subgroupBroadcast(a_lower.z, 0u) * b2 + subgroupBroadcast(a_lower.w, 0u) * b3;
-        c9 = c9 + subgroupBroadcast(a_lower.x, 1u) * b0 + subgroupBroadcast(a_lower.y, 1u) * b1 + subgroupBroadcast(a_lower.z, 1u) * b2 + subgroupBroadcast(a_lower.w, 1u) * b3;
-        c10 = c10 + subgroupBroadcast(a_lower.x, 2u) * b0 + subgroupBroadcast(a_lower.y, 2u) * b1 + subgroupBroadcast(a_lower.z, 2u) * b2 + subgroupBroadcast(a_lower.w, 2u) * b3;
-        c11 = c11 + subgroupBroadcast(a_lower.x, 3u) * b0 + subgroupBroadcast(a_lower.y, 3u) * b1 + subgroupBroadcast(a_lower.z, 3u) * b2 + subgroupBroadcast(a_lower.w, 3u) * b3;
-        c12 = c12 + subgroupBroadcast(a_lower.x, 4u) * b0 + subgroupBroadcast(a_lower.y, 4u) * b1 + subgroupBroadcast(a_lower.z, 4u) * b2 + subgroupBroadcast(a_lower.w, 4u) * b3;
-        c13 = c13 + subgroupBroadcast(a_lower.x, 5u) * b0 + subgroupBroadcast(a_lower.y, 5u) * b1 + subgroupBroadcast(a_lower.z, 5u) * b2 + subgroupBroadcast(a_lower.w, 5u) * b3;
-        c14 = c14 + subgroupBroadcast(a_lower.x, 6u) * b0 + subgroupBroadcast(a_lower.y, 6u) * b1 + subgroupBroadcast(a_lower.z, 6u) * b2 + subgroupBroadcast(a_lower.w, 6u) * b3;
-        c15 = c15 + subgroupBroadcast(a_lower.x, 7u) * b0 + subgroupBroadcast(a_lower.y, 7u) * b1 + subgroupBroadcast(a_lower.z, 7u) * b2 + subgroupBroadcast(a_lower.w, 7u) * b3;
+        //# repeat r in 0..8
+        upper{r} = upper{r} + subgroupBroadcast(a_upper.x, {r}u) * b0 + subgroupBroadcast(a_upper.y, {r}u) * b1 + subgroupBroadcast(a_upper.z, {r}u) * b2 + subgroupBroadcast(a_upper.w, {r}u) * b3;
+        //# end
+        //# repeat r in 0..8
+        lower{r} = lower{r} + subgroupBroadcast(a_lower.x, {r}u) * b0 + subgroupBroadcast(a_lower.y, {r}u) * b1 + subgroupBroadcast(a_lower.z, {r}u) * b2 + subgroupBroadcast(a_lower.w, {r}u) * b3;
+        //# end
     }
-    store_row(group.z, row0 + 0u, column, columns, c0);
-    store_row(group.z, row0 + 1u, column, columns, c1);
-    store_row(group.z, row0 + 2u, column, columns, c2);
-    store_row(group.z, row0 + 3u, column, columns, c3);
-    store_row(group.z, row0 + 4u, column, columns, c4);
-    store_row(group.z, row0 + 5u, column, columns, c5);
-    store_row(group.z, row0 + 6u, column, columns, c6);
-    store_row(group.z, row0 + 7u, column, columns, c7);
-    store_row(group.z, row0 + 8u, column, columns, c8);
-    store_row(group.z, row0 + 9u, column, columns, c9);
-    store_row(group.z, row0 + 10u, column, columns, c10);
-    store_row(group.z, row0 + 11u, column, columns, c11);
-    store_row(group.z, row0 + 12u, column, columns, c12);
-    store_row(group.z, row0 + 13u, column, columns, c13);
-    store_row(group.z, row0 + 14u, column, columns, c14);
-    store_row(group.z, row0 + 15u, column, columns, c15);
+    //# repeat r in 0..8
+    store_row(group.z, row0 + {r}u, column, columns, upper{r});
+    store_row(group.z, row0 + 8u + {r}u, column, columns, lower{r});
+    //# end
 }
 
 fn store_row(number: u32, row: u32, column: u32, columns: u32, sum: vec4<f32>) {
