@@ -8,8 +8,10 @@ use crate::{Error, Result};
 
 /// What a model gets from a file.
 pub struct Fitted {
-    /// All that the model has; with AdamW's moments where the file has them for every parameter.
+    /// All that the model has.
     pub tensors: Tensors,
+    /// Whether the file had all of it.
+    pub whole: bool,
     /// What is said of it, once.
     pub notes: Vec<String>,
 }
@@ -17,34 +19,55 @@ pub struct Fitted {
 /// Names that an error lists of each kind.
 const LISTED: usize = 4;
 
+/// What is wanted of a file.
+#[derive(Clone, Copy, Debug)]
+pub struct Wish {
+    /// How what is not in the file is drawn.
+    pub init: Init,
+    pub seed: u64,
+    /// Draw also what is missing, or of another shape, in a network that is there.
+    pub partial: bool,
+    /// Both encoders alone: the file's predictor is not looked at, and one of the model's size is drawn.
+    pub encoders: bool,
+}
+
 /// Takes the three networks from a file. A network that is not in the file at all is no fault: the two encoders stand for
-/// each other, and a predictor is drawn from `seed` as for a new run. With `partial`, so is all that is missing or of another
-/// shape.
+/// each other, and a predictor is drawn as for a new run.
 ///
 /// Errors: usage, with a list, where a network is in the file and does not fit.
-pub fn fit(weights: &Weights, model: &ModelConfig, (init, seed): (Init, u64), partial: bool) -> Result<Fitted> {
-    let mut wanted = parameters(model);
-    wanted.extend(positions(model));
+pub fn fit(weights: &Weights, model: &ModelConfig, wish: Wish) -> Result<Fitted> {
+    let mut specs = parameters(model);
+    specs.extend(positions(model));
+    let of_predictor = |name: &str| name.starts_with("predictor.");
+    let wanted = |name: &str| !(wish.encoders && of_predictor(name));
     let mut notes = weights.remarks.clone();
     let mut tensors = Tensors::new();
     let (mut missing, mut misshapen) = (vec![], vec![]);
-    for spec in &wanted {
+    for spec in specs.iter().filter(|spec| wanted(&spec.name)) {
         let Some(source) = source(weights, &spec.name) else {
             continue; // a network that is not there
         };
         match weights.shape(&source) {
-            Some(shape) if shape == spec.shape => drop(weights.read(&source).map(|t| tensors.insert(spec.name.clone(), t))),
-            Some(shape) => misshapen.push(format!("{} {} instead of {}", spec.name, dims(&shape), dims(&spec.shape))),
+            Some(shape) if shape == spec.shape => {
+                tensors.extend(weights.read(&source).map(|tensor| (spec.name.clone(), tensor)));
+            }
+            Some(shape) => {
+                misshapen.push(format!("{source} {} instead of {}", dims(&shape), dims(&spec.shape)));
+            }
             None if spec.name.ends_with("pos_embed") => {} // computed
-            None => missing.push(spec.name.clone()),
+            None => missing.push(source),
         }
     }
-    let known = |name: &str| {
+    let known = |name: &&str| {
         let name = name.strip_prefix("mean.").or(name.strip_prefix("square.")).unwrap_or(name);
-        wanted.iter().any(|spec| spec.name == name)
+        specs.iter().any(|spec| spec.name == name) || !wanted(name)
     };
     let own = weights.names().filter(|name| !known(name)).map(str::to_string);
     let extra: Vec<String> = own.chain(weights.unknown.iter().cloned()).collect();
+    for list in [&mut missing, &mut misshapen] {
+        list.sort_unstable();
+        list.dedup(); // one encoder may have stood for two
+    }
     let lists = [
         list(&missing, "missing"),
         list(&extra, "left over"),
@@ -53,30 +76,35 @@ pub fn fit(weights: &Weights, model: &ModelConfig, (init, seed): (Init, u64), pa
     let faults: Vec<String> = lists.into_iter().flatten().collect();
     if !faults.is_empty() {
         let faults = faults.join("; ");
-        if !partial {
+        if !wish.partial {
             return Err(Error::usage(format!(
                 "{} does not fit the configuration's networks: {faults}. --partial takes what fits and draws the rest anew",
                 weights.origin
             )));
         }
-        notes.push(format!("taken in part; what does not fit is drawn anew: {faults}"));
+        notes.push(format!(
+            "{} is taken in part, and what does not fit is drawn anew: {faults}",
+            weights.origin
+        ));
     }
-    if !weights.has("predictor") {
-        notes.push("there is no predictor in it: one is drawn anew".to_string());
+    if !weights.has("predictor") && !wish.encoders {
+        notes.push(format!("{} has no predictor: one is drawn anew", weights.origin));
     }
     let whole = parameters(model).iter().all(|spec| tensors.contains_key(&spec.name));
     if !whole {
-        for (name, tensor) in init::draw(model, init, seed) {
+        for (name, tensor) in init::draw(model, wish.init, wish.seed) {
             tensors.entry(name).or_insert(tensor);
         }
     }
-    if whole && weights.has_moments() {
-        moments(weights, model, &mut tensors)?;
+    finite(&tensors, &weights.origin)?;
+    Ok(Fitted { tensors, whole, notes })
+}
+
+fn finite(tensors: &Tensors, origin: &str) -> Result<()> {
+    match tensors.iter().find(|(_, tensor)| tensor.values.iter().any(|value| !value.is_finite())) {
+        None => Ok(()),
+        Some((name, _)) => Err(Error::usage(format!("{origin}: \"{name}\" is not finite"))),
     }
-    if let Some((name, _)) = tensors.iter().find(|(_, tensor)| tensor.values.iter().any(|value| !value.is_finite())) {
-        return Err(Error::usage(format!("{}: \"{name}\" is not finite", weights.origin)));
-    }
-    Ok(Fitted { tensors, notes })
 }
 
 /// Every trained parameter of the three networks.
@@ -114,7 +142,10 @@ fn source(weights: &Weights, name: &str) -> Option<String> {
 }
 
 /// AdamW's moments of all parameters.
-fn moments(weights: &Weights, model: &ModelConfig, tensors: &mut Tensors) -> Result<()> {
+///
+/// Errors: usage, where one is missing or does not fit.
+pub fn moments(weights: &Weights, model: &ModelConfig) -> Result<Tensors> {
+    let mut tensors = Tensors::new();
     for spec in encoder(model).into_iter().chain(predictor(model)) {
         for kind in ["mean", "square"] {
             let name = format!("{kind}.{}", spec.name);
@@ -129,7 +160,8 @@ fn moments(weights: &Weights, model: &ModelConfig, tensors: &mut Tensors) -> Res
             }
         }
     }
-    Ok(())
+    finite(&tensors, &weights.origin)?;
+    Ok(tensors)
 }
 
 /// `3 missing (a, b, c)`

@@ -6,6 +6,8 @@ pub mod fit;
 mod names;
 pub mod open;
 mod pickle;
+pub mod rows;
 mod safetensors;
 mod store;
 mod torch;
+pub mod write;

@@ -48,7 +48,7 @@ pub struct Weights {
     pub remarks: Vec<String>,
     /// Tensors without a meaning here.
     pub unknown: Vec<String>,
-    /// The texts of a safetensors header.
+    /// The texts of a safetensors header, or of a dictionary's top level.
     pub metadata: HashMap<String, String>,
     /// What a file of `torch.save` holds beside tensors.
     pub torch: Option<Contents>,
@@ -82,7 +82,11 @@ pub fn open(path: &Path) -> Result<Weights> {
     let mut torch = None;
     match kind(&file)? {
         Kind::Index => safetensors::add_index(&mut store, &file)?,
-        Kind::Torch => torch = Some(torch::add(&mut store, &file)?),
+        Kind::Torch => {
+            let contents = torch::add(&mut store, &file)?;
+            metadata.clone_from(&contents.texts);
+            torch = Some(contents);
+        }
         Kind::Safetensors => metadata = safetensors::add(&mut store, &file)?,
     }
     let (format, mut understood) = recognise(&store, torch.as_ref());

@@ -4,6 +4,7 @@
 use super::pickle::{MOST_BYTES, Node, Pickle, Strided};
 use super::store::{Dtype, Entry, Store};
 use crate::{Error, Result};
+use std::collections::HashMap;
 use std::io::{Cursor, Read};
 use std::ops::Range;
 use std::path::Path;
@@ -35,6 +36,8 @@ pub struct Contents {
     pub batch_size: Option<u64>,
     pub world_size: Option<u64>,
     pub lr: Option<f64>,
+    /// Texts, such as those that we add.
+    pub texts: HashMap<String, String>,
 }
 
 /// Adds the tensors of a file: those of a dictionary at the top level as `key/name`, others under their own names.
@@ -55,6 +58,7 @@ pub fn add(store: &mut Store, path: &Path) -> Result<Contents> {
         contents.keys.push(key.to_string());
         match value {
             Node::Tensor(tensor) => tensors.push((key.to_string(), tensor)),
+            Node::Text(text) => drop(contents.texts.insert(key.to_string(), text.clone())),
             Node::Dict(_) if key == "opt" => optimiser(&pickle, value, &mut contents, &mut tensors),
             _ => {
                 let inner = pickle.items(value).filter_map(|(name, value)| match value {

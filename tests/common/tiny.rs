@@ -65,7 +65,7 @@ pub fn save(path: &Path, i: usize) {
 pub fn ijepa(place: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(assert_cmd::cargo::cargo_bin!("ijepa"));
     command.current_dir(place).args(arguments).stdin(Stdio::null());
-    if let (Ok(adapter), Some("train" | "probe" | "replay" | "demo")) =
+    if let (Ok(adapter), Some("train" | "probe" | "embed" | "replay" | "demo")) =
         (std::env::var("IJEPA_TEST_ADAPTER"), arguments.first().copied())
     {
         command.args(["--adapter", &adapter]);
