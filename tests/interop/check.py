@@ -14,6 +14,8 @@ os.environ["HF_HUB_OFFLINE"] = "1"  # everything is made here
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
 import numpy as np
+import onnx
+import onnxruntime
 import safetensors.torch
 import timm
 import torch
@@ -109,7 +111,7 @@ class Predictor(torch.nn.Module):
 
     def __init__(self):
         super().__init__()
-        norm = lambda width: torch.nn.LayerNorm(width, eps=1e-6)
+        norm = lambda width, **more: torch.nn.LayerNorm(width, eps=1e-6)
         self.predictor_embed = torch.nn.Linear(WIDTH, PRED_WIDTH)
         self.mask_token = torch.nn.Parameter(torch.randn(1, 1, PRED_WIDTH) * 0.02)
         patches = (CROP // PATCH) ** 2
@@ -197,30 +199,31 @@ def load_strictly(path):
 
 def hugging_face_in(images):
     torch.manual_seed(1)
-    config = IJepaConfig(
+    settings = IJepaConfig(
         hidden_size=WIDTH, num_hidden_layers=DEPTH, num_attention_heads=HEADS, intermediate_size=4 * WIDTH,
         image_size=CROP, patch_size=PATCH, layer_norm_eps=1e-6,
     )  # fmt: skip
-    model = IJepaModel(config).eval()
+    model = IJepaModel(settings).eval()
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(torch.randn_like(parameter) * 0.1)
     features = lambda pixels: model(pixels).last_hidden_state.mean(1)
+    config = ("--config", at("config.yaml"))  # images as they are; without it they are cut from larger ones
     version = f"transformers {transformers.__version__}"
     model.save_pretrained(at("hf"))
-    compare(f"in   hf, {version}", ours(at("hf")), images, features)
-    compare("in   hf, the file alone", ours(at("hf", "model.safetensors")), images, features)
+    compare(f"in   hf, {version}", ours(at("hf"), *config), images, features)
+    compare("in   hf, the file alone", ours(at("hf", "model.safetensors"), *config), images, features)
     model.save_pretrained(at("sharded"), max_shard_size="40KB")
     assert os.path.exists(at("sharded", "model.safetensors.index.json"))
-    compare("in   hf, in several files", ours(at("sharded")), images, features)
+    compare("in   hf, in several files", ours(at("sharded"), *config), images, features)
     os.makedirs(at("modules"))
     safetensors.torch.save_file(model.state_dict(), at("modules", "model.safetensors"))
     shutil.copy(at("hf", "config.json"), at("modules", "config.json"))
-    compare("in   hf, names of the modules", ours(at("modules")), images, features)
+    compare("in   hf, names of the modules", ours(at("modules"), *config), images, features)
     for name, kind in (("fp16", torch.float16), ("bf16", torch.bfloat16), ("fp64", torch.float64)):
         model.to(kind).save_pretrained(at(name))
         model.to(torch.float32)  # rounded, for the comparison
-        compare(f"in   hf, {name}", ours(at(name)), images, features)
+        compare(f"in   hf, {name}", ours(at(name), *config), images, features)
     said = ijepa("info", at("hf"))
     assert "Hugging Face" in said and f"{WIDTH} wide, {DEPTH} blocks, {HEADS} heads" in said, said
 
@@ -230,8 +233,6 @@ def timm_in(images):
     model = vit()
     os.makedirs(at("timm"))
     safetensors.torch.save_file(model.state_dict(), at("timm", "model.safetensors"))
-    with open(at("config.yaml"), "w") as file:
-        file.write(CONFIG)
     config = ("--config", at("config.yaml"))
     compare(f"in   timm {timm.__version__}", ours(at("timm", "model.safetensors"), *config), images, model)
     torch.save(model.state_dict(), at("timm", "vit.pth"))
@@ -290,7 +291,8 @@ def run_out(images):
         assert not any(info[key] for key in ("missing_keys", "unexpected_keys", "mismatched_keys")), info
         features = lambda pixels: model.eval()(pixels).last_hidden_state.mean(1)
         compare(f"out  hf, {which} encoder", mine[which], images, features)
-        compare(f"     hf out and in, {which} encoder (features)", ours(out), images, lambda _: torch.stack([mine[which][n] for n in sorted(mine[which])]), 0.0)
+        again = lambda _: torch.stack([mine[which][n] for n in sorted(mine[which])])
+        compare(f"     hf out and in, {which} encoder (features)", ours(out, *config), images, again, 0.0)
     processor = AutoImageProcessor.from_pretrained(at("out-hf-target"))
     picture = Image.open(at("photos", "class0", "00.png"))
     pixels = processor(picture, return_tensors="pt")["pixel_values"]
@@ -306,6 +308,16 @@ def run_out(images):
         settings["architecture"], num_classes=0, checkpoint_path=at("out-timm", "model.safetensors"), **settings["model_args"]
     )
     compare("out  timm, checkpoint_path", mine["target"], images, model.eval())
+
+    for name, more, limit in (("float32", (), LIMIT), ("float16", ("--half",), 2e-2)):
+        ijepa("export", "--weights", at("run"), "--to", "onnx", "--out", at(f"out-onnx-{name}"), *more)
+        path = at(f"out-onnx-{name}", "model.onnx")
+        onnx.checker.check_model(path, full_check=True)
+        session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+        for batch in (1, len(images)):  # any number of images
+            some = {n: images[n] for n in sorted(images)[:batch]}
+            features = lambda pixels: torch.tensor(session.run(["features"], {"pixel_values": pixels.numpy()})[0])
+            compare(f"out  onnx, {name}, batch of {batch}", {n: mine["target"][n] for n in some}, some, features, limit)
 
     ijepa("export", "--weights", at("run"), "--to", "pth", "--out", at("out-pth"))
     checkpoint, encoder, target = load_strictly(at("out-pth", "jepa-latest.pth.tar"))
@@ -338,6 +350,8 @@ def main():
     os.makedirs(PLACE)
     torch.set_num_threads(2)
     images = make_images()
+    with open(at("config.yaml"), "w") as file:
+        file.write(CONFIG)
     hugging_face_in(images)
     timm_in(images)
     reference_in(images)
