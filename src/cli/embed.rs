@@ -89,8 +89,14 @@ pub fn run(args: Args) -> Result<()> {
     let (model, fitted) = start.encoders(&config)?;
     let Fitted { mut tensors, notes, .. } = fitted;
     if args.encoder == Encoder::Context {
-        let own: Vec<_> = tensors.iter().filter(|(name, _)| name.starts_with("encoder.")).collect();
-        let as_target: Vec<_> = own.into_iter().map(|(name, tensor)| (format!("target_{name}"), tensor.clone())).collect();
+        let own: Vec<_> = tensors
+            .iter()
+            .filter(|(name, _)| name.starts_with("encoder."))
+            .collect();
+        let as_target: Vec<_> = own
+            .into_iter()
+            .map(|(name, tensor)| (format!("target_{name}"), tensor.clone()))
+            .collect();
         tensors.extend(as_target);
     }
     let mut progress = Progress::new(match args.quiet {
@@ -127,5 +133,8 @@ pub fn run(args: Args) -> Result<()> {
     if let Some(summary) = data.bad().summary() {
         progress.say(&summary);
     }
-    print(&format!("wrote {out}: {count} images, {} values each\n", model.embed_dim))
+    print(&format!(
+        "wrote {out}: {count} images, {} values each\n",
+        model.embed_dim
+    ))
 }

@@ -251,8 +251,14 @@ fn card(to: To, which: &str, config: &Config, model: &ModelConfig, progress: &Pr
         To::Hf | To::Timm | To::Onnx => format!("the {which} encoder"),
         _ => "context encoder, target encoder and predictor".to_string(),
     };
-    let data = config.data.root_path.as_deref().and_then(|path| Path::new(path).file_name());
-    let data = data.map_or("not recorded".to_string(), |name| format!("`{}`", name.to_string_lossy()));
+    let data = config
+        .data
+        .root_path
+        .as_deref()
+        .and_then(|path| Path::new(path).file_name());
+    let data = data.map_or("not recorded".to_string(), |name| {
+        format!("`{}`", name.to_string_lossy())
+    });
     let images = match progress.images {
         0 => String::new(),
         images => format!(", {images} images"),
@@ -263,7 +269,10 @@ fn card(to: To, which: &str, config: &Config, model: &ModelConfig, progress: &Pr
             "{step} of {} steps in batches of {}{}",
             progress.of,
             config.data.batch_size,
-            progress.loss.map(|loss| format!("; last loss {loss:.4}")).unwrap_or_default()
+            progress
+                .loss
+                .map(|loss| format!("; last loss {loss:.4}"))
+                .unwrap_or_default()
         ),
     };
     format!(

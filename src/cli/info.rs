@@ -110,7 +110,9 @@ fn weights_text(start: &Start) -> String {
     let mut lines = vec![format!("{} is {}", start.path.display(), weights.format.name())];
     let mut line = |name: &str, text: String| lines.push(format!("  {name:<17} {text}"));
     let named = found.name().map(|name| format!("{name}, ")).unwrap_or_default();
-    let heads = found.heads.map_or("heads unknown".to_string(), |heads| format!("{heads} heads"));
+    let heads = found
+        .heads
+        .map_or("heads unknown".to_string(), |heads| format!("{heads} heads"));
     let crop = found.grid.map(|grid| format!(", crop {}", grid * found.patch));
     let (width, depth, hidden, patch) = (found.embed_dim, found.depth, found.hidden, found.patch);
     line(
@@ -141,7 +143,10 @@ fn weights_text(start: &Start) -> String {
         (false, _) => line("AdamW's state", "not in it".to_string()),
     }
     if let Some(progress) = start.progress() {
-        let loss = progress.loss.map(|loss| format!(", loss {loss:.4}")).unwrap_or_default();
+        let loss = progress
+            .loss
+            .map(|loss| format!(", loss {loss:.4}"))
+            .unwrap_or_default();
         let (step, of, epoch) = (progress.step, progress.of, progress.epoch);
         line("run", format!("at step {step} of {of}, epoch {epoch}{loss}"));
     }
@@ -166,7 +171,10 @@ fn weights_text(start: &Start) -> String {
     if !weights.unknown.is_empty() {
         let some: Vec<&str> = weights.unknown.iter().take(4).map(String::as_str).collect();
         let count = weights.unknown.len();
-        lines.push(format!("  without a meaning here: {count} tensors, such as {}", some.join(", ")));
+        lines.push(format!(
+            "  without a meaning here: {count} tensors, such as {}",
+            some.join(", ")
+        ));
     }
     lines.join("\n") + "\n"
 }

@@ -145,7 +145,9 @@ impl Args {
                 )));
             }
             let config = from.carried().cloned().ok_or_else(|| {
-                Error::usage(format!("{origin} does not say how its run was configured: it is too old"))
+                Error::usage(format!(
+                    "{origin} does not say how its run was configured: it is too old"
+                ))
             })?;
             return given.over(config);
         }
@@ -190,7 +192,11 @@ pub fn run(args: Args) -> Result<()> {
         (_, true) => Loudness::Verbose,
         _ => Loudness::Normal,
     };
-    let from = args.from.as_deref().map(|file| Start::open(file, args.partial)).transpose()?;
+    let from = args
+        .from
+        .as_deref()
+        .map(|file| Start::open(file, args.partial))
+        .transpose()?;
     let (mut config, folder) = match &args.resume {
         None => {
             let config = args.config(from.as_ref())?;

@@ -39,7 +39,11 @@ impl Start {
             }
             _ => None,
         };
-        let folder = if file.is_dir() { &file } else { file.parent().unwrap_or(Path::new("")) };
+        let folder = if file.is_dir() {
+            &file
+        } else {
+            file.parent().unwrap_or(Path::new(""))
+        };
         let beside = match folder.join(CONFIG).exists() {
             true => Some(Config::from_yaml(
                 &folder::config(folder)?,
@@ -172,7 +176,9 @@ impl Start {
             }
             _ => {
                 let origin = &self.weights.origin;
-                notes.push(format!("a new run begins with the weights of {origin}, and with a new optimiser"));
+                notes.push(format!(
+                    "a new run begins with the weights of {origin}, and with a new optimiser"
+                ));
                 Progress::default()
             }
         };
@@ -233,7 +239,10 @@ fn file(path: &Path) -> Result<PathBuf> {
         return Ok(path.join(name));
     }
     // Whoever names a folder without any weights most likely means a run.
-    match names.iter().any(|name| name.starts_with("model.safetensors") || name == "pytorch_model.bin") {
+    match names
+        .iter()
+        .any(|name| name.starts_with("model.safetensors") || name == "pytorch_model.bin")
+    {
         true => Ok(path.to_path_buf()),
         false => folder::config(path).map(|_| path.join(LATEST)),
     }

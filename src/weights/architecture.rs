@@ -49,7 +49,10 @@ impl Architecture {
             patch,
             hidden: first(&format!("{network}.blocks.0.mlp.fc1.weight")).unwrap_or(4 * embed_dim),
             grid,
-            heads: HEADS.iter().find(|(width, _)| *width == embed_dim).map(|(_, heads)| *heads),
+            heads: HEADS
+                .iter()
+                .find(|(width, _)| *width == embed_dim)
+                .map(|(_, heads)| *heads),
             predictor: width.map(|width| (width, depth("predictor.predictor_blocks"))),
         })
     }
@@ -65,7 +68,10 @@ impl Architecture {
             ("vit_giant", 1408, 40, 6144),
         ];
         let sizes = (self.embed_dim, self.depth, self.hidden);
-        named.iter().find(|named| (named.1, named.2, named.3) == sizes).map(|named| named.0)
+        named
+            .iter()
+            .find(|named| (named.1, named.2, named.3) == sizes)
+            .map(|named| named.0)
     }
 
     /// The factor that gives the very hidden width.
@@ -92,7 +98,11 @@ mod tests {
     #[test]
     fn the_ratio_gives_back_the_hidden_width() {
         for (embed_dim, hidden) in [(1408, 6144), (768, 3072), (96, 100), (49, 148), (7, 5)] {
-            let architecture = Architecture { embed_dim, hidden, ..Architecture::default() };
+            let architecture = Architecture {
+                embed_dim,
+                hidden,
+                ..Architecture::default()
+            };
             assert_eq!((architecture.mlp_ratio() * embed_dim as f64) as usize, hidden);
         }
     }

@@ -59,7 +59,10 @@ pub fn fit(weights: &Weights, model: &ModelConfig, wish: Wish) -> Result<Fitted>
         }
     }
     let known = |name: &&str| {
-        let name = name.strip_prefix("mean.").or(name.strip_prefix("square.")).unwrap_or(name);
+        let name = name
+            .strip_prefix("mean.")
+            .or(name.strip_prefix("square."))
+            .unwrap_or(name);
         specs.iter().any(|spec| spec.name == name) || !wanted(name)
     };
     let own = weights.names().filter(|name| !known(name)).map(str::to_string);
@@ -101,7 +104,10 @@ pub fn fit(weights: &Weights, model: &ModelConfig, wish: Wish) -> Result<Fitted>
 }
 
 fn finite(tensors: &Tensors, origin: &str) -> Result<()> {
-    match tensors.iter().find(|(_, tensor)| tensor.values.iter().any(|value| !value.is_finite())) {
+    match tensors
+        .iter()
+        .find(|(_, tensor)| tensor.values.iter().any(|value| !value.is_finite()))
+    {
         None => Ok(()),
         Some((name, _)) => Err(Error::usage(format!("{origin}: \"{name}\" is not finite"))),
     }

@@ -29,7 +29,13 @@ pub fn bare(mut name: &str) -> &str {
 
 /// Names of timm, of the reference and of what grew from them (MAE, DINO), without wrappers.
 pub fn vit(name: &str) -> Meaning {
-    let parameter = ["pos_embed", "patch_embed.proj.weight", "patch_embed.proj.bias", "norm.weight", "norm.bias"];
+    let parameter = [
+        "pos_embed",
+        "patch_embed.proj.weight",
+        "patch_embed.proj.bias",
+        "norm.weight",
+        "norm.bias",
+    ];
     let idle = ["cls_token", "mask_token", "head.", "decoder_"];
     if parameter.contains(&name) || block(name, "blocks.", |rest| OURS.contains(&rest)) {
         return Parameter(name.to_string());
@@ -79,7 +85,10 @@ const THIRDS: [(&str, &str); 3] = [("query", "q_proj"), ("key", "k_proj"), ("val
 pub fn hugging_face(name: &str) -> Meaning {
     let outer = [
         ("embeddings.position_embeddings", "pos_embed"),
-        ("embeddings.patch_embeddings.projection.weight", "patch_embed.proj.weight"),
+        (
+            "embeddings.patch_embeddings.projection.weight",
+            "patch_embed.proj.weight",
+        ),
         ("embeddings.patch_embeddings.projection.bias", "patch_embed.proj.bias"),
         ("layernorm.weight", "norm.weight"),
         ("layernorm.bias", "norm.bias"),
@@ -88,7 +97,12 @@ pub fn hugging_face(name: &str) -> Meaning {
     if let Some((_, ours)) = outer.iter().find(|(theirs, _)| *theirs == name) {
         return Parameter(ours.to_string());
     }
-    let idle = ["embeddings.mask_token", "embeddings.cls_token", "pooler.", "classifier."];
+    let idle = [
+        "embeddings.mask_token",
+        "embeddings.cls_token",
+        "pooler.",
+        "classifier.",
+    ];
     if idle.iter().any(|start| name.starts_with(start)) {
         return Idle;
     }
@@ -143,7 +157,9 @@ pub fn understand<'a>(
         let name = full.to_string();
         match meaning(bare) {
             Parameter(ours) => {
-                understood.sources.insert(format!("{prefix}{ours}"), Source::Whole(name));
+                understood
+                    .sources
+                    .insert(format!("{prefix}{ours}"), Source::Whole(name));
             }
             Third(ours, third) => thirds.entry(format!("{prefix}{ours}")).or_default()[third] = Some(name),
             Idle => understood.idle.push(name),
@@ -183,7 +199,10 @@ pub fn to_hugging_face(ours: &str) -> Vec<String> {
     };
     let name = |layer: &str| format!("encoder.layer.{number}.{layer}.{kind}");
     match layer {
-        "attn.qkv" => THIRDS.iter().map(|(third, _)| name(&format!("{theirs}.{third}"))).collect(),
+        "attn.qkv" => THIRDS
+            .iter()
+            .map(|(third, _)| name(&format!("{theirs}.{third}")))
+            .collect(),
         _ => vec![name(theirs)],
     }
 }
@@ -194,7 +213,9 @@ mod tests {
 
     #[test]
     fn every_parameter_goes_to_hugging_face_and_back() {
-        let mut names: Vec<String> = ["pos_embed", "patch_embed.proj.weight", "norm.bias"].map(String::from).to_vec();
+        let mut names: Vec<String> = ["pos_embed", "patch_embed.proj.weight", "norm.bias"]
+            .map(String::from)
+            .to_vec();
         names.extend(OURS.iter().map(|part| format!("blocks.11.{part}")));
         for name in names {
             let theirs = to_hugging_face(&name);
@@ -213,8 +234,14 @@ mod tests {
     #[test]
     fn new_names_wrappers_and_strangers_are_told_apart() {
         for (name, meaning) in [
-            ("layers.3.attention.k_proj.bias", Third("blocks.3.attn.qkv.bias".into(), 1)),
-            ("layers.3.attention.o_proj.weight", Parameter("blocks.3.attn.proj.weight".into())),
+            (
+                "layers.3.attention.k_proj.bias",
+                Third("blocks.3.attn.qkv.bias".into(), 1),
+            ),
+            (
+                "layers.3.attention.o_proj.weight",
+                Parameter("blocks.3.attn.proj.weight".into()),
+            ),
             ("layers.3.mlp.fc2.weight", Parameter("blocks.3.mlp.fc2.weight".into())),
             ("encoder.layer.x.output.dense.weight", Unknown),
             ("encoder.layer.1.output.dense.scale", Unknown),

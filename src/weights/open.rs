@@ -193,8 +193,14 @@ fn recognise(store: &Store, torch: Option<&Contents>) -> (Format, Understood) {
 /// One encoder under whoever's names.
 fn any_vit(full: Vec<(&str, &str)>) -> (Format, Understood) {
     let bare = full.iter().map(|(full, name)| (*full, names::bare(name)));
-    match full.iter().any(|(_, name)| name.contains("patch_embeddings.projection")) {
-        true => (Format::HuggingFace, names::understand(bare, "encoder.", names::hugging_face)),
+    match full
+        .iter()
+        .any(|(_, name)| name.contains("patch_embeddings.projection"))
+    {
+        true => (
+            Format::HuggingFace,
+            names::understand(bare, "encoder.", names::hugging_face),
+        ),
         false => (Format::Timm, names::understand(bare, "encoder.", names::vit)),
     }
 }
@@ -381,8 +387,11 @@ impl Weights {
     /// Values of a network of this name.
     pub fn parameters(&self, network: &str) -> u64 {
         let start = format!("{network}.");
-        let own = self.names().filter(|name| name.starts_with(&start) && !name.ends_with("pos_embed"));
-        own.filter_map(|name| Some(self.shape(name)?.iter().product::<usize>() as u64)).sum()
+        let own = self
+            .names()
+            .filter(|name| name.starts_with(&start) && !name.ends_with("pos_embed"));
+        own.filter_map(|name| Some(self.shape(name)?.iter().product::<usize>() as u64))
+            .sum()
     }
 
     /// Bytes of all tensors, and how they are stored.

@@ -108,7 +108,10 @@ impl Pickle {
 
     /// The value of a key; of equal ones the last, as in Python.
     pub fn get<'a>(&'a self, node: &'a Node, key: &str) -> Option<&'a Node> {
-        self.items(node).filter(|(name, _)| *name == key).last().map(|(_, value)| value)
+        self.items(node)
+            .filter(|(name, _)| *name == key)
+            .last()
+            .map(|(_, value)| value)
     }
 }
 
@@ -179,8 +182,14 @@ impl<'a> Machine<'a> {
     }
 
     fn top(&mut self) -> Result<&mut Node, String> {
-        let id = self.stack.last().copied().ok_or("its pickle takes more values than it has")?;
-        self.nodes.get_mut(id).ok_or_else(|| "its pickle is damaged".to_string())
+        let id = self
+            .stack
+            .last()
+            .copied()
+            .ok_or("its pickle takes more values than it has")?;
+        self.nodes
+            .get_mut(id)
+            .ok_or_else(|| "its pickle is damaged".to_string())
     }
 
     fn append(&mut self, mut items: Vec<Id>) -> Result<(), String> {
@@ -219,7 +228,11 @@ impl<'a> Machine<'a> {
         match code {
             0x80 => match self.byte()? {
                 2 | 3 => {}
-                version => return Err(format!("its pickle is of version {version}, and torch.save writes version 2")),
+                version => {
+                    return Err(format!(
+                        "its pickle is of version {version}, and torch.save writes version 2"
+                    ));
+                }
             },
             b'.' => return self.pop().map(Some),
             b'N' => self.push(Node::None),
@@ -315,7 +328,11 @@ impl<'a> Machine<'a> {
                     return Err("its pickle gives a state to what has none".into());
                 }
             }
-            _ => return Err(format!("its pickle has an instruction 0x{code:02x}, which torch.save does not write")),
+            _ => {
+                return Err(format!(
+                    "its pickle has an instruction 0x{code:02x}, which torch.save does not write"
+                ));
+            }
         }
         Ok(None)
     }
@@ -352,7 +369,13 @@ impl<'a> Machine<'a> {
             (Some(Node::Global(Global::OrderedDict)), []) => Ok(Node::Dict(vec![])),
             (
                 Some(Node::Global(Global::RebuildTensor)),
-                [Node::Storage(storage), Node::Int(offset), Node::Tuple(shape), Node::Tuple(strides), ..],
+                [
+                    Node::Storage(storage),
+                    Node::Int(offset),
+                    Node::Tuple(shape),
+                    Node::Tuple(strides),
+                    ..,
+                ],
             ) => Ok(Node::Tensor(Strided {
                 storage: storage.clone(),
                 offset: size(*offset)?,

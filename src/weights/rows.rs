@@ -27,7 +27,12 @@ impl Rows {
             PathBuf::from(name)
         };
         let (waiting, whole) = (beside(".rows.tmp"), beside(".tmp"));
-        let opened = File::options().read(true).write(true).create(true).truncate(true).open(&waiting);
+        let opened = File::options()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .open(&waiting);
         let file = opened.map_err(|e| {
             let waiting = waiting.display();
             Error::usage(format!("{waiting} cannot be written: {e}; choose another --out"))
@@ -58,7 +63,9 @@ impl Rows {
         let Some(numbers) = self.numbers.take() else {
             return Ok(0);
         };
-        let mut numbers = numbers.into_inner().map_err(|e| failed(&self.waiting, e.into_error()))?;
+        let mut numbers = numbers
+            .into_inner()
+            .map_err(|e| failed(&self.waiting, e.into_error()))?;
         let rows = self.names.len();
         let bytes = rows * self.width * 4;
         let mut texts = serde_json::Map::new();

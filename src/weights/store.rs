@@ -60,7 +60,9 @@ pub struct Entry {
 impl Entry {
     /// Values; `None` where there are more than any memory holds.
     pub fn count(&self) -> Option<usize> {
-        self.shape.iter().try_fold(1usize, |all, &length| all.checked_mul(length))
+        self.shape
+            .iter()
+            .try_fold(1usize, |all, &length| all.checked_mul(length))
     }
 
     /// That a tensor of this shape lies within its storage, and has no more values than that: a view of one value
@@ -78,9 +80,13 @@ impl Entry {
         if let Some(strides) = &self.strides
             && count > 0
         {
-            let last = self.shape.iter().zip(strides).try_fold(0usize, |sum, (&length, &stride)| {
-                sum.checked_add((length - 1).checked_mul(stride)?)
-            });
+            let last = self
+                .shape
+                .iter()
+                .zip(strides)
+                .try_fold(0usize, |sum, (&length, &stride)| {
+                    sum.checked_add((length - 1).checked_mul(stride)?)
+                });
             if strides.len() != self.shape.len() || last.is_none_or(|last| last >= stored) {
                 return Err(lies());
             }

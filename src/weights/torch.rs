@@ -101,12 +101,7 @@ pub fn add(store: &mut Store, path: &Path) -> Result<Contents> {
     Ok(contents)
 }
 
-fn optimiser<'a>(
-    pickle: &'a Pickle,
-    opt: &'a Node,
-    contents: &mut Contents,
-    tensors: &mut Vec<(String, &'a Strided)>,
-) {
+fn optimiser<'a>(pickle: &'a Pickle, opt: &'a Node, contents: &mut Contents, tensors: &mut Vec<(String, &'a Strided)>) {
     if let Some(Node::Dict(states)) = pickle.get(opt, "state") {
         for &(index, state) in states {
             let (&Node::Int(index), state) = (pickle.node(index), pickle.node(state)) else {
@@ -141,7 +136,11 @@ fn optimiser<'a>(
             _ => vec![],
         };
         // A hostile file may list one group a million times.
-        contents.groups = groups.iter().take(8).map(|&group| indices(pickle.node(group))).collect();
+        contents.groups = groups
+            .iter()
+            .take(8)
+            .map(|&group| indices(pickle.node(group)))
+            .collect();
     }
 }
 
@@ -167,9 +166,14 @@ impl<'a> Archive<'a> {
         }
         let broken = |e: zip::result::ZipError| refused(format!("is no archive that can be read: {e}"));
         let mut zip = ZipArchive::new(Cursor::new(bytes)).map_err(broken)?;
-        let names: Vec<String> = zip.file_names().filter_map(|name| Some(name.ok()?.into_owned())).collect();
+        let names: Vec<String> = zip
+            .file_names()
+            .filter_map(|name| Some(name.ok()?.into_owned()))
+            .collect();
         let has = |ends: &str| names.iter().any(|name| name.ends_with(ends));
-        let pickle = names.iter().find(|name| name.ends_with("/data.pkl") || *name == "data.pkl");
+        let pickle = names
+            .iter()
+            .find(|name| name.ends_with("/data.pkl") || *name == "data.pkl");
         let Some(name) = pickle.filter(|_| !has("/constants.pkl")) else {
             let what = match has("/constants.pkl") {
                 true => "is a TorchScript program, of which no weights are read: save its state dict",
@@ -223,7 +227,10 @@ impl<'a> Archive<'a> {
         if bytes != Some(range.len()) {
             return Err(lies("is said to be of another size than what is stored"));
         }
-        let skipped = tensor.offset.checked_mul(dtype.bytes()).filter(|&bytes| bytes <= range.len());
+        let skipped = tensor
+            .offset
+            .checked_mul(dtype.bytes())
+            .filter(|&bytes| bytes <= range.len());
         let skipped = skipped.ok_or_else(|| lies("begins beyond the end of what is stored"))?;
         let mut entry = Entry {
             dtype,
@@ -243,7 +250,9 @@ impl<'a> Archive<'a> {
     fn part(&self, key: &str) -> Result<Range<usize>, String> {
         let part = format!("{}data/{key}", self.folder);
         let mut zip = self.zip.borrow_mut();
-        let found = zip.by_name(&part).map_err(|e| format!("has no numbers at {part} ({e})"))?;
+        let found = zip
+            .by_name(&part)
+            .map_err(|e| format!("has no numbers at {part} ({e})"))?;
         if found.compression() != CompressionMethod::Stored {
             return Err("is compressed, which torch.save never does".into());
         }

@@ -4,6 +4,7 @@ and what goes out and comes in again must have the same bits. Everything is made
 check.py IJEPA FOLDER    IJEPA is the program, FOLDER is emptied and used. Prints a table; exits 1 where something differs.
 """
 
+import copy
 import json
 import os
 import shutil
@@ -30,7 +31,7 @@ LIMIT = 1e-4
 MEAN, STD = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
 CONFIG = f"""
 data: {{batch_size: 4, crop_size: {CROP}, eval_transform: exact}}
-mask: {{patch_size: {PATCH}, min_keep: 1, pred_mask_scale: [0.1, 0.2]}}
+mask: {{patch_size: {PATCH}, min_keep: 1, pred_mask_scale: [0.2, 0.3]}}
 meta:
   model_name: vit_custom
   pred_emb_dim: {PRED_WIDTH}
@@ -190,7 +191,7 @@ def load_strictly(path):
     for module in (encoder.module.pos_embed, predictor.module.predictor_pos_embed):
         module.requires_grad_(False)
     opt = torch.optim.AdamW(groups(encoder, predictor))
-    opt.load_state_dict(checkpoint["opt"])
+    opt.load_state_dict(copy.deepcopy(checkpoint["opt"]))  # a step counts on in what it was given
     for parameter in [*encoder.parameters(), *predictor.parameters()]:
         parameter.grad = torch.randn_like(parameter) if parameter.requires_grad else None
     opt.step()

@@ -45,17 +45,36 @@ fn hugging_face_weights_begin_a_run_and_give_features() {
         assert!(info.contains(wanted), "{wanted}: {info}");
     }
     std::fs::write(at.join("c.yaml"), CONFIG).unwrap();
-    let train = ["train", "--config", "c.yaml", "--from", "hf", "--data", "photos", "--out", "run", "--steps", "1"];
+    let train = [
+        "train", "--config", "c.yaml", "--from", "hf", "--data", "photos", "--out", "run", "--steps", "1",
+    ];
     let text = succeeds(at, &train);
-    assert_eq!(text.matches("hf has no predictor: one is drawn anew").count(), 1, "{text}");
+    assert_eq!(
+        text.matches("hf has no predictor: one is drawn anew").count(),
+        1,
+        "{text}"
+    );
     assert!(text.contains("a new run begins with the weights of hf"), "{text}");
     // The run's own first moment is what was brought.
     let first = read(&at.join("run/step-0.safetensors"));
-    for name in ["encoder.blocks.1.attn.qkv.weight", "target_encoder.norm.bias", "encoder.pos_embed"] {
+    for name in [
+        "encoder.blocks.1.attn.qkv.weight",
+        "target_encoder.norm.bias",
+        "encoder.pos_embed",
+    ] {
         let original = &tensors[&format!("target_encoder.{}", name.split_once('.').unwrap().1)];
         assert!(first[name] == *original, "{name}");
     }
-    let embed = ["embed", "--weights", "hf", "--data", "photos", "--out", "f.safetensors", "--quiet"];
+    let embed = [
+        "embed",
+        "--weights",
+        "hf",
+        "--data",
+        "photos",
+        "--out",
+        "f.safetensors",
+        "--quiet",
+    ];
     assert!(printed(at, &embed).contains("wrote f.safetensors: 44 images, 16 values each"));
     let bytes = std::fs::read(at.join("f.safetensors")).unwrap();
     let features = weights::read(&bytes, "f").unwrap();
@@ -67,9 +86,14 @@ fn hugging_face_weights_begin_a_run_and_give_features() {
     // Another network than the configuration's.
     let other = CONFIG.replace("depth: 2", "depth: 3");
     std::fs::write(at.join("c.yaml"), other).unwrap();
-    let out = ["train", "--config", "c.yaml", "--from", "hf", "--data", "photos", "--out", "other", "--steps", "1"];
+    let out = [
+        "train", "--config", "c.yaml", "--from", "hf", "--data", "photos", "--out", "other", "--steps", "1",
+    ];
     let message = fails(at, 2, &out);
-    assert!(message.contains("hf does not fit the configuration's networks: 12 missing"), "{message}");
+    assert!(
+        message.contains("hf does not fit the configuration's networks: 12 missing"),
+        "{message}"
+    );
     assert!(!at.join("other").exists());
     let text = succeeds(at, &[&out[..], &["--partial"]].concat());
     assert!(text.contains("hf is taken in part"), "{text}");
@@ -83,8 +107,20 @@ fn a_run_of_the_reference_goes_on() {
     std::fs::write(at.join("c.yaml"), CONFIG).unwrap();
     let info = printed(at, &["info", "ref.pth.tar"]);
     assert!(info.contains("AdamW's state     in it, after 21 steps"), "{info}");
-    assert!(info.contains("epoch 3, loss 0.1250, batch size 8, lr 1e-3"), "{info}");
-    let train = ["train", "--config", "c.yaml", "--from", "ref.pth.tar", "--data", "photos", "--out", "run", "--steps", "16"];
+    assert!(info.contains("epoch 3, loss 0.1250, batch size 8, world size 1, lr 1e-3"), "{info}");
+    let train = [
+        "train",
+        "--config",
+        "c.yaml",
+        "--from",
+        "ref.pth.tar",
+        "--data",
+        "photos",
+        "--out",
+        "run",
+        "--steps",
+        "16",
+    ];
     let text = succeeds(at, &train);
     let wanted = "going on with the reference's run in ref.pth.tar after epoch 3: it took 21 steps there, and 15 would be as many \
                   epochs of these images in batches of 8; schedules go by epochs";
@@ -109,32 +145,86 @@ fn a_run_of_ours_goes_on_from_each_whole_export_to_the_same_bits() {
         let output = export(to, &[]);
         assert!(output.status.success(), "{}", said(&output));
         let card = std::fs::read_to_string(at.join(to).join("README.md")).unwrap();
-        assert!(card.contains("| training | 7 of 7 steps in batches of 8; last loss 0."), "{card}");
-        assert!(card.contains("16 wide, 1 blocks, 2 heads, patch 4") && card.contains("`photos`, 44 images"), "{card}");
+        assert!(
+            card.contains("| training | 7 of 7 steps in batches of 8; last loss 0."),
+            "{card}"
+        );
+        assert!(
+            card.contains("16 wide, 1 blocks, 2 heads, patch 4") && card.contains("`photos`, 44 images"),
+            "{card}"
+        );
     }
     assert!(said(&export("hf", &[])).contains("hf is there already and is no empty folder"));
     assert!(said(&export("pth", &["--encoder", "context"])).contains("hold both encoders: leave it out"));
     let on = |from: &str, out: &str| {
-        succeeds(at, &["train", "--from", from, "--data", "photos", "--out", out, "--steps", "9"])
+        succeeds(
+            at,
+            &[
+                "train", "--from", from, "--data", "photos", "--out", out, "--steps", "9",
+            ],
+        )
     };
     let text = on("run/latest.safetensors", "on");
     assert!(text.contains("going on from step 7, to step 9 instead of 7"), "{text}");
     on("pth/jepa-latest.pth.tar", "on-pth");
-    let (own, pth) = (read(&at.join("on/latest.safetensors")), read(&at.join("on-pth/latest.safetensors")));
+    let (own, pth) = (
+        read(&at.join("on/latest.safetensors")),
+        read(&at.join("on-pth/latest.safetensors")),
+    );
     assert!(own == pth);
     // Without AdamW's state it is a start, not a run that goes on.
     let text = on("safetensors/ijepa.safetensors", "on-safetensors");
-    assert!(text.contains("with a new optimiser") && !text.contains("going on"), "{text}");
+    assert!(
+        text.contains("with a new optimiser") && !text.contains("going on"),
+        "{text}"
+    );
     // What a checkpoint carries is not given again.
-    let given = ["train", "--from", "run/latest.safetensors", "--preset", "nano", "--data", "photos", "--out", "no"];
+    let given = [
+        "train",
+        "--from",
+        "run/latest.safetensors",
+        "--preset",
+        "nano",
+        "--data",
+        "photos",
+        "--out",
+        "no",
+    ];
     let message = fails(at, 2, &given);
-    assert!(message.contains("with the configuration that it carries: leave out --preset"), "{message}");
+    assert!(
+        message.contains("with the configuration that it carries: leave out --preset"),
+        "{message}"
+    );
     // A probe takes them all, and finds the same in the same weights.
-    succeeds(at, &["embed", "--weights", "run", "--data", "photos", "--out", "a.safetensors", "--quiet"]);
-    for (i, weights) in ["hf", "timm", "pth", "safetensors/ijepa.safetensors"].into_iter().enumerate() {
+    succeeds(
+        at,
+        &[
+            "embed",
+            "--weights",
+            "run",
+            "--data",
+            "photos",
+            "--out",
+            "a.safetensors",
+            "--quiet",
+        ],
+    );
+    for (i, weights) in ["hf", "timm", "pth", "safetensors/ijepa.safetensors"]
+        .into_iter()
+        .enumerate()
+    {
         let out = format!("{i}.safetensors");
         let config = ["--config", "run/params-ijepa.yaml"];
-        let embed = ["embed", "--weights", weights, "--data", "photos", "--out", &out, "--quiet"];
+        let embed = [
+            "embed",
+            "--weights",
+            weights,
+            "--data",
+            "photos",
+            "--out",
+            &out,
+            "--quiet",
+        ];
         succeeds(at, &[&embed[..], &config].concat());
         assert!(read(&at.join(&out)) == read(&at.join("a.safetensors")), "{weights}");
     }

@@ -8,7 +8,9 @@ use std::path::Path;
 /// `{"patch_embed.proj.weight": tensor}` of these sizes in a storage that is said to have `count` values.
 fn pickle(count: i32, offset: i32, shape: &[i32], strides: &[i32]) -> Vec<u8> {
     let mut p = b"\x80\x02}X\x17\0\0\0patch_embed.proj.weight".to_vec();
-    p.extend(b"ctorch._utils\n_rebuild_tensor_v2\n((X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\x000X\x03\0\0\0cpu");
+    p.extend(
+        b"ctorch._utils\n_rebuild_tensor_v2\n((X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\x000X\x03\0\0\0cpu",
+    );
     let int = |value: i32| [&b"J"[..], &value.to_le_bytes()].concat();
     let tuple = |values: &[i32]| {
         let all: Vec<u8> = values.iter().flat_map(|&value| int(value)).collect();
@@ -31,7 +33,14 @@ fn the_pickle_of_these_tests_is_one_that_is_read() {
     let weights = open(&path).unwrap();
     assert_eq!((weights.architecture.embed_dim, weights.architecture.patch), (1, 4));
     archive(&path, &pickle(49, 1, &[1, 3, 4, 4], &[48, 16, 1, 4]), 196);
-    assert_eq!(open(&path).unwrap().read("encoder.patch_embed.proj.weight").unwrap().values, [0.0; 48]);
+    assert_eq!(
+        open(&path)
+            .unwrap()
+            .read("encoder.patch_embed.proj.weight")
+            .unwrap()
+            .values,
+        [0.0; 48]
+    );
 }
 
 #[test]
@@ -40,17 +49,45 @@ fn sizes_that_lie_are_refused() {
     let path = place.path().join("lies.pth");
     let square: &[i32] = &[1, 3, 4, 4];
     for (pickle, bytes, wanted) in [
-        (pickle(48, 0, square, &[48, 16, 4, 1]), 188, "another size than what is stored"),
-        (pickle(i32::MAX, 0, square, &[48, 16, 4, 1]), 192, "another size than what is stored"),
-        (pickle(48, 1, square, &[48, 16, 4, 1]), 192, "does not fit the 188 bytes"),
+        (
+            pickle(48, 0, square, &[48, 16, 4, 1]),
+            188,
+            "another size than what is stored",
+        ),
+        (
+            pickle(i32::MAX, 0, square, &[48, 16, 4, 1]),
+            192,
+            "another size than what is stored",
+        ),
+        (
+            pickle(48, 1, square, &[48, 16, 4, 1]),
+            192,
+            "does not fit the 188 bytes",
+        ),
         (pickle(48, 49, square, &[48, 16, 4, 1]), 192, "begins beyond the end"),
-        (pickle(48, 0, square, &[48, 16, 5, 1]), 192, "does not fit the 192 bytes"),
+        (
+            pickle(48, 0, square, &[48, 16, 5, 1]),
+            192,
+            "does not fit the 192 bytes",
+        ),
         (pickle(48, 0, square, &[16, 4, 1]), 192, "does not fit the 192 bytes"),
         // One value, a billion times.
         (pickle(48, 0, &[1_000_000_000], &[0]), 192, "does not fit the 192 bytes"),
-        (pickle(48, 0, &[i32::MAX, i32::MAX, i32::MAX], &[0, 0, 0]), 192, "does not fit the 192 bytes"),
-        (pickle(-48, 0, square, &[48, 16, 4, 1]), 192, "a size in its pickle is -48"),
-        (pickle(48, 0, &[1, 3, 4, -4], &[48, 16, 4, 1]), 192, "a size in its pickle is -4"),
+        (
+            pickle(48, 0, &[i32::MAX, i32::MAX, i32::MAX], &[0, 0, 0]),
+            192,
+            "does not fit the 192 bytes",
+        ),
+        (
+            pickle(-48, 0, square, &[48, 16, 4, 1]),
+            192,
+            "a size in its pickle is -48",
+        ),
+        (
+            pickle(48, 0, &[1, 3, 4, -4], &[48, 16, 4, 1]),
+            192,
+            "a size in its pickle is -4",
+        ),
         (pickle(48, 0, &[1; 9], &[1; 9]), 192, "has 9 axes"),
     ] {
         archive(&path, &pickle, bytes);
@@ -65,21 +102,48 @@ fn code_in_a_pickle_is_refused_by_its_name_and_not_run() {
     let path = place.path().join("code.pth");
     let proof = place.path().join("proof");
     let shell = format!("touch {}", proof.display());
-    let call = [&b"\x80\x02cposix\nsystem\nX"[..], &(shell.len() as u32).to_le_bytes(), shell.as_bytes(), b"\x85R."].concat();
+    let call = [
+        &b"\x80\x02cposix\nsystem\nX"[..],
+        &(shell.len() as u32).to_le_bytes(),
+        shell.as_bytes(),
+        b"\x85R.",
+    ]
+    .concat();
     for (pickle, wanted) in [
         (call, "names \"posix.system\", which is no part of weights"),
-        (b"\x80\x02cbuiltins\neval\nX\x01\0\0\x001\x85R.".to_vec(), "names \"builtins.eval\""),
+        (
+            b"\x80\x02cbuiltins\neval\nX\x01\0\0\x001\x85R.".to_vec(),
+            "names \"builtins.eval\"",
+        ),
         (b"\x80\x02ctorch\nload\n.".to_vec(), "names \"torch.load\""),
-        (b"\x80\x02ctorch._utils\n_rebuild_tensor_v2\n)R.".to_vec(), "in a way that torch.save does not write"),
-        (b"\x80\x02X\x01\0\0\x001)R.".to_vec(), "in a way that torch.save does not write"),
+        (
+            b"\x80\x02ctorch._utils\n_rebuild_tensor_v2\n)R.".to_vec(),
+            "in a way that torch.save does not write",
+        ),
+        (
+            b"\x80\x02X\x01\0\0\x001)R.".to_vec(),
+            "in a way that torch.save does not write",
+        ),
         // What could make objects in other ways.
         (b"\x80\x02(iposix\nsystem\n.".to_vec(), "an instruction 0x69"),
-        (b"\x80\x02X\x05\0\0\0posixX\x06\0\0\0system\x93.".to_vec(), "an instruction 0x93"),
-        (b"\x80\x02ccollections\nOrderedDict\n)\x81.".to_vec(), "an instruction 0x81"),
+        (
+            b"\x80\x02X\x05\0\0\0posixX\x06\0\0\0system\x93.".to_vec(),
+            "an instruction 0x93",
+        ),
+        (
+            b"\x80\x02ccollections\nOrderedDict\n)\x81.".to_vec(),
+            "an instruction 0x81",
+        ),
         (b"\x80\x02Pname\n.".to_vec(), "an instruction 0x50"),
         (b"\x80\x04}.".to_vec(), "is of version 4"),
-        (b"\x80\x02ccollections\nOrderedDict\n}b.".to_vec(), "gives a state to what has none"),
-        (b"\x80\x02X\x01\0\0\x001Q.".to_vec(), "refers to something that is no storage"),
+        (
+            b"\x80\x02ccollections\nOrderedDict\n}b.".to_vec(),
+            "gives a state to what has none",
+        ),
+        (
+            b"\x80\x02X\x01\0\0\x001Q.".to_vec(),
+            "refers to something that is no storage",
+        ),
         (b"\x80\x02]}a.".to_vec(), "no dictionary of weights"),
         (b"\x80\x02}.".to_vec(), "no weights of I-JEPA or of a ViT"),
         (b"\x80\x02.".to_vec(), "takes more values than it has"),
@@ -104,7 +168,8 @@ fn a_list_in_itself_and_endless_recalls_end() {
     let place = tempfile::tempdir().unwrap();
     let path = place.path().join("odd.pth");
     // state: a dictionary whose values are itself, and one list of groups recalled 100,000 times.
-    let mut pickle = b"\x80\x02}q\0(X\x05\0\0\0modelh\0X\x03\0\0\0opth\0X\x05\0\0\0stateh\0X\x0c\0\0\0param_groups]q\x01(".to_vec();
+    let mut pickle =
+        b"\x80\x02}q\0(X\x05\0\0\0modelh\0X\x03\0\0\0opth\0X\x05\0\0\0stateh\0X\x0c\0\0\0param_groups]q\x01(".to_vec();
     pickle.extend(b"h\x01".repeat(100_000));
     pickle.extend(b"eu.");
     archive(&path, &pickle, 4);
@@ -137,7 +202,9 @@ fn a_checkpoint_cut_short_anywhere_is_refused() {
     let path = place.path().join("cut.pth.tar");
     let whole = checkpoint(&path);
     assert!(opens(&path));
-    let ends = (0..whole.len()).step_by(997).chain([whole.len() - 1, whole.len() - 22, 3, 4, 5]);
+    let ends = (0..whole.len())
+        .step_by(997)
+        .chain([whole.len() - 1, whole.len() - 22, 3, 4, 5]);
     for end in ends {
         std::fs::write(&path, &whole[..end]).unwrap();
         refused(&path);
@@ -187,7 +254,10 @@ fn archives_that_are_none_of_torch_save_are_refused() {
         (compressed, ""),
         (words, "is an archive, but none of torch.save"),
         (program, "is a TorchScript program"),
-        (b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46".to_vec(), "the format that torch had before its version 1.6"),
+        (
+            b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46".to_vec(),
+            "the format that torch had before its version 1.6",
+        ),
         (b"PK\x03\x04".to_vec(), "is no archive that can be read"),
     ] {
         std::fs::write(&path, bytes).unwrap();
@@ -211,8 +281,16 @@ fn safetensors_that_lie_are_refused() {
         (one("F32", "[2]", 8, 0), 8, "can be read"),
         (one("F32", "[4294967296,4294967296,4294967296]", 0, 8), 8, "can be read"),
         (one("F32", "[1000000000000]", 0, 4_000_000_000_000), 8, "can be read"),
-        (one("F8_E4M3", "[8]", 0, 8), 8, "is F8_E4M3; F64, F32, F16 and BF16 are read"),
-        (one("F32", "[2]", 0, 8), 8, "no weights of I-JEPA or of a ViT that are known here; its first tensors are: a"),
+        (
+            one("F8_E4M3", "[8]", 0, 8),
+            8,
+            "is F8_E4M3; F64, F32, F16 and BF16 are read",
+        ),
+        (
+            one("F32", "[2]", 0, 8),
+            8,
+            "no weights of I-JEPA or of a ViT that are known here; its first tensors are: a",
+        ),
         ("{}".into(), 0, "no weights of I-JEPA"),
         ("[]".into(), 0, "can be read"),
     ] {
@@ -220,7 +298,11 @@ fn safetensors_that_lie_are_refused() {
         let message = refused(&path);
         assert!(message.contains(wanted), "{header}: {message}");
     }
-    for bytes in [(1u64 << 62).to_le_bytes(), (1u64 << 30).to_le_bytes(), u64::MAX.to_le_bytes()] {
+    for bytes in [
+        (1u64 << 62).to_le_bytes(),
+        (1u64 << 30).to_le_bytes(),
+        u64::MAX.to_le_bytes(),
+    ] {
         std::fs::write(&path, [&bytes[..], b"{}"].concat()).unwrap();
         assert!(refused(&path).contains("can be read"));
     }
@@ -235,11 +317,17 @@ fn an_index_leads_to_files_beside_it_alone() {
     let file = place.path().join("one.safetensors");
     safetensors(&file, r#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#, 4);
     for (text, wanted) in [
-        (r#"{"weight_map":{"a":"../one.safetensors"}}"#, "that does not lie beside it"),
+        (
+            r#"{"weight_map":{"a":"../one.safetensors"}}"#,
+            "that does not lie beside it",
+        ),
         (r#"{"weight_map":{"a":"/etc/passwd"}}"#, "that does not lie beside it"),
         (r#"{"weight_map":{"a":".."}}"#, "that does not lie beside it"),
         (r#"{"weight_map":{"a":"two.safetensors"}}"#, "no weights at "),
-        (r#"{"weight_map":{"b":"one.safetensors"}}"#, "says that \"b\" is in one.safetensors, but it is not"),
+        (
+            r#"{"weight_map":{"b":"one.safetensors"}}"#,
+            "says that \"b\" is in one.safetensors, but it is not",
+        ),
         (r#"{"weight_map":{"a":"one.safetensors"}}"#, "no weights of I-JEPA"),
         (r#"{"weight_map":3}"#, "is no index"),
         ("", "is no index"),
@@ -258,15 +346,26 @@ fn a_configuration_beside_that_is_another_network_is_refused() {
     safetensors(&path, header, 12);
     for (config, wanted) in [
         ("{", "config.json: "),
-        (r#"{"layer_norm_eps": 0.001}"#, "layer_norm_eps is 0.001; I-JEPA's norms have 1e-6"),
+        (
+            r#"{"layer_norm_eps": 0.001}"#,
+            "layer_norm_eps is 0.001; I-JEPA's norms have 1e-6",
+        ),
         (r#"{"hidden_act": "relu"}"#, "hidden_act is \"relu\""),
     ] {
         std::fs::write(place.path().join("config.json"), config).unwrap();
         let message = refused(&path);
         assert!(message.contains(wanted), "{message}");
     }
-    std::fs::write(place.path().join("config.json"), r#"{"layer_norm_eps": 1e-12, "num_attention_heads": 1}"#).unwrap();
+    std::fs::write(
+        place.path().join("config.json"),
+        r#"{"layer_norm_eps": 1e-12, "num_attention_heads": 1}"#,
+    )
+    .unwrap();
     let weights = open(&path).unwrap();
     assert_eq!(weights.architecture.heads, Some(1));
-    assert!(weights.remarks[0].contains("made with eps 1e-12"), "{:?}", weights.remarks);
+    assert!(
+        weights.remarks[0].contains("made with eps 1e-12"),
+        "{:?}",
+        weights.remarks
+    );
 }

@@ -41,7 +41,10 @@ fn hugging_face_and_timm_give_back_the_encoder_that_was_asked_for() {
         is_encoder(&timm, network, &tensors, Format::Timm);
         for folder in [hf, timm] {
             let found = open(&folder).unwrap().architecture;
-            assert_eq!((found.heads, found.grid, found.hidden, found.predictor), (Some(2), Some(4), 48, None));
+            assert_eq!(
+                (found.heads, found.grid, found.hidden, found.predictor),
+                (Some(2), Some(4), 48, None)
+            );
         }
     }
 }
@@ -59,8 +62,14 @@ fn the_references_dictionary_gives_back_everything() {
         assert!(back[name] == *tensor, "{name}");
     }
     let contents = weights.torch.as_ref().unwrap();
-    assert_eq!((contents.epoch, contents.loss, contents.batch_size), (Some(3), Some(0.125), Some(8)));
-    assert_eq!((weights.adamw_steps, weights.metadata["note"].as_str()), (Some(21), "ours"));
+    assert_eq!(
+        (contents.epoch, contents.loss, contents.batch_size),
+        (Some(3), Some(0.125), Some(8))
+    );
+    assert_eq!(
+        (weights.adamw_steps, weights.metadata["note"].as_str()),
+        (Some(21), "ours")
+    );
     assert_eq!(weights.architecture.predictor, Some((8, 1)));
     // The same weights, the same bytes.
     let again = place.path().join("again.pth.tar");
@@ -73,7 +82,9 @@ fn our_own_names_come_back_from_safetensors() {
     let place = tempfile::tempdir().unwrap();
     let path = place.path().join("all.safetensors");
     let tensors = tensors();
-    let list = tensors.iter().map(|(name, tensor)| (name.clone(), tensor.shape.clone(), &tensor.values[..]));
+    let list = tensors
+        .iter()
+        .map(|(name, tensor)| (name.clone(), tensor.shape.clone(), &tensor.values[..]));
     safetensors(&path, list, HashMap::from([("a".to_string(), "b".to_string())])).unwrap();
     let (weights, back) = read(&path);
     assert_eq!((weights.format, weights.metadata["a"].as_str()), (Format::Own, "b"));
@@ -122,7 +133,11 @@ fn several_files_and_other_types_are_read_as_f32() {
         sixteen_bits(place.path(), dtype, bytes);
         let weights = open(place.path()).unwrap();
         let back = fit(&weights, &model(), wish()).unwrap().tensors;
-        assert!(back["encoder.norm.weight"].values == [-2.5; 16], "{dtype}: {:?}", back["encoder.norm.weight"]);
+        assert!(
+            back["encoder.norm.weight"].values == [-2.5; 16],
+            "{dtype}: {:?}",
+            back["encoder.norm.weight"]
+        );
         assert!(back["target_encoder.norm.bias"].values == [-2.5; 16], "{dtype}");
         assert!(back["encoder.blocks.1.attn.qkv.weight"] == tensors()["encoder.blocks.1.attn.qkv.weight"]);
         assert!(weights.stored().1.contains(&dtype));

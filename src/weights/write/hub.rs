@@ -26,7 +26,8 @@ fn format() -> HashMap<String, String> {
 
 fn pretty(value: &Value) -> Result<String> {
     let text = serde_json::to_string_pretty(value);
-    text.map(|text| text + "\n").map_err(|e| Error::run(format!("a configuration can't be written: {e}")))
+    text.map(|text| text + "\n")
+        .map_err(|e| Error::run(format!("a configuration can't be written: {e}")))
 }
 
 /// `config.json`, `model.safetensors` and `preprocessor_config.json` of an `IJepaModel`: `network` (`encoder` or
@@ -91,7 +92,14 @@ pub fn hugging_face(
 
 /// The name that timm has for a model of these sizes, and whether it needs no arguments beside it.
 pub fn timm_name(model: &ModelConfig) -> (&'static str, bool) {
-    let sizes = (model.embed_dim, model.depth, model.num_heads, model.patch, model.crop, model.hidden());
+    let sizes = (
+        model.embed_dim,
+        model.depth,
+        model.num_heads,
+        model.patch,
+        model.crop,
+        model.hidden(),
+    );
     match sizes {
         (1280, 32, 16, 14, 224, 5120) => ("vit_huge_patch14_gap_224", true),
         (1280, 32, 16, 16, 448, 5120) => ("vit_huge_patch16_gap_448", true),
@@ -104,13 +112,7 @@ pub fn timm_name(model: &ModelConfig) -> (&'static str, bool) {
 /// `config.json` and `model.safetensors` for timm, which makes the model of `local-dir:FOLDER`.
 ///
 /// Errors: run, where a file can't be written.
-pub fn timm(
-    folder: &Path,
-    model: &ModelConfig,
-    tensors: &Tensors,
-    network: &str,
-    processor: Processor,
-) -> Result<()> {
+pub fn timm(folder: &Path, model: &ModelConfig, tensors: &Tensors, network: &str, processor: Processor) -> Result<()> {
     let Processor { short, crop, mean, std } = processor;
     let config = json!({
         "architecture": timm_name(model).0,
@@ -144,6 +146,7 @@ pub fn timm(
         },
     });
     text(&folder.join("config.json"), &pretty(&config)?)?;
-    let list = encoder(tensors, network).map(|(name, tensor)| (name.to_string(), tensor.shape.clone(), &tensor.values[..]));
+    let list =
+        encoder(tensors, network).map(|(name, tensor)| (name.to_string(), tensor.shape.clone(), &tensor.values[..]));
     safetensors(&folder.join("model.safetensors"), list, format())
 }

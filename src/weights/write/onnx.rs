@@ -94,7 +94,10 @@ impl Graph<'_> {
         if self.half {
             x = self.node("Cast", &[&x], &[Int("to", FLOAT16)]);
         }
-        let (weight, bias) = (self.tensor("patch_embed.proj.weight")?, self.tensor("patch_embed.proj.bias")?);
+        let (weight, bias) = (
+            self.tensor("patch_embed.proj.weight")?,
+            self.tensor("patch_embed.proj.bias")?,
+        );
         let side = [patch, patch];
         let kernel = [Ints("kernel_shape", &side), Ints("strides", &side)];
         x = self.node("Conv", &[&x, &weight, &bias], &kernel);
@@ -168,8 +171,15 @@ impl Graph<'_> {
     }
 
     fn norm(&mut self, name: &str, x: &str) -> Result<String> {
-        let (weight, bias) = (self.tensor(&format!("{name}.weight"))?, self.tensor(&format!("{name}.bias"))?);
-        Ok(self.node("LayerNormalization", &[x, &weight, &bias], &[Int("axis", -1), Float("epsilon", 1e-6)]))
+        let (weight, bias) = (
+            self.tensor(&format!("{name}.weight"))?,
+            self.tensor(&format!("{name}.bias"))?,
+        );
+        Ok(self.node(
+            "LayerNormalization",
+            &[x, &weight, &bias],
+            &[Int("axis", -1), Float("epsilon", 1e-6)],
+        ))
     }
 
     /// A linear layer; its weight `[out, in]` goes in as `[in, out]`, which MatMul wants.
@@ -204,7 +214,9 @@ impl Graph<'_> {
         let (kind, bytes): (i64, Vec<u8>) = match self.half {
             false => (FLOAT, bytemuck::cast_slice(values).to_vec()),
             true => {
-                let bytes = values.iter().flat_map(|&value| half::f16::from_f32(value).to_le_bytes());
+                let bytes = values
+                    .iter()
+                    .flat_map(|&value| half::f16::from_f32(value).to_le_bytes());
                 (FLOAT16, bytes.collect())
             }
         };
@@ -324,7 +336,9 @@ impl Graph<'_> {
                     tensor.int(1, FLOAT);
                     tensor.message(2, |dims| {
                         dims.message(1, |dim| dim.text(2, "batch"));
-                        shape.iter().for_each(|&length| dims.message(1, |dim| dim.int(1, length)));
+                        shape
+                            .iter()
+                            .for_each(|&length| dims.message(1, |dim| dim.int(1, length)));
                     });
                 });
             });

@@ -79,14 +79,21 @@ pub fn checkpoint(path: &Path, model: &ModelConfig, tensors: &Tensors, moment: &
 /// In the order of PyTorch's `state_dict`: a module's own tensors before those of its parts.
 fn encoder_names(model: &ModelConfig, network: &str) -> Vec<String> {
     let mut names = vec![format!("{network}.pos_embed")];
-    names.extend(encoder(model).iter().map(|spec| spec.name.replacen("encoder", network, 1)));
+    names.extend(
+        encoder(model)
+            .iter()
+            .map(|spec| spec.name.replacen("encoder", network, 1)),
+    );
     names
 }
 
 fn predictor_names(model: &ModelConfig) -> Vec<String> {
     let own = ["predictor.mask_token", "predictor.predictor_pos_embed"].map(String::from);
     let rest = predictor(model).into_iter().map(|spec| spec.name);
-    own.clone().into_iter().chain(rest.filter(|name| !own.contains(name))).collect()
+    own.clone()
+        .into_iter()
+        .chain(rest.filter(|name| !own.contains(name)))
+        .collect()
 }
 
 /// Encoder decayed, predictor decayed, encoder rest, predictor rest; indices go on from group to group.
