@@ -207,7 +207,8 @@ impl Attempt {
             format!("the batch of {batch} is taken in {parts} parts of {images} images at most")
         });
         let why = self.note.take().or(split).into_iter();
-        for note in why.chain(said).chain(notes(goes_on, gpu, &progress, of)) {
+        let unsaved = path.as_os_str().is_empty();
+        for note in why.chain(said).chain(notes(goes_on, unsaved, gpu, &progress, of)) {
             records.note(&note)?;
             tell(Event::Note(&note));
         }
@@ -243,12 +244,12 @@ impl Attempt {
 }
 
 /// What is said of a run that goes on.
-fn notes(goes_on: bool, gpu: &Gpu, progress: &Progress, of: u64) -> Vec<String> {
+fn notes(goes_on: bool, unsaved: bool, gpu: &Gpu, progress: &Progress, of: u64) -> Vec<String> {
     if !goes_on {
         return vec![];
     }
     let mut notes = vec![match progress.step {
-        0 => format!("no checkpoint yet: starting again from step 0, to step {of}"),
+        0 if unsaved => format!("no checkpoint yet: starting again from step 0, to step {of}"),
         step if progress.of != of => format!(
             "going on from step {step}, to step {of} instead of {}: from here on schedules are those of a run of {of} steps",
             progress.of

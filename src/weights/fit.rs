@@ -51,11 +51,12 @@ pub fn fit(weights: &Weights, model: &ModelConfig, wish: Wish) -> Result<Fitted>
             Some(shape) if shape == spec.shape => {
                 tensors.extend(weights.read(&source).map(|tensor| (spec.name.clone(), tensor)));
             }
-            Some(shape) => {
-                misshapen.push(format!("{source} {} instead of {}", dims(&shape), dims(&spec.shape)));
-            }
+            Some(shape) => add(
+                &mut misshapen,
+                format!("{source} {} instead of {}", dims(&shape), dims(&spec.shape)),
+            ),
             None if spec.name.ends_with("pos_embed") => {} // computed
-            None => missing.push(source),
+            None => add(&mut missing, source),
         }
     }
     let known = |name: &&str| {
@@ -67,10 +68,6 @@ pub fn fit(weights: &Weights, model: &ModelConfig, wish: Wish) -> Result<Fitted>
     };
     let own = weights.names().filter(|name| !known(name)).map(str::to_string);
     let extra: Vec<String> = own.chain(weights.unknown.iter().cloned()).collect();
-    for list in [&mut missing, &mut misshapen] {
-        list.sort_unstable();
-        list.dedup(); // one encoder may have stood for two
-    }
     let lists = [
         list(&missing, "missing"),
         list(&extra, "left over"),
@@ -95,12 +92,18 @@ pub fn fit(weights: &Weights, model: &ModelConfig, wish: Wish) -> Result<Fitted>
     }
     let whole = parameters(model).iter().all(|spec| tensors.contains_key(&spec.name));
     if !whole {
-        for (name, tensor) in init::draw(model, wish.init, wish.seed) {
-            tensors.entry(name).or_insert(tensor);
-        }
+        let drawn = init::draw_some(model, wish.init, wish.seed, |name| !tensors.contains_key(name));
+        tensors.extend(drawn);
     }
     finite(&tensors, &weights.origin)?;
     Ok(Fitted { tensors, whole, notes })
+}
+
+/// One encoder may stand for two, whose faults are told once.
+fn add(list: &mut Vec<String>, fault: String) {
+    if !list.contains(&fault) {
+        list.push(fault);
+    }
 }
 
 fn finite(tensors: &Tensors, origin: &str) -> Result<()> {
@@ -120,7 +123,7 @@ fn parameters(model: &ModelConfig) -> Vec<Spec> {
         name: format!("target_{}", spec.name),
         shape: spec.shape.clone(),
     });
-    target.chain(encoder.clone()).chain(predictor(model)).collect()
+    encoder.iter().cloned().chain(target).chain(predictor(model)).collect()
 }
 
 fn positions(model: &ModelConfig) -> [Spec; 3] {

@@ -107,7 +107,10 @@ fn a_run_of_the_reference_goes_on() {
     std::fs::write(at.join("c.yaml"), CONFIG).unwrap();
     let info = printed(at, &["info", "ref.pth.tar"]);
     assert!(info.contains("AdamW's state     in it, after 21 steps"), "{info}");
-    assert!(info.contains("epoch 3, loss 0.1250, batch size 8, world size 1, lr 1e-3"), "{info}");
+    assert!(
+        info.contains("epoch 3, loss 0.1250, batch size 8, world size 1, lr 1e-3"),
+        "{info}"
+    );
     let train = [
         "train",
         "--config",
