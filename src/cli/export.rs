@@ -37,9 +37,12 @@ pub struct Args {
     /// Configuration of weights that carry none
     #[arg(long, value_name = "F.yaml")]
     config: Option<PathBuf>,
-    /// Of the graph of onnx: weights and products in 16 bits
+    /// Of onnx: weights and products in 16 bits
     #[arg(long)]
     half: bool,
+    /// Of onnx: weights in model.onnx.data beside the graph, as it is done for large models anyway
+    #[arg(long)]
+    beside: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -68,8 +71,8 @@ pub fn run(args: Args) -> Result<()> {
             "--encoder chooses for hf, timm and onnx; pth and safetensors hold both encoders: leave it out",
         ));
     }
-    if args.half && args.to != To::Onnx {
-        return Err(Error::usage("--half is for --to onnx: leave it out"));
+    if (args.half || args.beside) && args.to != To::Onnx {
+        return Err(Error::usage("--half and --beside are for --to onnx: leave them out"));
     }
     if out.exists() && std::fs::read_dir(out).map_or(true, |mut entries| entries.next().is_some()) {
         return Err(Error::usage(format!(
@@ -118,7 +121,7 @@ pub fn run(args: Args) -> Result<()> {
             let bytes: u64 = tensors.values().map(|tensor| tensor.values.len() as u64 * 4).sum();
             let options = onnx::Options {
                 half: args.half,
-                beside: bytes > onnx::MOST_INSIDE,
+                beside: args.beside || bytes > onnx::MOST_INSIDE,
             };
             onnx::onnx(out, &model, &tensors, network, options)?;
         }

@@ -310,9 +310,10 @@ def run_out(images):
     )
     compare("out  timm, checkpoint_path", mine["target"], images, model.eval())
 
-    for name, more, limit in (("float32", (), LIMIT), ("float16", ("--half",), 2e-2)):
-        ijepa("export", "--weights", at("run"), "--to", "onnx", "--out", at(f"out-onnx-{name}"), *more)
-        path = at(f"out-onnx-{name}", "model.onnx")
+    kinds = (("float32", (), LIMIT), ("weights beside", ("--beside",), LIMIT), ("float16", ("--half",), 2e-2))
+    for name, more, limit in kinds:
+        ijepa("export", "--weights", at("run"), "--to", "onnx", "--out", at("out-onnx " + name), *more)
+        path = at("out-onnx " + name, "model.onnx")
         onnx.checker.check_model(path, full_check=True)
         session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
         for batch in (1, len(images)):  # any number of images

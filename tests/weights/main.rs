@@ -5,6 +5,7 @@ mod commands;
 mod hostile;
 mod made;
 mod misfits;
+mod onnx;
 mod round_trips;
 #[path = "../common/tiny.rs"]
 mod tiny;
