@@ -84,7 +84,7 @@ impl Start {
     /// Errors: usage, where the number of heads is not known.
     pub fn sized(&self, mut config: Config) -> Result<Config> {
         let found = &self.weights.architecture;
-        let heads = found.heads.ok_or_else(|| {
+        let heads = found.likely_heads().ok_or_else(|| {
             Error::usage(format!(
                 "{} does not say how many heads its encoder has, and no known model is {} wide: give a configuration that \
                  does (--config F.yaml with meta.model)",

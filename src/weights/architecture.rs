@@ -12,7 +12,7 @@ pub struct Architecture {
     pub hidden: usize,
     /// Patches along a side, where positions are in the file.
     pub grid: Option<usize>,
-    /// Shapes don't tell; a configuration, or the width of a network that everybody builds alike.
+    /// Shapes don't tell, a configuration beside them may.
     pub heads: Option<usize>,
     /// Width and depth, where there is a predictor.
     pub predictor: Option<(usize, usize)>,
@@ -55,6 +55,13 @@ impl Architecture {
                 .map(|(_, heads)| *heads),
             predictor: width.map(|width| (width, depth("predictor.predictor_blocks"))),
         })
+    }
+
+    /// Heads as far as they are known, or as the reference's model of this width has them: others build other ones (timm's
+    /// `vit_base_patch16_gap_224` has 16), so that a guess is to be told.
+    pub fn likely_heads(&self) -> Option<usize> {
+        let by_width = HEADS.iter().find(|(width, _)| *width == self.embed_dim);
+        self.heads.or(by_width.map(|(_, heads)| *heads))
     }
 
     /// The reference's name of an encoder of these sizes.

@@ -41,6 +41,20 @@ pub fn fit(weights: &Weights, model: &ModelConfig, wish: Wish) -> Result<Fitted>
     let of_predictor = |name: &str| name.starts_with("predictor.");
     let wanted = |name: &str| !(wish.encoders && of_predictor(name));
     let mut notes = weights.remarks.clone();
+    match weights.architecture.heads {
+        Some(heads) if heads != model.num_heads => {
+            return Err(Error::usage(format!(
+                "the encoder of {} has {heads} heads (config.json), but the configuration asks for {}: its features would be \
+                 others",
+                weights.origin, model.num_heads
+            )));
+        }
+        None if !matches!(weights.format, Format::Own | Format::Reference) => notes.push(format!(
+            "{} does not say how many heads its encoder has: {} are taken (meta.model.num_heads)",
+            weights.origin, model.num_heads
+        )),
+        _ => {}
+    }
     let mut tensors = Tensors::new();
     let (mut missing, mut misshapen) = (vec![], vec![]);
     for spec in specs.iter().filter(|spec| wanted(&spec.name)) {

@@ -61,6 +61,14 @@ pub struct Weights {
 /// More bytes than a `config.json` has.
 const MOST_CONFIG: u64 = 1 << 20;
 
+/// Heads of timm's models without a class token, which its `config.json` names alone.
+const TIMM: [(&str, u64); 4] = [
+    ("vit_base_patch16_gap_224", 16),
+    ("vit_huge_patch14_gap_224", 16),
+    ("vit_huge_patch16_gap_448", 16),
+    ("vit_giant_patch16_gap_224", 16),
+];
+
 /// What `config.json` beside weights says.
 #[derive(Default)]
 struct Beside {
@@ -124,7 +132,7 @@ pub fn open(path: &Path) -> Result<Weights> {
         ))
     })?;
     weights.architecture = architecture;
-    weights.architecture.heads = beside.heads.or(weights.architecture.heads);
+    weights.architecture.heads = beside.heads;
     Ok(weights)
 }
 
@@ -302,7 +310,16 @@ fn beside(file: &Path) -> Result<Beside> {
     let bytes = ordinary::read(&path, MOST_CONFIG).map_err(|e| refused(e.to_string()))?;
     let config: serde_json::Value = serde_json::from_slice(&bytes).map_err(|e| refused(e.to_string()))?;
     let whole = |key: &str| config.get(key).and_then(serde_json::Value::as_u64);
-    beside.heads = whole("num_attention_heads").and_then(|heads| usize::try_from(heads).ok());
+    let in_arguments = config
+        .get("model_args")
+        .and_then(|arguments| arguments.get("num_heads")?.as_u64());
+    let named = config.get("architecture").and_then(serde_json::Value::as_str);
+    let named = TIMM
+        .iter()
+        .find(|(name, _)| Some(*name) == named)
+        .map(|(_, heads)| *heads);
+    let heads = whole("num_attention_heads").or(in_arguments).or(named);
+    beside.heads = heads.and_then(|heads| usize::try_from(heads).ok());
     if let Some(eps) = config.get("layer_norm_eps").and_then(serde_json::Value::as_f64)
         && (eps - 1e-6).abs() > 1e-9
     {
@@ -353,10 +370,11 @@ impl Weights {
                 let mut all = parts.next()??;
                 for part in parts {
                     let part = part?;
-                    if part.is_empty() || part[1..] != all[1..] {
+                    let (length, rest) = part.split_first()?;
+                    if all.get(1..) != Some(rest) {
                         return None;
                     }
-                    all[0] = all[0].checked_add(part[0])?;
+                    all[0] = all[0].checked_add(*length)?;
                 }
                 Some(all)
             }

@@ -102,7 +102,13 @@ pub struct Store {
     entries: BTreeMap<String, Entry>,
     /// Names as the files have them, one after the other.
     order: Vec<String>,
+    /// Bytes of all tensors.
+    bytes: usize,
 }
+
+/// How often the bytes of a file may be read, over all its tensors: two networks may share what is stored, a thousand blocks
+/// would take a thousand times the memory that the file has.
+const SHARED: usize = 4;
 
 impl Store {
     /// Maps a file; its number.
@@ -130,6 +136,15 @@ impl Store {
                 "{origin}: \"{name}\" lies beyond the file's end: the file is cut short"
             )));
         }
+        let own = entry.count().unwrap_or(0) * entry.dtype.bytes();
+        self.bytes = self.bytes.saturating_add(own);
+        let stored: usize = self.files.iter().map(|file| file.len()).sum();
+        if self.bytes / SHARED > stored {
+            return Err(Error::usage(format!(
+                "{origin}: its tensors share what is stored for them more than {SHARED} times over: it is refused, since they \
+                 would take any memory"
+            )));
+        }
         if self.entries.insert(name.clone(), entry).is_some() {
             return Err(Error::usage(format!("{origin}: there are two tensors \"{name}\"")));
         }
@@ -147,8 +162,7 @@ impl Store {
 
     /// Bytes of all tensors as they are stored.
     pub fn bytes(&self) -> u64 {
-        let bytes = |entry: &Entry| (entry.count().unwrap_or(0) * entry.dtype.bytes()) as u64;
-        self.entries.values().map(bytes).sum()
+        self.bytes as u64
     }
 
     /// The types that occur, each once.

@@ -93,9 +93,10 @@ pub fn add(store: &mut Store, path: &Path) -> Result<Contents> {
     }
     for moments in &mut contents.moments {
         // Older versions of torch keep the count of steps as a number, newer ones as a tensor.
-        let step = store.read(&format!("opt/{}/step", moments.index));
-        if let Some(step) = step.and_then(|step| step.values.first().copied()) {
-            moments.step = step.into();
+        let name = format!("opt/{}/step", moments.index);
+        let single = store.get(&name).filter(|entry| entry.count() == Some(1));
+        if let Some(step) = single.and_then(|_| store.read(&name)) {
+            moments.step = step.values.first().copied().unwrap_or(0.0).into();
         }
     }
     Ok(contents)
@@ -270,7 +271,7 @@ fn contiguous(shape: &[usize], strides: &[usize]) -> bool {
         if length != 1 && stride != expected {
             return false;
         }
-        expected *= length;
+        expected = expected.saturating_mul(length); // an axis of none may hide others of any length
     }
     true
 }

@@ -1,6 +1,7 @@
 //! Files that lie, that were cut short, or that were made to do harm: a sentence each, and no more memory than their size.
 
-use super::made::{archive, model, moment, refused, safetensors, tensors};
+use super::made::{archive, model, moment, refused, safetensors, tensors, wish};
+use ijepa::weights::fit::fit;
 use ijepa::weights::open::open;
 use ijepa::weights::write::reference;
 use std::path::Path;
@@ -179,6 +180,53 @@ fn a_list_in_itself_and_endless_recalls_end() {
     assert!(refused(&path).contains("no dictionary of weights"));
     archive(&path, &vec![b'N'; (16 << 20) + 1], 4);
     assert!(refused(&path).contains("larger than 16777216 bytes"));
+}
+
+#[test]
+fn lengths_that_an_empty_axis_hides_and_numbers_without_axes_do_no_harm() {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("empty.pth");
+    // [0, 2^62, 2^62], with the strides of rows that follow each other.
+    let mut bytes = pickle(0, 0, &[], &[]);
+    let end = bytes.split_off(bytes.len() - b"(t(t\x89ccollections\nOrderedDict\n)RtRs.".len());
+    assert!(end.starts_with(b"(t(t"));
+    let long = [&[0x8a, 8][..], &(1i64 << 62).to_le_bytes()].concat();
+    let shape = [b"(K\0", &long[..], &long, b"t"].concat();
+    let strides = [b"(K\x01", &long[..], b"K\x01t"].concat();
+    let bytes = [&bytes[..], &shape, &strides, &end[4..]].concat();
+    archive(&path, &bytes, 0);
+    assert!(refused(&path).contains("has no patch embedding"));
+
+    let path = place.path().join("model.safetensors");
+    let names = ["query", "key", "value"].map(|third| format!("encoder.layer.0.attention.attention.{third}.weight"));
+    let mut header = serde_json::Map::new();
+    for (i, name) in names.iter().enumerate() {
+        let entry = serde_json::json!({"dtype": "F32", "shape": [], "data_offsets": [4 * i, 4 * i + 4]});
+        header.insert(name.clone(), entry);
+    }
+    let patches = serde_json::json!({"dtype": "F32", "shape": [1, 3, 1, 1], "data_offsets": [12, 24]});
+    header.insert("embeddings.patch_embeddings.projection.weight".into(), patches);
+    safetensors(&path, &serde_json::Value::from(header).to_string(), 24);
+    let weights = open(&path).unwrap();
+    assert_eq!(weights.shape("encoder.blocks.0.attn.qkv.weight"), None);
+    assert!(fit(&weights, &model(), wish()).is_err());
+}
+
+#[test]
+fn tensors_that_share_one_storage_a_thousand_times_are_refused() {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("shared.pth");
+    let one = pickle(4800, 0, &[100, 3, 4, 4], &[48, 16, 4, 1]);
+    // The tensor of the one entry, under a thousand more names.
+    let start = one.windows(6).position(|window| window == b"ctorch").unwrap();
+    let tensor = &one[start..one.len() - 2];
+    let mut many = one[..one.len() - 1].to_vec();
+    for i in 0..1000 {
+        many.extend([&b"X\x04\0\0\0"[..], format!("{i:04}").as_bytes(), tensor, b"s"].concat());
+    }
+    many.push(b'.');
+    archive(&path, &many, 19_200);
+    assert!(refused(&path).contains("more than 4 times over"), "{}", refused(&path));
 }
 
 /// A small checkpoint of the reference.

@@ -92,6 +92,43 @@ fn a_predictor_that_is_not_there_is_drawn_and_said_once() {
 }
 
 #[test]
+fn other_heads_are_refused_and_unknown_ones_told() {
+    let place = tempfile::tempdir().unwrap();
+    hub::timm(place.path(), &model(), &tensors(), "encoder", PROCESSOR).unwrap();
+    let other = ModelConfig {
+        num_heads: 4,
+        ..model()
+    };
+    let error = fit(&open(place.path()).unwrap(), &other, wish())
+        .err()
+        .unwrap()
+        .to_string();
+    assert!(
+        error.contains("has 2 heads (config.json), but the configuration asks for 4"),
+        "{error}"
+    );
+    let config = place.path().join("config.json");
+    for (text, heads) in [
+        (r#"{"architecture": "vit_base_patch16_gap_224"}"#, Some(16)),
+        (
+            r#"{"architecture": "vit_base_patch16_gap_224", "model_args": {"num_heads": 2}}"#,
+            Some(2),
+        ),
+        ("{}", None),
+    ] {
+        std::fs::write(&config, text).unwrap();
+        assert_eq!(open(place.path()).unwrap().architecture.heads, heads, "{text}");
+    }
+    let fitted = fit(&open(place.path()).unwrap(), &model(), wish()).unwrap();
+    let told = "does not say how many heads its encoder has: 2 are taken";
+    assert!(
+        fitted.notes.iter().any(|note| note.contains(told)),
+        "{:?}",
+        fitted.notes
+    );
+}
+
+#[test]
 fn a_class_token_is_left_out_with_its_position() {
     let place = tempfile::tempdir().unwrap();
     let path = place.path().join("dino.safetensors");

@@ -104,7 +104,7 @@ pub fn timm_name(model: &ModelConfig) -> (&'static str, bool) {
         (1280, 32, 16, 14, 224, 5120) => ("vit_huge_patch14_gap_224", true),
         (1280, 32, 16, 16, 448, 5120) => ("vit_huge_patch16_gap_448", true),
         (1408, 40, 16, 16, 224, 6144) => ("vit_giant_patch16_gap_224", true),
-        (768, 12, 12, 16, 224, 3072) => ("vit_base_patch16_gap_224", true),
+        (768, 12, 16, 16, 224, 3072) => ("vit_base_patch16_gap_224", true),
         _ => ("vit_base_patch16_gap_224", false),
     }
 }
