@@ -137,7 +137,9 @@ pub fn run(args: Args) -> Result<()> {
             safetensors(&out.join("ijepa.safetensors"), list, texts)?;
         }
     }
-    let card = card(args.to, which, &config, &model, &progress, short);
+    // What is guessed of others' weights is no record of how they came to be.
+    let recorded = (start.is_configured() || args.config.is_some()).then_some(&config);
+    let card = card(args.to, which, recorded, &model, &progress, short);
     text(&out.join("README.md"), &card)?;
     print(&format!("wrote {}\n", out.display()))
 }
@@ -201,7 +203,14 @@ fn moment(start: &Start, config: &Config) -> Result<Moment> {
 }
 
 /// The model card.
-fn card(to: To, which: &str, config: &Config, model: &ModelConfig, progress: &Progress, short: usize) -> String {
+fn card(
+    to: To,
+    which: &str,
+    config: Option<&Config>,
+    model: &ModelConfig,
+    progress: &Progress,
+    short: usize,
+) -> String {
     let ModelConfig {
         crop,
         patch,
@@ -266,18 +275,18 @@ fn card(to: To, which: &str, config: &Config, model: &ModelConfig, progress: &Pr
         0 => String::new(),
         images => format!(", {images} images"),
     };
+    let batch = config.map_or(0, |config| config.data.batch_size);
+    let loss = progress.loss.map(|loss| format!("; last loss {loss:.4}"));
     let trained = match progress.step {
         0 => "not trained by this program".to_string(),
         step => format!(
-            "{step} of {} steps in batches of {}{}",
+            "{step} of {} steps in batches of {batch}{}",
             progress.of,
-            config.data.batch_size,
-            progress
-                .loss
-                .map(|loss| format!("; last loss {loss:.4}"))
-                .unwrap_or_default()
+            loss.unwrap_or_default()
         ),
     };
+    let settings = config.map(|config| format!("\n## Settings\n\n```yaml\n{}```\n", config.portable().to_yaml()));
+    let settings = settings.unwrap_or_default();
     format!(
         "---\n{library}tags:\n- ijepa\n- self-supervised\npipeline_tag: image-feature-extraction\n---\n\n\
          # I-JEPA weights\n\n\
@@ -288,8 +297,6 @@ fn card(to: To, which: &str, config: &Config, model: &ModelConfig, progress: &Pr
          | data | {data}{images} |\n\
          | training | {trained} |\n\n\
          Features of an image are the mean of its patches after the last norm.\n\n\
-         {use_it}\n\
-         ## Settings\n\n```yaml\n{}```\n",
-        config.portable().to_yaml()
+         {use_it}{settings}"
     )
 }

@@ -65,6 +65,11 @@ impl Start {
         self.own.as_ref()?.1.as_ref()
     }
 
+    /// Whether a configuration is in the file or beside it.
+    pub fn is_configured(&self) -> bool {
+        self.beside.is_some() || self.carried().is_some()
+    }
+
     /// Where the run stands of which this is a checkpoint.
     pub fn progress(&self) -> Option<&Progress> {
         self.own.as_ref().map(|own| &own.0)

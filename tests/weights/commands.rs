@@ -65,6 +65,14 @@ fn hugging_face_weights_begin_a_run_and_give_features() {
         let original = &tensors[&format!("target_encoder.{}", name.split_once('.').unwrap().1)];
         assert!(first[name] == *original, "{name}");
     }
+    // Nothing is said of others' weights that nobody knows.
+    let export = ["export", "--weights", "hf", "--to", "timm", "--out", "timm"];
+    assert!(printed(at, &export).contains("wrote timm"));
+    let card = std::fs::read_to_string(at.join("timm/README.md")).unwrap();
+    assert!(
+        card.contains("| training | not trained by this program |") && !card.contains("## Settings"),
+        "{card}"
+    );
     let embed = [
         "embed",
         "--weights",
@@ -150,6 +158,10 @@ fn a_run_of_ours_goes_on_from_each_whole_export_to_the_same_bits() {
         let card = std::fs::read_to_string(at.join(to).join("README.md")).unwrap();
         assert!(
             card.contains("| training | 7 of 7 steps in batches of 8; last loss 0."),
+            "{card}"
+        );
+        assert!(
+            card.contains("\n## Settings\n\n```yaml\ndata:\n  batch_size: 8\n"),
             "{card}"
         );
         assert!(
