@@ -263,11 +263,7 @@ fn card(
         To::Hf | To::Timm | To::Onnx => format!("the {which} encoder"),
         _ => "context encoder, target encoder and predictor".to_string(),
     };
-    let data = config
-        .data
-        .root_path
-        .as_deref()
-        .and_then(|path| Path::new(path).file_name());
+    let data = config.and_then(|config| Path::new(config.data.root_path.as_deref()?).file_name());
     let data = data.map_or("not recorded".to_string(), |name| {
         format!("`{}`", name.to_string_lossy())
     });
