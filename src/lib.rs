@@ -55,5 +55,7 @@ pub mod ops;
 pub mod ordinary;
 mod parallel;
 pub mod train;
+#[cfg(feature = "native")]
+pub mod weights;
 
 pub use error::{Error, Result};

@@ -4,13 +4,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-/// What each layer must not know. `ops` knows `gpu` alone; `model` also `ops` and `data`; the twins in `cpu` know no GPU,
+/// What each layer must not know. `ops` knows `gpu` alone; `model` also `ops` and `data`; `weights` `model` alone; the twins in `cpu` know no GPU,
 /// and only tests and `doctor` know the twins.
-const FORBIDDEN: [(&str, &[&str]); 7] = [
-    ("gpu", &["ops", "model", "data", "cpu", "train", "eval", "cli"]),
-    ("ops", &["model", "data", "cpu", "train", "eval", "cli"]),
-    ("model", &["cpu", "train", "eval", "cli"]),
-    ("data", &["gpu", "ops", "model", "cpu", "train", "eval", "cli"]),
+const FORBIDDEN: [(&str, &[&str]); 8] = [
+    (
+        "gpu",
+        &["ops", "model", "data", "cpu", "weights", "train", "eval", "cli"],
+    ),
+    ("ops", &["model", "data", "cpu", "weights", "train", "eval", "cli"]),
+    ("model", &["cpu", "weights", "train", "eval", "cli"]),
+    ("weights", &["gpu", "ops", "data", "cpu", "train", "eval", "cli"]),
+    (
+        "data",
+        &["gpu", "ops", "model", "cpu", "weights", "train", "eval", "cli"],
+    ),
     ("cpu", &["gpu", "ops", "train", "eval", "cli"]),
     ("train", &["cpu", "cli"]),
     ("eval", &["cpu", "cli"]),

@@ -9,11 +9,16 @@ use ijepa::model::{config::ModelConfig, describe};
 use ijepa::train::config::Config;
 use ijepa::train::keys::KEYS;
 use ijepa::train::plan;
+use ijepa::train::start::Start;
+use std::path::PathBuf;
 
-/// Print the networks of a configuration, their parameters, FLOPs per image and memory for a step.
+/// Print the networks of a configuration, their parameters, FLOPs per image and memory for a step; or what a weight file is.
 #[derive(clap::Args)]
-#[command(after_help = "example: ijepa info --preset base --patch 14")]
+#[command(after_help = AFTER)]
 pub struct Args {
+    /// Say what this weight file or folder is instead: of ijepa, the reference, Hugging Face, timm or torch.save
+    #[arg(value_name = "FILE", conflicts_with_all = ["config", "preset", "keys"])]
+    file: Option<PathBuf>,
     #[command(flatten)]
     settings: Settings,
     /// List every configuration key with its type, default and meaning instead
@@ -21,7 +26,14 @@ pub struct Args {
     keys: bool,
 }
 
+const AFTER: &str = "\
+example: ijepa info --preset base --patch 14
+         ijepa info IN1K-vit.h.14-300e.pth.tar";
+
 pub fn run(args: Args) -> Result<()> {
+    if let Some(file) = &args.file {
+        return super::print(&weights_text(&Start::open(file, false)?));
+    }
     if args.keys {
         return super::print(&key_table());
     }
@@ -90,6 +102,81 @@ fn text(config: &Config, model: &ModelConfig) -> String {
     }
     let total: u64 = parts.iter().map(|part| part.1).sum();
     out + &format!("  {:<32} {:>15}\n", "together", mebibytes(total))
+}
+
+/// What a weight file is.
+fn weights_text(start: &Start) -> String {
+    let (weights, found) = (&start.weights, &start.weights.architecture);
+    let mut lines = vec![format!("{} is {}", start.path.display(), weights.format.name())];
+    let mut line = |name: &str, text: String| lines.push(format!("  {name:<17} {text}"));
+    let named = found.name().map(|name| format!("{name}, ")).unwrap_or_default();
+    let heads = found
+        .heads
+        .map_or("heads unknown".to_string(), |heads| format!("{heads} heads"));
+    let crop = found.grid.map(|grid| format!(", crop {}", grid * found.patch));
+    let (width, depth, hidden, patch) = (found.embed_dim, found.depth, found.hidden, found.patch);
+    line(
+        "encoder",
+        format!(
+            "{named}{width} wide, {depth} blocks, {heads}, MLP {hidden}, patch {patch}{}",
+            crop.unwrap_or_default()
+        ),
+    );
+    if let Some((width, depth)) = found.predictor {
+        line("predictor", format!("{width} wide, {depth} blocks"));
+    }
+    for (name, network) in [
+        ("context encoder", "encoder"),
+        ("target encoder", "target_encoder"),
+        ("predictor", "predictor"),
+    ] {
+        let text = match weights.parameters(network) {
+            0 => "not in it".to_string(),
+            count => format!("{} parameters", grouped(count)),
+        };
+        line(name, text);
+    }
+    let steps = start.progress().map(|progress| progress.step).or(weights.adamw_steps);
+    match (weights.has_moments(), steps) {
+        (true, Some(steps)) => line("AdamW's state", format!("in it, after {} steps", grouped(steps))),
+        (true, None) => line("AdamW's state", "in it".to_string()),
+        (false, _) => line("AdamW's state", "not in it".to_string()),
+    }
+    if let Some(progress) = start.progress() {
+        let loss = progress
+            .loss
+            .map(|loss| format!(", loss {loss:.4}"))
+            .unwrap_or_default();
+        let (step, of, epoch) = (progress.step, progress.of, progress.epoch);
+        line("run", format!("at step {step} of {of}, epoch {epoch}{loss}"));
+    }
+    if let Some(contents) = &weights.torch {
+        let whole = |name: &str, value: Option<u64>| value.map(|value| format!("{name} {value}"));
+        let number = |name: &str, value: Option<f64>| value.map(|value| format!("{name} {value:.4}"));
+        let known = [
+            whole("epoch", contents.epoch),
+            number("loss", contents.loss),
+            whole("batch size", contents.batch_size),
+            whole("world size", contents.world_size),
+            contents.lr.map(|lr| format!("lr {lr:e}")),
+        ];
+        let known: Vec<String> = known.into_iter().flatten().collect();
+        if !known.is_empty() {
+            line("run", known.join(", "));
+        }
+    }
+    let (bytes, types) = weights.stored();
+    line("stored", format!("{} as {}", mebibytes(bytes), types.join(", ")));
+    lines.extend(weights.remarks.iter().map(|remark| format!("  {remark}")));
+    if !weights.unknown.is_empty() {
+        let some: Vec<&str> = weights.unknown.iter().take(4).map(String::as_str).collect();
+        let count = weights.unknown.len();
+        lines.push(format!(
+            "  without a meaning here: {count} tensors, such as {}",
+            some.join(", ")
+        ));
+    }
+    lines.join("\n") + "\n"
 }
 
 /// What stands above the table of keys: `docs/configuration.md` is this very output.

@@ -4,6 +4,8 @@ mod adapter;
 mod bench;
 mod demo;
 mod doctor;
+mod embed;
+mod export;
 mod info;
 mod masks;
 mod number;
@@ -42,6 +44,8 @@ enum Command {
     Demo(demo::Args),
     Train(train::Args),
     Probe(probe::Args),
+    Embed(embed::Args),
+    Export(export::Args),
     Info(info::Args),
     Trace(trace::Args),
     Masks(masks::Args),
@@ -58,6 +62,8 @@ pub fn main() -> ExitCode {
         Command::Demo(args) => ("demo", demo::run(args)),
         Command::Train(args) => ("train", train::run(args)),
         Command::Probe(args) => ("probe", probe::run(args)),
+        Command::Embed(args) => ("embed", embed::run(args)),
+        Command::Export(args) => ("export", export::run(args)),
         Command::Info(args) => ("info", info::run(args)),
         Command::Trace(args) => ("trace", trace::run(args)),
         Command::Masks(args) => ("masks", masks::run(args)),

@@ -1,7 +1,7 @@
 //! `ijepa probe`: what a run has learned, in per cent.
 
 use super::adapter::AdapterArgs;
-use super::{print, say};
+use super::{print, say, settings};
 use ijepa::data::Split;
 use ijepa::data::source::Dataset;
 use ijepa::eval::comparison::Comparison;
@@ -10,20 +10,26 @@ use ijepa::eval::probe::ProbeTable;
 use ijepa::gpu::Gpu;
 use ijepa::model::init;
 use ijepa::model::tensors::Tensors;
-use ijepa::train::checkpoint;
 use ijepa::train::config::Config;
-use ijepa::train::folder::{self, CONFIG};
+use ijepa::train::start::Start;
+use ijepa::weights::fit::Fitted;
 use ijepa::{Error, Result};
 use std::collections::HashSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Measure a run's features on labelled images, beside raw pixels and the untrained encoder.
 #[derive(clap::Args)]
 #[command(after_help = AFTER)]
 pub struct Args {
-    /// Folder of the run, or one of the checkpoints in it
+    /// Folder of the run, one of the checkpoints in it, or weights of the reference, of Hugging Face, timm or torch.save
     #[arg(long, value_name = "RUN")]
     weights: PathBuf,
+    /// Configuration of weights that carry none
+    #[arg(long, value_name = "F.yaml")]
+    config: Option<PathBuf>,
+    /// Of the weights take what fits the configuration's networks, and draw the rest anew
+    #[arg(long)]
+    partial: bool,
     /// Labelled images to fit on: a folder, a tar, a packed set, or generated:glyphs; its test/ is scored where it has one
     #[arg(long, value_name = "PATH")]
     data: String,
@@ -43,18 +49,12 @@ chance, always the same. Raw pixels are those of the cut image, scaled to 32 x 3
 example: ijepa probe --weights runs/first --data generated:glyphs";
 
 pub fn run(args: Args) -> Result<()> {
-    let run = match args.weights.is_file() {
-        true => args.weights.parent().unwrap_or(Path::new("")),
-        false => &args.weights,
+    let start = Start::open(&args.weights, args.partial)?;
+    let config = match &args.config {
+        Some(file) => settings::file(file)?,
+        None => start.config()?,
     };
-    // A checkpoint that was taken out of its run carries its configuration.
-    let file = args.weights.extension().is_some_and(|name| name == "safetensors") && args.weights.is_file();
-    let config = match file && !run.join(CONFIG).exists() {
-        true => checkpoint::config(&args.weights)?,
-        false => Config::from_yaml(&folder::config(run)?, &run.join(CONFIG).display().to_string())?,
-    };
-    config.validate()?;
-    let learned = checkpoint::weights(&args.weights)?;
+    config.check_model()?;
     let open = |path: &str, split| Dataset::open(path, split, config.meta.seed, config.data.max_pixels);
     let train = open(&args.data, Split::Train)?;
     let test = open(args.test.as_deref().unwrap_or(&args.data), Split::Test)?;
@@ -62,6 +62,9 @@ pub fn run(args: Args) -> Result<()> {
         two_parts(&args.data, &train, &test)?;
     }
     nothing_shared(&train, &test)?;
+    let Fitted { tensors, notes, .. } = start.fitted(&config)?;
+    notes.iter().for_each(|note| say(note));
+    let learned = (tensors, start.weights.origin.clone());
     let gpu = args.adapter.open_tuned(&say)?;
     let table = table(&gpu, &config, learned, &train, &test, MOST_IMAGES)?;
     for summary in [train.bad().summary(), test.bad().summary()].into_iter().flatten() {

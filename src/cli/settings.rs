@@ -67,10 +67,15 @@ impl Settings {
 
     /// The same for who finds the batch that fits: until then that of the file or preset stands there.
     pub fn config_of_any_batch(&self, default: &str) -> Result<Config> {
-        let mut config = match &self.config {
-            Some(path) => Config::from_yaml(&read(path)?, &path.display().to_string())?,
+        let config = match &self.config {
+            Some(path) => file(path)?,
             None => Config::preset(self.preset.as_deref().unwrap_or(default))?,
         };
+        self.over(config)
+    }
+
+    /// The single values, over a configuration.
+    pub fn over(&self, mut config: Config) -> Result<Config> {
         config.mask.patch_size = self.patch.unwrap_or(config.mask.patch_size);
         if let Some(Count::Number(batch)) = self.batch {
             config.data.batch_size = batch;
@@ -82,6 +87,11 @@ impl Settings {
         }
         Ok(config)
     }
+}
+
+/// The configuration in a file.
+pub fn file(path: &Path) -> Result<Config> {
+    Config::from_yaml(&read(path)?, &path.display().to_string())
 }
 
 /// A text file of moderate size.

@@ -15,6 +15,7 @@ use ijepa::train::folder::{self, CONFIG};
 use ijepa::train::plan;
 use ijepa::train::rehearsal::{Rehearsal, rehearse};
 use ijepa::train::run::{Event, Finished, Job, train};
+use ijepa::train::start::Start;
 use ijepa::{Error, Result};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -47,14 +48,13 @@ pub struct Args {
         conflicts_with_all = ["config", "preset", "patch", "batch", "seed", "set", "data", "out", "max_pixels"]
     )]
     resume: Option<PathBuf>,
-    /// Begin a run in --out that goes on from this checkpoint, such as the weights that the page in a browser gives; it
-    /// carries its configuration
-    #[arg(
-        long,
-        value_name = "FILE",
-        conflicts_with_all = ["resume", "config", "preset", "patch", "batch", "seed", "set"]
-    )]
+    /// Begin a run in --out with these weights: a checkpoint, such as the page in a browser gives, or the reference's .pth.tar,
+    /// goes on where it stands; weights of Hugging Face, timm or torch.save are a start
+    #[arg(long, value_name = "FILE", conflicts_with = "resume")]
     from: Option<PathBuf>,
+    /// Of the weights of --from take what fits the configuration's networks, and draw the rest anew
+    #[arg(long, requires = "from")]
+    partial: bool,
     /// Split each batch into N parts, one after the other, for less memory at the same gradients; auto: as few as fit; with
     /// --resume, from here on [default: the configuration's]
     #[arg(long, value_name = "N")]
@@ -80,13 +80,14 @@ Without --config and --preset the preset is nano: 32-pixel images, for a first r
 example: ijepa train --data generated:glyphs --preset nano --steps 200 --out runs/first
          ijepa train --resume runs/first --steps 400
          ijepa train --from ijepa-step-120.safetensors --data generated:glyphs --out runs/second
+         ijepa train --from IN1K-vit.h.14-300e.pth.tar --config in1k_vith14_ep300.yaml --data photos --out runs/more
          ijepa train --preset base --data photos --accumulate auto --memory 8 --dry-run";
 
 impl Args {
     /// The configuration of a new run, checked.
-    fn config(&self) -> Result<Config> {
-        let mut config = match &self.from {
-            Some(file) => checkpoint::config(file)?,
+    fn config(&self, from: Option<&Start>) -> Result<Config> {
+        let mut config = match from {
+            Some(from) => self.brought(from)?,
             None => self.settings.config_of_any_batch("nano")?,
         };
         if let Some(path) = &self.data {
@@ -124,6 +125,38 @@ impl Args {
         Ok(config)
     }
 
+    /// The configuration of a run that begins with these weights: what they carry or what is given, and else what lies beside
+    /// them or is known of them, with the values that are given over it.
+    fn brought(&self, from: &Start) -> Result<Config> {
+        let given = &self.settings;
+        let flags = [
+            ("--config", given.config.is_some()),
+            ("--preset", given.preset.is_some()),
+            ("--patch", given.patch.is_some()),
+            ("--batch", given.batch.is_some()),
+            ("--seed", given.seed.is_some()),
+            ("--set", !given.set.is_empty()),
+        ];
+        if from.progress().is_some_and(|progress| progress.step > 0) {
+            let origin = &from.weights.origin;
+            if let Some((flag, _)) = flags.iter().find(|(_, given)| *given) {
+                return Err(Error::usage(format!(
+                    "{origin} is a checkpoint that its run goes on from, with the configuration that it carries: leave out {flag}"
+                )));
+            }
+            let config = from.carried().cloned().ok_or_else(|| {
+                Error::usage(format!(
+                    "{origin} does not say how its run was configured: it is too old"
+                ))
+            })?;
+            return given.over(config);
+        }
+        match flags[0].1 || flags[1].1 {
+            true => given.config_of_any_batch("base"),
+            false => given.over(from.config()?),
+        }
+    }
+
     /// The configuration of the run in `folder`, with a new end where one is asked for.
     fn config_of(&self, folder: &Path) -> Result<Config> {
         let source = folder.join(CONFIG).display().to_string();
@@ -159,9 +192,14 @@ pub fn run(args: Args) -> Result<()> {
         (_, true) => Loudness::Verbose,
         _ => Loudness::Normal,
     };
+    let from = args
+        .from
+        .as_deref()
+        .map(|file| Start::open(file, args.partial))
+        .transpose()?;
     let (mut config, folder) = match &args.resume {
         None => {
-            let config = args.config()?;
+            let config = args.config(from.as_ref())?;
             let folder = PathBuf::from(config.out_path().or_else(|e| match args.dry_run {
                 true => Ok(String::new()),
                 false => Err(e),
@@ -175,12 +213,12 @@ pub fn run(args: Args) -> Result<()> {
         progress.say(&notice);
     }
     let stop = Stop::default();
-    let beginning = match (&args.resume, &args.from) {
+    let beginning = match (&args.resume, &from) {
         (Some(_), _) => Beginning::Resume,
         (None, Some(file)) => Beginning::From(file),
         (None, None) => Beginning::New,
     };
-    if beginning != Beginning::Resume && !args.dry_run {
+    if !matches!(beginning, Beginning::Resume) && !args.dry_run {
         folder::vacant(&folder)?; // checked again later; here before data and GPU are opened
     }
     let (data, gpu) = open(&config, &folder, beginning, &args.adapter, &progress)?;
@@ -242,13 +280,13 @@ fn rehearsed(config: &Config, rehearsal: &Rehearsal, progress: &mut Progress) ->
 }
 
 /// How a run begins.
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, Copy)]
 pub enum Beginning<'a> {
     New,
     /// With the checkpoint in its folder.
     Resume,
-    /// With a checkpoint from elsewhere.
-    From(&'a Path),
+    /// With weights from elsewhere.
+    From(&'a Start),
 }
 
 /// Opens the data and the GPU and trains a new run, with Ctrl-C as the way to stop. What the demo does, too.
@@ -272,7 +310,7 @@ fn open(
     adapter: &AdapterArgs,
     progress: &Progress,
 ) -> Result<(Arc<Dataset>, Gpu)> {
-    let resume = beginning == Beginning::Resume;
+    let resume = matches!(beginning, Beginning::Resume);
     let seed = config.meta.seed;
     let data =
         Dataset::open(&config.data_path()?, Split::Train, seed, config.data.max_pixels).map_err(|e| match e {
@@ -312,7 +350,7 @@ fn go(
         config,
         data: data.clone(),
         folder,
-        resume: beginning == Beginning::Resume,
+        resume: matches!(beginning, Beginning::Resume),
         from: match beginning {
             Beginning::From(file) => Some(file),
             _ => None,

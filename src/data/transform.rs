@@ -115,10 +115,14 @@ pub enum EvalTransform {
 impl EvalTransform {
     /// `[crop, crop, 3]` bytes, RGB interleaved.
     pub fn apply(self, image: &Image, crop: usize) -> Vec<u8> {
-        let short = match self {
+        image.center_resized(self.short(crop), crop).pixels
+    }
+
+    /// Pixels that the short side is scaled to, before the central `crop` is cut.
+    pub fn short(self, crop: usize) -> usize {
+        match self {
             EvalTransform::Margin => crop * 256 / 224,
             EvalTransform::Exact => crop,
-        };
-        image.center_resized(short, crop).pixels
+        }
     }
 }

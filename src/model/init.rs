@@ -10,8 +10,20 @@ use rand_chacha::ChaCha8Rng;
 /// Linear weights, the patch convolution and the mask token are normal (see [`Init`]), biases 0, norms 1 and 0. Each
 /// tensor has a stream of its own, so that a deeper model starts with the same first blocks.
 pub fn draw(config: &ModelConfig, init: Init, seed: u64) -> Tensors {
+    draw_some(config, init, seed, |_| true)
+}
+
+/// Those of the same tensors that are `wanted` by their names; the others cost nothing.
+pub fn draw_some(config: &ModelConfig, init: Init, seed: u64, wanted: impl Fn(&str) -> bool) -> Tensors {
     let mut tensors = Tensors::new();
     for (i, spec) in encoder(config).into_iter().chain(predictor(config)).enumerate() {
+        let target = spec.name.strip_prefix("encoder.");
+        let target = target
+            .map(|rest| format!("target_encoder.{rest}"))
+            .filter(|name| wanted(name));
+        if target.is_none() && !wanted(&spec.name) {
+            continue;
+        }
         let values = match deviation(&spec, init) {
             Some(deviation) => {
                 let mut rng = ChaCha8Rng::seed_from_u64(seed);
@@ -25,10 +37,12 @@ pub fn draw(config: &ModelConfig, init: Init, seed: u64) -> Tensors {
             shape: spec.shape,
             values,
         };
-        if let Some(rest) = spec.name.strip_prefix("encoder.") {
-            tensors.insert(format!("target_encoder.{rest}"), tensor.clone());
+        if let Some(target) = target {
+            tensors.insert(target, tensor.clone());
         }
-        tensors.insert(spec.name, tensor);
+        if wanted(&spec.name) {
+            tensors.insert(spec.name, tensor);
+        }
     }
     tensors
 }

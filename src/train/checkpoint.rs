@@ -1,6 +1,5 @@
 //! Checkpoints: everything that a run needs to go on as if it had never stopped.
 
-use super::config::Config;
 use super::folder::{Folder, at};
 use super::log::EpochMeans;
 use super::snapshot::{Progress, Snapshot};
@@ -142,19 +141,6 @@ pub fn load(folder: &Path) -> Result<Option<Checkpoint>> {
     }))
 }
 
-/// The configuration that a checkpoint's file carries.
-///
-/// Errors: usage, where it carries none.
-pub fn config(path: &Path) -> Result<Config> {
-    let origin = path.display();
-    let missing = || {
-        Error::usage(format!(
-            "{origin} does not say how its run was configured: it is too old"
-        ))
-    };
-    read(path)?.config.ok_or_else(missing)
-}
-
 /// Reads one checkpoint's file.
 ///
 /// Errors: usage, where it is none.
@@ -165,7 +151,7 @@ pub fn read(path: &Path) -> Result<Snapshot> {
 }
 
 /// The newest checkpoint in a folder: `latest`, or, where that is missing, the one of the highest step.
-fn last(folder: &Path) -> Result<Option<PathBuf>> {
+pub fn last(folder: &Path) -> Result<Option<PathBuf>> {
     let latest = folder.join(LATEST);
     if latest.exists() {
         return Ok(Some(latest));

@@ -25,6 +25,8 @@ pub mod rescue;
 pub mod run;
 pub mod schedule;
 pub mod snapshot;
+#[cfg(feature = "native")]
+pub mod start;
 pub mod tensorboard;
 pub mod trainer;
 mod validate;

@@ -8,6 +8,7 @@ use super::plan;
 use super::records::Records;
 use super::rescue::{Rescue, State};
 use super::snapshot::{Machine, Progress, Snapshot};
+use super::start::Start;
 use super::trainer::{Course, Step, Trainer, UnderWay};
 use crate::data::batch::Batch;
 use crate::data::loader::{Loader, LoaderConfig};
@@ -31,8 +32,8 @@ pub struct Job<'a> {
     pub folder: &'a Path,
     /// Go on with the run in `folder` instead of starting one.
     pub resume: bool,
-    /// A checkpoint's file that a new run in `folder` goes on from.
-    pub from: Option<&'a Path>,
+    /// Weights that a new run in `folder` begins with, or goes on from.
+    pub from: Option<&'a Start>,
     /// Set it, and the run saves and stops after the step it is at.
     pub stop: &'a AtomicBool,
 }
@@ -151,17 +152,18 @@ impl Attempt {
                 (None, None)
             }
         };
-        let (path, snapshot, books) = match (saved, job.from) {
-            (Some(saved), _) => (saved.path, saved.snapshot, saved.books),
-            (None, Some(from)) => (from.to_path_buf(), checkpoint::read(from)?, None),
-            (None, None) => (PathBuf::new(), Snapshot::first(config)?, None),
+        let from = job.from.filter(|_| saved.is_none());
+        let (path, (snapshot, said), books) = match (saved, from) {
+            (Some(saved), _) => (saved.path, (saved.snapshot, vec![]), saved.books),
+            (None, Some(from)) => (from.path.clone(), from.snapshot(config, data.len())?, None),
+            (None, None) => (PathBuf::new(), (Snapshot::first(config)?, vec![]), None),
         };
         let progress = snapshot.progress.clone();
         course.check(&progress, data)?;
         if progress.step > of || job.from.is_some() && progress.step == of {
             return Err(Error::usage(format!(
                 "{} is at step {} already: its new end must lie beyond that, not at step {of}",
-                job.from.unwrap_or(job.folder).display(),
+                job.from.map_or(job.folder, |from| &from.path).display(),
                 progress.step
             )));
         }
@@ -178,7 +180,7 @@ impl Attempt {
             });
         }
         let origin = match progress.step {
-            0 => "the drawn weights".into(),
+            0 if from.is_none() => "the drawn weights".into(),
             _ => path.display().to_string(),
         };
         let trainer = Trainer::new(gpu, config, data, dims, &snapshot, &origin)?;
@@ -190,7 +192,7 @@ impl Attempt {
             Some(folder) => folder,
             None => Folder::create(job.folder, &text)?,
         };
-        let goes_on = self.resume || job.from.is_some();
+        let goes_on = self.resume || job.from.is_some() && progress.step > 0;
         self.resume = true; // from here on there is something to go on with
         if Config::from_yaml(&folder::config(job.folder)?, CONFIG)? != **config {
             folder.replace(CONFIG, text.as_bytes())?; // a new end, to which the next --resume goes as well
@@ -205,7 +207,8 @@ impl Attempt {
             format!("the batch of {batch} is taken in {parts} parts of {images} images at most")
         });
         let why = self.note.take().or(split).into_iter();
-        for note in why.chain(notes(goes_on, gpu, &progress, of)) {
+        let unsaved = path.as_os_str().is_empty();
+        for note in why.chain(said).chain(notes(goes_on, unsaved, gpu, &progress, of)) {
             records.note(&note)?;
             tell(Event::Note(&note));
         }
@@ -218,6 +221,9 @@ impl Attempt {
             judgement: None,
             checkpoint: (progress.step > 0).then_some(path),
         };
+        if from.is_some() {
+            run.save(progress.step, tell).await?; // what was brought is the run's own from its first moment
+        }
         run.go(progress.step, tell).await
     }
 
@@ -238,12 +244,12 @@ impl Attempt {
 }
 
 /// What is said of a run that goes on.
-fn notes(goes_on: bool, gpu: &Gpu, progress: &Progress, of: u64) -> Vec<String> {
+fn notes(goes_on: bool, unsaved: bool, gpu: &Gpu, progress: &Progress, of: u64) -> Vec<String> {
     if !goes_on {
         return vec![];
     }
     let mut notes = vec![match progress.step {
-        0 => format!("no checkpoint yet: starting again from step 0, to step {of}"),
+        0 if unsaved => format!("no checkpoint yet: starting again from step 0, to step {of}"),
         step if progress.of != of => format!(
             "going on from step {step}, to step {of} instead of {}: from here on schedules are those of a run of {of} steps",
             progress.of

@@ -7,6 +7,7 @@ use crate::model::tensors::Tensors;
 use crate::model::{init, weights};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
 
 /// Everything that a run needs to go on as if it had never stopped.
 #[derive(Clone, Debug, PartialEq)]
@@ -98,6 +99,33 @@ struct Header {
     config: Option<String>,
 }
 
+/// What [`header`] reads, as a key and its text.
+pub fn metadata(progress: &Progress, config: Option<&Config>) -> Result<(&'static str, String)> {
+    let header = Header {
+        progress: progress.clone(),
+        config: config.map(Config::to_yaml),
+    };
+    let text = serde_json::to_string(&header);
+    let text = text.map_err(|e| Error::run(format!("where the run stands can't be written: {e}")))?;
+    Ok((KEY, text))
+}
+
+/// Where a run stands, and its configuration where that is known, from the texts in a weight file's header.
+///
+/// Errors: usage, where they say nothing of a run.
+pub fn header(metadata: &HashMap<String, String>, origin: &str) -> Result<(Progress, Option<Config>)> {
+    let missing = || {
+        Error::usage(format!(
+            "{origin} does not say where its run stands: it is no checkpoint of ijepa train"
+        ))
+    };
+    let text = metadata.get(KEY).ok_or_else(missing)?;
+    let header: Header = serde_json::from_str(text)
+        .map_err(|e| Error::usage(format!("{origin}: where its run stands can't be read: {e}")))?;
+    let config = header.config.map(|text| Config::from_yaml(&text, origin));
+    Ok((header.progress, config.transpose()?))
+}
+
 impl Snapshot {
     /// A run before its first step: weights drawn from the configuration's seed.
     ///
@@ -120,13 +148,7 @@ impl Snapshot {
     /// A safetensors file: weights under the reference's names, `mean.` and `square.` of each for AdamW, the target's
     /// under `target_encoder.`; where the run stands and how it is configured is in its metadata.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
-        let header = Header {
-            progress: self.progress.clone(),
-            config: self.config.as_ref().map(Config::to_yaml),
-        };
-        let text = serde_json::to_string(&header);
-        let text = text.map_err(|e| Error::run(format!("where the run stands can't be written: {e}")))?;
-        weights::write(&self.tensors, &[(KEY, text)])
+        weights::write(&self.tensors, &[metadata(&self.progress, self.config.as_ref())?])
     }
 
     /// `origin` names the bytes in messages.
@@ -134,19 +156,11 @@ impl Snapshot {
     /// Errors: usage, where they are no checkpoint, or one that nothing can go on from.
     pub fn from_bytes(bytes: &[u8], origin: &str) -> Result<Snapshot> {
         let tensors = weights::read(bytes, origin)?;
-        let missing = || {
-            Error::usage(format!(
-                "{origin} does not say where its run stands: it is no checkpoint of ijepa train"
-            ))
-        };
-        let text = weights::metadata(bytes, origin)?.remove(KEY).ok_or_else(missing)?;
-        let header: Header = serde_json::from_str(&text)
-            .map_err(|e| Error::usage(format!("{origin}: where its run stands can't be read: {e}")))?;
-        let config = header.config.map(|text| Config::from_yaml(&text, origin));
+        let (progress, config) = header(&weights::metadata(bytes, origin)?, origin)?;
         let snapshot = Snapshot {
             tensors,
-            progress: header.progress,
-            config: config.transpose()?,
+            progress,
+            config,
         };
         match snapshot.broken() {
             Some(name) => Err(Error::usage(format!("{origin}: \"{name}\" is not finite"))),

@@ -64,14 +64,19 @@ fn what_cannot_be_scored_is_refused() {
             Some("photos"),
             "photos holds no run: photos/params-ijepa.yaml: ",
         ),
-        ("missing", "photos", Some("photos"), "missing holds no run: "),
+        ("missing", "photos", Some("photos"), "no weights at missing: "),
         (
             "run/train.log",
             "photos",
             Some("photos"),
             "run/train.log is no safetensors file that can be read",
         ),
-        ("flat/1.png", "photos", Some("photos"), "flat holds no run: "),
+        (
+            "flat/1.png",
+            "photos",
+            Some("photos"),
+            "flat/1.png is no safetensors file that can be read",
+        ),
     ] {
         let mut arguments = vec!["probe", "--weights", weights, "--data", data];
         arguments.extend(test.iter().flat_map(|test| ["--test", test]));

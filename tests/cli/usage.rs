@@ -2,8 +2,8 @@
 
 use super::{ijepa, prints, refused};
 
-const COMMANDS: [&str; 10] = [
-    "demo", "train", "probe", "info", "trace", "masks", "pack", "replay", "doctor", "bench",
+const COMMANDS: [&str; 12] = [
+    "demo", "train", "probe", "embed", "export", "info", "trace", "masks", "pack", "replay", "doctor", "bench",
 ];
 
 #[test]
@@ -13,7 +13,7 @@ fn every_command_has_help_with_an_example_that_begins_with_its_name() {
         assert!(all.contains(&format!("\n  {command} ")), "{all}");
         let help = prints(&[command, "--help"]);
         assert!(help.contains(&format!("example: ijepa {command}")), "{help}");
-        let computes = !["info", "masks", "pack"].contains(&command);
+        let computes = !["export", "info", "masks", "pack"].contains(&command);
         assert_eq!(
             help.contains("--adapter <WHICH>") && help.contains("--backend <NAME>"),
             computes,
@@ -52,7 +52,8 @@ fn wrong_use_ends_with_code_2_and_says_what_is_missing() {
         ),
         (&["train", "--epochs", "3", "--steps", "5"], "--steps"),
         (&["train", "--resume", "runs/a", "--batch", "3"], "--batch"),
-        (&["train", "--from", "a.safetensors", "--preset", "nano"], "--preset"),
+        (&["train", "--partial"], "--from"),
+        (&["info", "a.safetensors", "--preset", "nano"], "--preset"),
         (
             &["train", "--from", "none.safetensors", "--data", "a", "--out", "b"],
             "none.safetensors: ",
