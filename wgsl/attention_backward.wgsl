@@ -1,7 +1,8 @@
 // attention_backward: from scores and the gradient of the probabilities to probabilities and the gradient of the scores,
 // both in place; the products around it are matmul's (src/ops/attention.rs).
-//   p = exp(scale * s - max) / sum      ds = scale * p * (dp - sum_j p dp)
-//   reads  stats [all rows, 2] from row `first` on (saved by attention.wgsl)
+//   p = exp(min(scale * s - max, 0)) / sum      ds = scale * p * (dp - sum_j p dp)
+//   (s may be rounded otherwise than in the forward pass, and where it is in the millions come out above its own max)
+//   reads  stats [all rows, 2] from row `first` on (saved by the forward pass)
 //   writes panel [rows, pitch] (s in, p out)   dpanel [rows, pitch] (dp in, ds out); padding becomes 0 in both
 //   grid   rows / ROWS; ROW_LANES lanes share a row      order  a lane's Items ascending, then a tree
 //   twin   src/cpu/attention.rs
@@ -25,12 +26,12 @@ fn main(
     let saved = stats[params.first + own];
     var sum = Item();
     for (var i = lane % ROW_LANES; i < params.items; i += ROW_LANES) {
-        sum += exp(panel[start + i] * params.scale - saved.x) * saved.y * dpanel[start + i];
+        sum += exp(min(panel[start + i] * params.scale - saved.x, Item())) * saved.y * dpanel[start + i];
     }
     let delta = row_sum(item_sum(sum), lane);
     if (!active_row) { return; }
     for (var i = lane % ROW_LANES; i < params.items; i += ROW_LANES) {
-        let p = exp(panel[start + i] * params.scale - saved.x) * saved.y;
+        let p = exp(min(panel[start + i] * params.scale - saved.x, Item())) * saved.y;
         panel[start + i] = p;
         dpanel[start + i] = params.scale * p * (dpanel[start + i] - delta);
     }

@@ -1,6 +1,6 @@
 // attention_broadcast_backward: attention's gradient in one kernel, for drivers that run shaders on the processor with
 // subgroups of 8, heads of 4 ITEMS channels (8 or 16), and no more keys than a subgroup holds: 8 KEYS.
-//   p = exp(scale * q . k - max) / sum     dp = dout . v     ds = p * (dp - sum_j p dp)
+//   p = exp(min(scale * q . k - max, 0)) / sum     dp = dout . v     ds = p * (dp - sum_j p dp)
 //   dv = sum_i p dout      dk = scale * sum_i ds q      dq = scale * sum_j ds k
 //   reads  dout [B*N, H, 4 ITEMS]   qkv [B*N, 3, H, 4 ITEMS]   stats [B*H*N, 2] = (max, 1 / sum), saved by the forward pass
 //   writes dqkv [B*N, 3, H, 4 ITEMS] =
@@ -72,7 +72,7 @@ fn main(
         //# repeat c in 0..ITEMS
         s{g}_{t} += dot(k{t}_{c}, q{g}_{c});
         //# end
-        let p{g}_{t} = exp(s{g}_{t} - highest{g}) * inverse{g};
+        let p{g}_{t} = exp(min(s{g}_{t} - highest{g}, 0.0)) * inverse{g};
         var d{g}_{t} = 0.0;
         //# repeat c in 0..ITEMS
         d{g}_{t} += dot(v{t}_{c}, g{g}_{c});

@@ -241,6 +241,27 @@ fn large_scores(dim: usize) {
     }
 }
 
+/// Scores of 1e11 are known to a thousand only, and both passes round them in their own way: gradients mean little then, but
+/// they are finite, since no weight is more than one.
+#[test]
+fn scores_beyond_all_measure_leave_gradients_finite() {
+    for variant in VARIANTS {
+        for (tokens, dim) in [(16, 8), (16, 16), (40, 16), (16, 32), (9, 6)] {
+            let mut case = Case::of([2, tokens, 2, dim]);
+            case.qkv.iter_mut().for_each(|v| *v *= 2e5);
+            let mut bench = Bench::new(
+                variant,
+                format!("attention, {tokens} tokens, heads of {dim}, scores of 1e11"),
+            );
+            let values = panel(bench.kind(), &case.shape);
+            let [out, _, dqkv] = case.run(&mut bench, [values; 2]);
+            for view in [out, dqkv] {
+                assert!(bench.get(&view).iter().all(|v| v.is_finite()), "{}", bench.label);
+            }
+        }
+    }
+}
+
 #[test]
 fn a_panel_that_holds_no_head_is_refused() {
     let mut bench = Bench::of(Kind::Software, "attention");
