@@ -90,6 +90,10 @@ for variant in tile any; do
         bench "matmul-$variant-$shape" 30 --matmul $shape --variant $variant
     done
 done
+for operands in bf16 f16; do
+    bench "matmul-$operands" 30 --matmul 32768x768x3072 --form nt --after gelu --operands $operands
+done
+bench attention 30 --attention 128x256x12x64
 # Which tiles are the quickest for base? What the step takes with the default's, then with those.
 bench base 90 --preset base --patch 14 --batch 128 --step
 step tune 90 "$ijepa" tune --preset base --patch 14 --batch 128 --seconds 60 --cache "$out/tune.json" --adapter "$adapter" &&
@@ -97,6 +101,7 @@ step tune 90 "$ijepa" tune --preset base --patch 14 --batch 128 --seconds 60 --c
 export IJEPA_TUNE="$out/tune.json"
 bench base-tuned 60 --preset base --patch 14 --batch 128 --step
 export IJEPA_TUNE=
+bench base-bf16 60 --preset base --patch 14 --batch 128 --step --set meta.use_bfloat16=true
 bench base-kernels 90 --preset base --patch 14 --batch 128 --svg "$out/roofline-base.svg"
 bench nano 40 --preset nano --step
 bench nano-kernels 40 --preset nano --svg "$out/roofline-nano.svg"
