@@ -12,7 +12,7 @@ use ijepa::model::ijepa::{Ijepa, Terms};
 use ijepa::model::needs::{Dims, largest_batch};
 use ijepa::train::start::Start;
 use ijepa::weights::fit::Fitted;
-use ijepa::weights::rows::Rows;
+use ijepa::weights::rows::{self, Rows};
 use ijepa::{Error, Result};
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
@@ -86,6 +86,16 @@ pub fn run(args: Args) -> Result<()> {
         Part::Test => Split::Test,
     };
     let data = Dataset::open(&args.data, split, config.meta.seed, config.data.max_pixels)?;
+    // Each with quotes, which are escaped in the header, and a comma.
+    let names: u64 = (0..data.len()).map(|index| data.name(index).len() as u64 + 5).sum();
+    if names > rows::MOST_NAMES {
+        return Err(Error::usage(format!(
+            "the names of {} images take {} MB, and a safetensors file's header holds {}: embed parts of the images",
+            data.len(),
+            names / 1_000_000,
+            rows::MOST_NAMES / 1_000_000
+        )));
+    }
     let (model, fitted) = start.encoders(&config)?;
     let Fitted { mut tensors, notes, .. } = fitted;
     if args.encoder == Encoder::Context {

@@ -8,7 +8,7 @@ use ijepa::model::tensors::{Tensor, Tensors};
 use ijepa::train::config::Config;
 use ijepa::train::schedule::Schedule;
 use ijepa::train::snapshot::{Progress, metadata};
-use ijepa::train::start::Start;
+use ijepa::train::start::{EXPORTED, Start};
 use ijepa::weights::write::hub::{self, Processor, timm_name};
 use ijepa::weights::write::onnx;
 use ijepa::weights::write::reference::{self, Moment};
@@ -131,9 +131,9 @@ pub fn run(args: Args) -> Result<()> {
         To::Safetensors => {
             let list = tensors.iter().filter(|(name, _)| !moments(name));
             let list = list.map(|(name, tensor)| (name.clone(), tensor.shape.clone(), &tensor.values[..]));
-            let (key, text) = metadata(&progress, Some(&config.portable()))?;
+            let (key, text) = metadata(&progress, known(&start, &args, &config).as_ref())?;
             let texts = HashMap::from([(key.to_string(), text)]);
-            safetensors(&out.join("ijepa.safetensors"), list, texts)?;
+            safetensors(&out.join(EXPORTED), list, texts)?;
         }
     }
     // What is guessed of others' weights is no record of how they came to be.
@@ -143,13 +143,19 @@ pub fn run(args: Args) -> Result<()> {
     print(&format!("wrote {}\n", out.display()))
 }
 
+/// The configuration that a file may carry: one that was recorded or given, or whose heads are known. What is guessed of
+/// others' weights would be taken for known from then on.
+fn known(start: &Start, args: &Args, config: &Config) -> Option<Config> {
+    let known = start.is_configured() || args.config.is_some() || start.weights.architecture.heads.is_some();
+    known.then(|| config.portable())
+}
+
 const PTH: &str = "jepa-latest.pth.tar";
 
 fn moments(name: &str) -> bool {
     name.starts_with("mean.") || name.starts_with("square.")
 }
 
-/// Nothing is left to do where standard error is closed.
 /// Others keep position embeddings with the weights.
 fn with_positions(mut tensors: Tensors, model: &ModelConfig) -> Tensors {
     for (name, width) in [

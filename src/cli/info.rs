@@ -1,5 +1,6 @@
 //! `ijepa info`: a configuration's networks, parameters, cost and memory.
 
+use super::escaped;
 use super::number::{grouped, mebibytes, prefixed};
 use super::settings::Settings;
 use ijepa::Result;
@@ -176,7 +177,7 @@ fn weights_text(start: &Start) -> String {
             some.join(", ")
         ));
     }
-    lines.join("\n") + "\n"
+    lines.iter().map(|line| escaped(line) + "\n").collect()
 }
 
 /// What stands above the table of keys: `docs/configuration.md` is this very output.

@@ -76,14 +76,8 @@ pub fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // What was given may hold line breaks or a terminal's commands. Nothing is left to do where even this cannot be
-            // written.
-            let escaped = |c: char| match c.is_control() {
-                true => c.escape_default().collect(),
-                false => String::from(c),
-            };
-            let text: String = error.to_string().chars().map(escaped).collect();
-            let _ = writeln!(std::io::stderr(), "ijepa {name}: {text}");
+            // Nothing is left to do where even this cannot be written.
+            let _ = writeln!(std::io::stderr(), "ijepa {name}: {}", escaped(&error.to_string()));
             ExitCode::from(error.exit_code() as u8)
         }
     }
@@ -100,7 +94,16 @@ fn print(text: &str) -> Result<()> {
     }
 }
 
+/// One line, with line breaks and a terminal's commands as text: names out of files may hold some.
+fn escaped(line: &str) -> String {
+    let escaped = |c: char| match c.is_control() {
+        true => c.escape_default().collect(),
+        false => String::from(c),
+    };
+    line.chars().map(escaped).collect()
+}
+
 /// A line on standard error. Nothing is left to do where that is closed.
 fn say(line: &str) {
-    let _ = writeln!(std::io::stderr(), "{line}");
+    let _ = writeln!(std::io::stderr(), "{}", escaped(line));
 }

@@ -1,9 +1,10 @@
 //! How a run shows itself: a bar on a terminal, plain lines elsewhere; all on standard error.
 
+use super::escaped;
 use ijepa::eval::monitor::{Judgement, Measurement};
 use ijepa::train::run::Event;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 /// What the user wants to see.
@@ -54,9 +55,8 @@ impl Progress {
             return;
         }
         match &self.bar {
-            Some(bar) => bar.println(line),
-            // Nothing is left to do where standard error is closed.
-            None => drop(writeln!(std::io::stderr(), "{line}")),
+            Some(bar) => bar.println(escaped(line)),
+            None => super::say(line),
         }
     }
 

@@ -80,7 +80,7 @@ Without --config and --preset the preset is nano: 32-pixel images, for a first r
 example: ijepa train --data generated:glyphs --preset nano --steps 200 --out runs/first
          ijepa train --resume runs/first --steps 400
          ijepa train --from ijepa-step-120.safetensors --data generated:glyphs --out runs/second
-         ijepa train --from IN1K-vit.h.14-300e.pth.tar --config in1k_vith14_ep300.yaml --data photos --out runs/more
+         ijepa train --from IN1K-vit.h.14-300e.pth.tar --config in1k_vith14_ep300.yaml --epochs 400 --data photos --out runs/more
          ijepa train --preset base --data photos --accumulate auto --memory 8 --dry-run";
 
 impl Args {
@@ -137,7 +137,8 @@ impl Args {
             ("--seed", given.seed.is_some()),
             ("--set", !given.set.is_empty()),
         ];
-        if from.progress().is_some_and(|progress| progress.step > 0) {
+        // Without AdamW's moments nothing goes on: weights begin a run, with whatever settings.
+        if from.weights.has_moments() && from.progress().is_some_and(|progress| progress.step > 0) {
             let origin = &from.weights.origin;
             if let Some((flag, _)) = flags.iter().find(|(_, given)| *given) {
                 return Err(Error::usage(format!(

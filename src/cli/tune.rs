@@ -80,11 +80,17 @@ pub fn run(args: Args) -> Result<()> {
     }
     let config = args.settings.config("nano")?;
     config.validate()?;
-    let list = sizes(&config)?;
+    if config.bits().is_some() {
+        return Err(Error::usage(
+            "products in f32 are measured, and meta.use_bfloat16 or meta.use_float16 asks for others, which take the default's kernels: \
+             set it to false",
+        ));
+    }
     if args.adapter.fixed() {
         return Err(Error::usage("--variant leaves nothing to choose: leave it out"));
     }
     let gpu = args.adapter.open()?;
+    let list = sizes(&gpu, &config)?;
     let draft = cache::Draft::create(&path)?;
     let loudness = if args.quiet { Loudness::Quiet } else { Loudness::Normal };
     let mut progress = Progress::new(loudness);
@@ -135,9 +141,10 @@ fn forget(path: &Path) -> Result<()> {
     print(&format!("{line}\n"))
 }
 
-/// The products of a model's steps, the dearest first: one for each class of sizes that findings are kept under.
-fn sizes(config: &Config) -> Result<Vec<Products>> {
-    let (model, planned) = (config.model()?, plan::dims(config, BATCHES));
+/// The products of a model's steps as this adapter takes them (in parts, where memory asks for it), the dearest first: one for
+/// each class of sizes that findings are kept under.
+fn sizes(gpu: &Gpu, config: &Config) -> Result<Vec<Products>> {
+    let (model, planned) = (config.model()?, plan::fitting(gpu, config, BATCHES)?);
     let mut classes: BTreeMap<Product, Products> = BTreeMap::new();
     for number in 0..BATCHES {
         let drawn = masks::sample(&config.masks(), config.meta.seed, number, planned.batch);

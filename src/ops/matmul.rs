@@ -422,7 +422,13 @@ fn record(
     };
     // The grid's third dimension counts matrices: long batches go in parts.
     let part = MOST_WORKGROUPS / batch.inner.max(1) * batch.inner.max(1);
-    for first in (0..count).step_by(part.max(1)) {
+    if part == 0 {
+        let inner = batch.inner;
+        return Err(Error::run(format!(
+            "matmul: {inner} matrices for each image are more than a grid's {MOST_WORKGROUPS}"
+        )));
+    }
+    for first in (0..count).step_by(part) {
         let now = part.min(count - first);
         let steps = first / batch.inner.max(1);
         for (place, all) in [

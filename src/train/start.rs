@@ -228,6 +228,9 @@ impl Start {
     }
 }
 
+/// What `ijepa export --to safetensors` writes.
+pub const EXPORTED: &str = "ijepa.safetensors";
+
 /// The file that a path means: the last checkpoint of a run, of ours or of the reference.
 fn file(path: &Path) -> Result<PathBuf> {
     if !path.is_dir() {
@@ -240,7 +243,8 @@ fn file(path: &Path) -> Result<PathBuf> {
     let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
     let mut names: Vec<String> = names.collect();
     names.sort_unstable();
-    if let Some(name) = names.iter().find(|name| name.ends_with("-latest.pth.tar")) {
+    let exported = |name: &&String| name.ends_with("-latest.pth.tar") || *name == EXPORTED;
+    if let Some(name) = names.iter().find(exported) {
         return Ok(path.join(name));
     }
     // Whoever names a folder without any weights most likely means a run.

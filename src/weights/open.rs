@@ -69,6 +69,9 @@ const TIMM: [(&str, u64); 4] = [
     ("vit_giant_patch16_gap_224", 16),
 ];
 
+/// Mean and deviation of the pixels that networks see here.
+const IMAGENET: [[f64; 3]; 2] = [[0.485, 0.456, 0.406], [0.229, 0.224, 0.225]];
+
 /// What `config.json` beside weights says.
 #[derive(Default)]
 struct Beside {
@@ -111,7 +114,11 @@ pub fn open(path: &Path) -> Result<Weights> {
         adamw_steps = moments(&store, contents, &mut understood);
         understood.unknown.retain(|name| !name.starts_with("opt/"));
     }
-    let beside = beside(&file)?;
+    // A checkpoint of ours or the reference's has no such file; whose lies there is another model's.
+    let beside = match format {
+        Format::Own | Format::Reference => Beside::default(),
+        _ => beside(&file)?,
+    };
     remarks.extend(beside.remarks);
     let mut weights = Weights {
         architecture: Architecture::default(),
@@ -330,12 +337,41 @@ fn beside(file: &Path) -> Result<Beside> {
             "its norms were made with eps {eps:e} (layer_norm_eps), here they have 1e-6, so that features differ by about as much"
         ));
     }
+    if let Some(remark) = normalised_otherwise(file, &config) {
+        beside.remarks.push(remark);
+    }
     if let Some(act) = config.get("hidden_act").and_then(serde_json::Value::as_str)
         && act != "gelu"
     {
         return Err(refused(format!("hidden_act is \"{act}\"; I-JEPA has gelu")));
     }
     Ok(beside)
+}
+
+/// Says so where `preprocessor_config.json` of Hugging Face or timm's `pretrained_cfg` has another mean or deviation of pixels
+/// than ImageNet's, which images get here.
+fn normalised_otherwise(file: &Path, config: &serde_json::Value) -> Option<String> {
+    let text = ordinary::read(&file.with_file_name("preprocessor_config.json"), MOST_CONFIG).ok();
+    let processor: Option<serde_json::Value> = text.and_then(|text| serde_json::from_slice(&text).ok());
+    let timm = config.get("pretrained_cfg");
+    let pairs = [
+        (processor.as_ref().and_then(|p| p.get("image_mean")), IMAGENET[0]),
+        (processor.as_ref().and_then(|p| p.get("image_std")), IMAGENET[1]),
+        (timm.and_then(|t| t.get("mean")), IMAGENET[0]),
+        (timm.and_then(|t| t.get("std")), IMAGENET[1]),
+    ];
+    let other = |(said, ours): &(Option<&serde_json::Value>, [f64; 3])| {
+        let said = said.and_then(|said| said.as_array());
+        said.is_some_and(|said| {
+            let off =
+                |(value, ours): (&serde_json::Value, &f64)| value.as_f64().is_none_or(|v| (v - ours).abs() > 1e-3);
+            said.iter().zip(ours).any(off)
+        })
+    };
+    pairs.iter().any(other).then(|| {
+        "its images were normalised with another mean or deviation; here they get ImageNet's, so that features are others"
+            .to_string()
+    })
 }
 
 impl Weights {

@@ -55,7 +55,7 @@ const STORAGES: [&str; 10] = [
 ];
 
 /// More than the pickle of any checkpoint has: that of the largest official one has some 200 kB.
-pub const MOST_BYTES: usize = 16 << 20;
+pub const MOST_BYTES: usize = 2 << 20;
 
 /// What a pickle holds.
 #[derive(Debug)]

@@ -6,11 +6,16 @@ use std::fs::File;
 use std::io::{BufWriter, Seek, Write};
 use std::path::{Path, PathBuf};
 
+/// What the names in a file may take, in bytes of JSON: readers refuse headers of 100 MB.
+pub const MOST_NAMES: u64 = 90_000_000;
+
 /// A file under way; what was begun is taken away unless it is finished.
 pub struct Rows {
     out: PathBuf,
     waiting: PathBuf,
     whole: PathBuf,
+    /// Whether `whole` is of this run.
+    begun: bool,
     numbers: Option<BufWriter<File>>,
     names: Vec<String>,
     width: usize,
@@ -27,20 +32,21 @@ impl Rows {
             PathBuf::from(name)
         };
         let (waiting, whole) = (beside(".rows.tmp"), beside(".tmp"));
-        let opened = File::options()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .open(&waiting);
+        let opened = File::options().read(true).write(true).create_new(true).open(&waiting);
         let file = opened.map_err(|e| {
             let waiting = waiting.display();
-            Error::usage(format!("{waiting} cannot be written: {e}; choose another --out"))
+            Error::usage(match e.kind() {
+                std::io::ErrorKind::AlreadyExists => format!(
+                    "{waiting} exists: another run is writing there, or one was killed; delete it or choose another --out"
+                ),
+                _ => format!("{waiting} cannot be written: {e}; choose another --out"),
+            })
         })?;
         Ok(Rows {
             out: out.to_path_buf(),
             waiting,
             whole,
+            begun: false,
             numbers: Some(BufWriter::with_capacity(1 << 20, file)),
             names: vec![],
             width,
@@ -81,12 +87,18 @@ impl Rows {
         let mut header = header.to_string().into_bytes();
         header.resize(header.len().next_multiple_of(8), b' '); // numbers begin at a multiple of eight
         let mut write = || {
-            let mut whole = File::create(&self.whole)?;
+            let mut whole = File::create_new(&self.whole)?;
+            self.begun = true;
             whole.write_all(&(header.len() as u64).to_le_bytes())?;
             whole.write_all(&header)?;
             numbers.rewind()?;
             std::io::copy(&mut numbers, &mut whole)?;
             whole.sync_all()?;
+            if self.out.exists() {
+                return Err(std::io::Error::other(
+                    "appeared while features were computed, and is left as it is",
+                ));
+            }
             std::fs::rename(&self.whole, &self.out)
         };
         write().map_err(|e| failed(&self.out, e))?;
@@ -97,7 +109,9 @@ impl Rows {
 impl Drop for Rows {
     fn drop(&mut self) {
         let _ = std::fs::remove_file(&self.waiting);
-        let _ = std::fs::remove_file(&self.whole);
+        if self.begun {
+            let _ = std::fs::remove_file(&self.whole);
+        }
     }
 }
 

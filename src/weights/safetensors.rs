@@ -16,6 +16,12 @@ const MOST_INDEX: u64 = 16 << 20;
 ///
 /// Errors: usage, where it is none, or where its header lies about what follows.
 pub fn add(store: &mut Store, path: &Path) -> Result<HashMap<String, String>> {
+    Ok(read(store, path)?.0)
+}
+
+/// The texts, and the names of what is passed over.
+fn read(store: &mut Store, path: &Path) -> Result<(HashMap<String, String>, Vec<String>)> {
+    let mut whole = vec![];
     let origin = path.display().to_string();
     let file = store.map(path)?;
     let bytes = store.file(file);
@@ -41,8 +47,14 @@ pub fn add(store: &mut Store, path: &Path) -> Result<HashMap<String, String>> {
             Stored::F16 => Dtype::F16,
             Stored::BF16 => Dtype::Bf16,
             // Counters and index lists, which no network here has.
-            Stored::BOOL | Stored::U8 | Stored::I8 | Stored::I16 | Stored::U16 | Stored::I32 | Stored::U32 => continue,
-            Stored::I64 | Stored::U64 => continue,
+            Stored::BOOL | Stored::U8 | Stored::I8 | Stored::I16 | Stored::U16 | Stored::I32 | Stored::U32 => {
+                whole.push(name);
+                continue;
+            }
+            Stored::I64 | Stored::U64 => {
+                whole.push(name);
+                continue;
+            }
             other => {
                 return Err(Error::usage(format!(
                     "{origin}: \"{name}\" is {other:?}; F64, F32, F16 and BF16 are read"
@@ -59,7 +71,7 @@ pub fn add(store: &mut Store, path: &Path) -> Result<HashMap<String, String>> {
         };
         store.add(name, entry, &origin)?;
     }
-    Ok(header.metadata().clone().unwrap_or_default())
+    Ok((header.metadata().clone().unwrap_or_default(), whole))
 }
 
 #[derive(Deserialize)]
@@ -76,6 +88,7 @@ pub fn add_index(store: &mut Store, path: &Path) -> Result<()> {
     let index: Index = serde_json::from_slice(&bytes)
         .map_err(|e| Error::usage(format!("{origin} is no index of safetensors files: {e}")))?;
     let folder = path.parent().unwrap_or(Path::new(""));
+    let mut whole = BTreeSet::new(); // names of whole numbers, which are passed over
     let files: BTreeSet<&String> = index.weight_map.values().collect();
     for name in files {
         // A file name, nothing that leads elsewhere.
@@ -84,9 +97,10 @@ pub fn add_index(store: &mut Store, path: &Path) -> Result<()> {
                 "{origin} lists a file \"{name}\" that does not lie beside it"
             )));
         }
-        add(store, &folder.join(name))?;
+        whole.extend(read(store, &folder.join(name))?.1);
     }
-    match index.weight_map.iter().find(|(tensor, _)| store.get(tensor).is_none()) {
+    let there = |tensor: &str| store.get(tensor).is_some() || whole.contains(tensor);
+    match index.weight_map.iter().find(|(tensor, _)| !there(tensor)) {
         None => Ok(()),
         Some((tensor, file)) => Err(Error::usage(format!(
             "{origin} says that \"{tensor}\" is in {file}, but it is not"

@@ -40,6 +40,17 @@ pub struct Contents {
     pub texts: HashMap<String, String>,
 }
 
+/// Tensors of a file at most, moments and all: ViT-G has 3,000. A pickle may name one tensor in a million places.
+const MOST_TENSORS: usize = 100_000;
+
+fn push<'a>(tensors: &mut Vec<(String, &'a Strided)>, name: String, tensor: &'a Strided) -> Result<()> {
+    if tensors.len() == MOST_TENSORS {
+        return Err(Error::usage(format!("the file names more than {MOST_TENSORS} tensors")));
+    }
+    tensors.push((name, tensor));
+    Ok(())
+}
+
 /// Adds the tensors of a file: those of a dictionary at the top level as `key/name`, others under their own names.
 ///
 /// Errors: usage, where it is none that can be read.
@@ -57,15 +68,15 @@ pub fn add(store: &mut Store, path: &Path) -> Result<Contents> {
     for (key, value) in pickle.items(root) {
         contents.keys.push(key.to_string());
         match value {
-            Node::Tensor(tensor) => tensors.push((key.to_string(), tensor)),
+            Node::Tensor(tensor) => push(&mut tensors, key.to_string(), tensor)?,
             Node::Text(text) => drop(contents.texts.insert(key.to_string(), text.clone())),
-            Node::Dict(_) if key == "opt" => optimiser(&pickle, value, &mut contents, &mut tensors),
+            Node::Dict(_) if key == "opt" => optimiser(&pickle, value, &mut contents, &mut tensors)?,
             _ => {
-                let inner = pickle.items(value).filter_map(|(name, value)| match value {
-                    Node::Tensor(tensor) => Some((format!("{key}/{name}"), tensor)),
-                    _ => None,
-                });
-                tensors.extend(inner);
+                for (name, value) in pickle.items(value) {
+                    if let Node::Tensor(tensor) = value {
+                        push(&mut tensors, format!("{key}/{name}"), tensor)?;
+                    }
+                }
             }
         }
     }
@@ -102,7 +113,12 @@ pub fn add(store: &mut Store, path: &Path) -> Result<Contents> {
     Ok(contents)
 }
 
-fn optimiser<'a>(pickle: &'a Pickle, opt: &'a Node, contents: &mut Contents, tensors: &mut Vec<(String, &'a Strided)>) {
+fn optimiser<'a>(
+    pickle: &'a Pickle,
+    opt: &'a Node,
+    contents: &mut Contents,
+    tensors: &mut Vec<(String, &'a Strided)>,
+) -> Result<()> {
     if let Some(Node::Dict(states)) = pickle.get(opt, "state") {
         for &(index, state) in states {
             let (&Node::Int(index), state) = (pickle.node(index), pickle.node(state)) else {
@@ -116,7 +132,7 @@ fn optimiser<'a>(pickle: &'a Pickle, opt: &'a Node, contents: &mut Contents, ten
             };
             for (name, value) in pickle.items(state) {
                 match value {
-                    Node::Tensor(tensor) => tensors.push((format!("opt/{index}/{name}"), tensor)),
+                    Node::Tensor(tensor) => push(tensors, format!("opt/{index}/{name}"), tensor)?,
                     &Node::Int(step) if name == "step" => moments.step = step as f64,
                     &Node::Float(step) if name == "step" => moments.step = step,
                     _ => {}
@@ -143,6 +159,7 @@ fn optimiser<'a>(pickle: &'a Pickle, opt: &'a Node, contents: &mut Contents, ten
             .map(|&group| indices(pickle.node(group)))
             .collect();
     }
+    Ok(())
 }
 
 /// The archive's parts, none of them compressed.

@@ -127,6 +127,34 @@ fn files_that_are_not_its_own_are_not_touched() {
         );
     }
     assert_eq!(text(&folder.join("notes.txt")), "mine");
+    // Nor is what only speaks of it, or is JSON of another kind: neither removed nor written over.
+    std::fs::write(folder.join("history"), "ijepa tune --preset nano\n").unwrap();
+    std::fs::write(
+        folder.join("other.json"),
+        "{\"format\": \"mine\", \"of\": \"ijepa tune\"}",
+    )
+    .unwrap();
+    for name in ["history", "other.json"] {
+        let before = text(&folder.join(name));
+        for more in [
+            &["--forget"][..],
+            &["--preset", "demo", "--batch", "1", "--seconds", "0.1"],
+        ] {
+            let arguments = [&["tune", "--cache", name], more].concat();
+            refused(folder, 2, &arguments, "is no file of `ijepa tune`");
+        }
+        assert_eq!(text(&folder.join(name)), before);
+    }
+    let half = [
+        "tune",
+        "--preset",
+        "demo",
+        "--set",
+        "meta.use_bfloat16=true",
+        "--cache",
+        "new.json",
+    ];
+    refused(folder, 2, &half, "products in f32 are measured");
     refused(folder, 2, &["tune", "--cache", "photos"], "photos can't be written");
     refused(
         folder,

@@ -87,7 +87,7 @@ fn findings_are_kept_used_and_forgotten() {
     std::fs::write(&cache, own.to_string()).unwrap();
     let (way, said) = product(&cache);
     assert_eq!(way, found);
-    assert_eq!(said, format!("matrix products as tuned: 1 of {name}\n"));
+    assert_eq!(said, format!("matrix products in f32 as tuned: 1 of {name}\n"));
     let (out, said) = with(&cache, &["bench", "--matmul", "40x12x20", "--variant", "any"]);
     assert_eq!(
         (&last(&out)["way"], said.as_str()),

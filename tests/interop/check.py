@@ -181,6 +181,10 @@ def same(what, a, b):
     note(what, worst, 0.0)
 
 
+# What a new GradScaler's state has (one that is on needs a CUDA device).
+FRESH_SCALER = ("scale", "growth_factor", "backoff_factor", "growth_interval", "_growth_tracker")
+
+
 def load_strictly(path):
     """As the reference's `load_checkpoint` does, with its modules and optimiser."""
     checkpoint = torch.load(path, map_location="cpu", weights_only=True)
@@ -195,6 +199,9 @@ def load_strictly(path):
     for parameter in [*encoder.parameters(), *predictor.parameters()]:
         parameter.grad = torch.randn_like(parameter) if parameter.requires_grad else None
     opt.step()
+    scaler = torch.amp.GradScaler("cuda", enabled=False)
+    scaler.load_state_dict(checkpoint["scaler"])  # does nothing where it is off
+    assert set(checkpoint["scaler"]) == set(FRESH_SCALER), checkpoint["scaler"]
     return checkpoint, encoder.module, target.module
 
 

@@ -44,6 +44,13 @@ fn hugging_face_weights_begin_a_run_and_give_features() {
     ] {
         assert!(info.contains(wanted), "{wanted}: {info}");
     }
+    // Pixels of another mean are told of, where a processor says so.
+    assert!(!info.contains("normalised"), "{info}");
+    let processor = at.join("hf/preprocessor_config.json");
+    let ours = std::fs::read_to_string(&processor).unwrap();
+    std::fs::write(&processor, "{\"image_mean\": [0.5, 0.5, 0.5]}").unwrap();
+    assert!(printed(at, &["info", "hf"]).contains("normalised with another mean"));
+    std::fs::write(&processor, ours).unwrap();
     std::fs::write(at.join("c.yaml"), CONFIG).unwrap();
     let train = [
         "train", "--config", "c.yaml", "--from", "hf", "--data", "photos", "--out", "run", "--steps", "1",
@@ -113,6 +120,12 @@ fn a_run_of_the_reference_goes_on() {
     let at = place.path();
     reference::checkpoint(&at.join("ref.pth.tar"), &model(), &tensors(), &moment()).unwrap();
     std::fs::write(at.join("c.yaml"), CONFIG).unwrap();
+    // Another model's, which happens to lie there.
+    std::fs::write(
+        at.join("config.json"),
+        "{\"hidden_act\": \"relu\", \"num_attention_heads\": 12}",
+    )
+    .unwrap();
     let info = printed(at, &["info", "ref.pth.tar"]);
     assert!(info.contains("AdamW's state     in it, after 21 steps"), "{info}");
     assert!(
@@ -193,6 +206,13 @@ fn a_run_of_ours_goes_on_from_each_whole_export_to_the_same_bits() {
         text.contains("with a new optimiser") && !text.contains("going on"),
         "{text}"
     );
+    // So settings may be others.
+    let other = ["train", "--from", "safetensors", "--data", "photos", "--out", "other"];
+    let text = succeeds(
+        at,
+        &[&other[..], &["--set", "data.batch_size=4", "--steps", "1"]].concat(),
+    );
+    assert!(text.contains("with a new optimiser"), "{text}");
     // What a checkpoint carries is not given again.
     let given = [
         "train",
@@ -224,10 +244,7 @@ fn a_run_of_ours_goes_on_from_each_whole_export_to_the_same_bits() {
             "--quiet",
         ],
     );
-    for (i, weights) in ["hf", "timm", "pth", "safetensors/ijepa.safetensors"]
-        .into_iter()
-        .enumerate()
-    {
+    for (i, weights) in ["hf", "timm", "pth", "safetensors"].into_iter().enumerate() {
         let out = format!("{i}.safetensors");
         let config = ["--config", "run/params-ijepa.yaml"];
         let embed = [
@@ -243,4 +260,18 @@ fn a_run_of_ours_goes_on_from_each_whole_export_to_the_same_bits() {
         succeeds(at, &[&embed[..], &config].concat());
         assert!(read(&at.join(&out)) == read(&at.join("a.safetensors")), "{weights}");
     }
+    // What another writes beside is left to it.
+    std::fs::write(at.join("b.safetensors.rows.tmp"), "another's").unwrap();
+    let embed = [
+        "embed",
+        "--weights",
+        "run",
+        "--data",
+        "photos",
+        "--out",
+        "b.safetensors",
+    ];
+    assert!(fails(at, 2, &embed).contains("b.safetensors.rows.tmp exists"));
+    let rows = std::fs::read(at.join("b.safetensors.rows.tmp")).unwrap();
+    assert_eq!(rows, b"another's");
 }

@@ -178,8 +178,8 @@ fn a_list_in_itself_and_endless_recalls_end() {
     // Deeply nested tuples are no deep recursion here.
     archive(&path, &[&b"\x80\x02N"[..], &vec![0x85; 1 << 20], b"."].concat(), 4);
     assert!(refused(&path).contains("no dictionary of weights"));
-    archive(&path, &vec![b'N'; (16 << 20) + 1], 4);
-    assert!(refused(&path).contains("larger than 16777216 bytes"));
+    archive(&path, &vec![b'N'; (2 << 20) + 1], 4);
+    assert!(refused(&path).contains("larger than 2097152 bytes"));
 }
 
 #[test]
@@ -227,6 +227,27 @@ fn tensors_that_share_one_storage_a_thousand_times_are_refused() {
     many.push(b'.');
     archive(&path, &many, 19_200);
     assert!(refused(&path).contains("more than 4 times over"), "{}", refused(&path));
+}
+
+/// Few bytes of pickle name one dictionary of tensors again and again: what is counted is bounded, not only what is kept.
+#[test]
+fn a_dictionary_that_is_recalled_many_times_is_refused() {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("recalled.pth");
+    let one = pickle(4800, 0, &[100, 3, 4, 4], &[48, 16, 4, 1]);
+    let start = one.windows(6).position(|window| window == b"ctorch").unwrap();
+    let tensor = &one[start..one.len() - 2];
+    let name = |i: usize| [&b"X\x04\0\0\0"[..], format!("{i:04}").as_bytes()].concat();
+    let inner: Vec<u8> = (0..300).flat_map(|i| [&name(i)[..], tensor].concat()).collect();
+    let mut bytes = [&b"\x80\x02}(X\x01\0\0\0a}q\x05("[..], &inner, b"u"].concat();
+    bytes.extend((0..400).flat_map(|i| [&name(i)[..], b"h\x05"].concat()));
+    bytes.extend(b"u.");
+    archive(&path, &bytes, 19_200);
+    assert!(
+        refused(&path).contains("more than 100000 tensors"),
+        "{}",
+        refused(&path)
+    );
 }
 
 /// A small checkpoint of the reference.

@@ -17,6 +17,10 @@ pub fn shape(text: &str) -> Result<Heads, String> {
         .map(|part| part.parse().ok().filter(|n| (1..=1 << 16).contains(n)))
         .collect();
     match numbers.as_deref() {
+        // Counted in 64 bits, and no adapter has more.
+        Some(sizes @ &[_, _, _, _]) if sizes.iter().map(|&size| size as u128).product::<u128>() > 1 << 34 => {
+            Err("that is more than 16 G values: write smaller sizes".to_string())
+        }
         Some(&[batch, tokens, heads, dim]) => Ok(Heads {
             batch,
             tokens,
@@ -62,13 +66,10 @@ pub fn run(gpu: &Gpu, shape: Heads) -> Result<()> {
         dim,
     } = shape;
     let (rows, width) = (batch * tokens, heads * dim);
-    let mut draw = Draw::keyed("bench", 1, 0, 0);
-    let mut random = |length: usize| -> Vec<f32> { (0..length).map(|_| draw.between(-1.0, 1.0) as f32).collect() };
-    let (qkv, dout) = (random(rows * 3 * width), random(rows * width));
     let values = attention::panel(gpu.kind(), &shape);
     let tensors = Tensors {
-        qkv: gpu.upload("qkv", rows, 3 * width, &qkv)?,
-        dout: gpu.upload("dout", rows, width, &dout)?,
+        qkv: gpu.alloc("qkv", rows, 3 * width)?,
+        dout: gpu.alloc("dout", rows, width)?,
         out: gpu.alloc("out", rows, width)?,
         stats: gpu.alloc("stats", rows * heads, 2)?,
         dqkv: gpu.alloc("dqkv", rows, 3 * width)?,
@@ -77,6 +78,12 @@ pub fn run(gpu: &Gpu, shape: Heads) -> Result<()> {
             gpu.alloc("panel of gradients", 1, values)?,
         ],
     };
+    // Drawn when there is room for it.
+    let mut draw = Draw::keyed("bench", 1, 0, 0);
+    let mut random = |length: usize| -> Vec<f32> { (0..length).map(|_| draw.between(-1.0, 1.0) as f32).collect() };
+    let (qkv, dout) = (random(rows * 3 * width), random(rows * width));
+    gpu.write(&tensors.qkv, &qkv)?;
+    gpu.write(&tensors.dout, &dout)?;
     let mut rec = Recorder::new(gpu);
 
     // The first image, and what the first dispatches take: drivers compile then.

@@ -89,7 +89,7 @@ pub fn apply(gpu: &Gpu, say: &dyn Fn(&str)) {
     let show = path.display();
     match read(&path).and_then(|contents| contents.map(|contents| findings(&contents, gpu)).transpose()) {
         Ok(Some(tuned)) if !tuned.is_empty() => {
-            say(&format!("matrix products as tuned: {} of {show}", tuned.len()));
+            say(&format!("matrix products in f32 as tuned: {} of {show}", tuned.len()));
             gpu.tune(tuned.into_iter().collect::<Tuned>());
         }
         Ok(_) => {}
@@ -163,6 +163,7 @@ impl Draft {
         if path.is_dir() {
             return Err(refused(ErrorKind::IsADirectory.into()));
         }
+        is_own(path)?;
         let file = made.and_then(|()| File::create(&temporary)).map_err(refused)?;
         Ok(Draft {
             path: path.to_path_buf(),
@@ -221,19 +222,32 @@ impl Drop for Draft {
     }
 }
 
+/// Whether there is a file, which then must be one that `ijepa tune` wrote: of any version, and even where its end is missing.
+fn is_own(path: &Path) -> Result<bool> {
+    let head = format!("\"format\": \"{FORMAT}\"");
+    let own = |text: &str| match serde_json::from_str::<serde_json::Value>(text) {
+        Ok(value) => value["format"] == FORMAT,
+        Err(_) => text
+            .strip_prefix('{')
+            .is_some_and(|rest| rest.trim_start().starts_with(&head)),
+    };
+    match ordinary::text(path, MOST_BYTES) {
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(false),
+        Ok(text) if own(&text) => Ok(true),
+        _ => Err(Error::usage(format!(
+            "{} is no file of `ijepa tune`, and is left as it is: name another file by --cache, or remove it yourself, if it may go",
+            path.display()
+        ))),
+    }
+}
+
 /// Removes the file; whether there was one.
 ///
 /// Errors: usage, where it is not one that `ijepa tune` wrote (any version).
 pub fn forget(path: &Path) -> Result<bool> {
     let show = path.display();
-    match ordinary::text(path, MOST_BYTES) {
-        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(false),
-        Ok(text) if text.contains(FORMAT) => {}
-        _ => {
-            return Err(Error::usage(format!(
-                "{show} is no file of `ijepa tune`: remove it yourself, if it may go"
-            )));
-        }
+    if !is_own(path)? {
+        return Ok(false);
     }
     std::fs::remove_file(path).map_err(|e| Error::run(format!("{show} can't be removed: {e}")))?;
     Ok(true)

@@ -4,7 +4,8 @@
 use super::Heads;
 use crate::Result;
 use crate::gpu::{Access, Build, Gpu, Grid, Kernel, Recorder, View};
-use crate::ops::matmul::{Form, Variant, variant};
+use crate::ops::matmul::Form;
+use crate::ops::ways::{Way, default_way};
 
 pub(in crate::ops) static BROADCAST: Kernel = Kernel {
     name: "attention_broadcast",
@@ -36,7 +37,7 @@ struct Params {
 
 /// Whether this adapter has matmul's variant `broadcast`, which depends on it in the same way.
 fn subgroups_of_8(gpu: &Gpu) -> bool {
-    variant(gpu, Form::Nt, 8, 8, 8) == Variant::Broadcast
+    default_way(gpu, Form::Nt, 8, 8, 8) == Way::Broadcast
 }
 
 /// Queries that a lane has in [`forward`]; `None` where panels are right. Eight are a tenth faster than four where they leave

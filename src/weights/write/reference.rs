@@ -49,8 +49,18 @@ pub fn checkpoint(path: &Path, model: &ModelConfig, tensors: &Tensors, moment: &
         }
         p.text("opt");
         archive.optimiser(p, model, moment, &mut missing);
+        // As a new scaler's state: the reference's loader with bfloat16 asks for one, and begins at epoch 0 where there is none.
         p.text("scaler");
-        p.none();
+        p.dict(|p| {
+            for (key, value) in [("scale", 65536.0), ("growth_factor", 2.0), ("backoff_factor", 0.5)] {
+                p.text(key);
+                p.float(value);
+            }
+            p.text("growth_interval");
+            p.int(2000);
+            p.text("_growth_tracker");
+            p.int(0);
+        });
         p.text("target_encoder");
         let names = encoder_names(model, "target_encoder");
         archive.state_dict(p, "target_encoder", &names, &mut missing);
