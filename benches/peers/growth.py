@@ -21,7 +21,7 @@ HERE = pathlib.Path(__file__).parent
 # Of each axis: settings for each size.
 AXES = {
     "batch": {n: {"data.batch_size": n} for n in (4, 8, 16, 32)},
-    "tokens": {(c // 4) ** 2: {"data.crop_size": c} for c in (24, 32, 48, 68)},
+    "tokens": {(c // 4) ** 2: {"data.crop_size": c, "mask.min_keep": 2} for c in (24, 32, 48, 68)},
     "width": {d: {"meta.model.embed_dim": d, "meta.pred_emb_dim": d // 2} for d in (48, 96, 192, 384)},
     "depth": {n: {"meta.model.depth": n} for n in (1, 2, 4, 8)},
 }
@@ -75,7 +75,7 @@ def picture(table, path):
             if column == 0:
                 plot.set_ylabel(label)
     rows[0][0].legend()
-    figure.savefig(path)
+    figure.savefig(path, metadata={"Date": None})
 
 
 def main():
