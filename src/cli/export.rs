@@ -2,7 +2,7 @@
 
 use super::embed::Encoder;
 use super::{print, say, settings};
-use ijepa::model::config::ModelConfig;
+use ijepa::model::config::{ModelConfig, PIXELS};
 use ijepa::model::positions::sine_cosine;
 use ijepa::model::tensors::{Tensor, Tensors};
 use ijepa::train::config::Config;
@@ -108,11 +108,12 @@ pub fn run(args: Args) -> Result<()> {
     let processor = Processor {
         short,
         crop: model.crop,
-        mean: [0.485, 0.456, 0.406],
-        std: [0.229, 0.224, 0.225],
+        mean: PIXELS[0],
+        std: PIXELS[1],
     };
     std::fs::create_dir_all(out)
         .map_err(|e| Error::usage(format!("{} can't be made: {e}; choose another --out", out.display())))?;
+    let recorded = start.is_configured() || args.config.is_some();
     match args.to {
         To::Hf => hub::hugging_face(out, &model, &tensors, network, processor)?,
         To::Timm => hub::timm(out, &model, &tensors, network, processor)?,
@@ -131,23 +132,18 @@ pub fn run(args: Args) -> Result<()> {
         To::Safetensors => {
             let list = tensors.iter().filter(|(name, _)| !moments(name));
             let list = list.map(|(name, tensor)| (name.clone(), tensor.shape.clone(), &tensor.values[..]));
-            let (key, text) = metadata(&progress, known(&start, &args, &config).as_ref())?;
+            // What is guessed of others' weights would be taken for known from then on.
+            let known = recorded || start.weights.architecture.heads.is_some();
+            let carried = known.then(|| config.portable());
+            let (key, text) = metadata(&progress, carried.as_ref())?;
             let texts = HashMap::from([(key.to_string(), text)]);
             safetensors(&out.join(EXPORTED), list, texts)?;
         }
     }
-    // What is guessed of others' weights is no record of how they came to be.
-    let recorded = (start.is_configured() || args.config.is_some()).then_some(&config);
-    let card = card(args.to, which, recorded, &model, &progress, short);
+    // Nor is it a record of how they came to be.
+    let card = card(args.to, which, recorded.then_some(&config), &model, &progress, short);
     text(&out.join("README.md"), &card)?;
     print(&format!("wrote {}\n", out.display()))
-}
-
-/// The configuration that a file may carry: one that was recorded or given, or whose heads are known. What is guessed of
-/// others' weights would be taken for known from then on.
-fn known(start: &Start, args: &Args, config: &Config) -> Option<Config> {
-    let known = start.is_configured() || args.config.is_some() || start.weights.architecture.heads.is_some();
-    known.then(|| config.portable())
 }
 
 const PTH: &str = "jepa-latest.pth.tar";

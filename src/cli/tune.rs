@@ -95,19 +95,17 @@ pub fn run(args: Args) -> Result<()> {
     let loudness = if args.quiet { Loudness::Quiet } else { Loudness::Normal };
     let mut progress = Progress::new(loudness);
     let began = Instant::now();
-    let rows = contests(
-        &gpu,
-        &list,
-        began + Duration::from_secs_f64(args.seconds),
-        &mut progress,
-    );
+    let end = began + Duration::from_secs_f64(args.seconds);
+    let mut rows = vec![];
+    let outcome = contests(&gpu, &list, end, &mut progress, &mut rows);
     progress.end();
-    let rows = rows?;
+    // What was found before one failed (a device may be lost) is kept.
     let found = found(&rows);
     draft.write(&gpu, &found)?;
     let info = gpu.info();
     let tuned = found.values().flatten().count();
     print(&table(&rows))?;
+    outcome?;
     let left = list.len() - rows.len();
     if left > 0 {
         say(&format!(
@@ -169,8 +167,8 @@ fn product(one: &Products) -> Product {
     ways::product(one.form, one.m, one.n, one.k)
 }
 
-fn contests(gpu: &Gpu, list: &[Products], end: Instant, progress: &mut Progress) -> Result<Vec<Row>> {
-    let mut rows = vec![];
+/// Adds a row for each product that is measured before the `end`.
+fn contests(gpu: &Gpu, list: &[Products], end: Instant, progress: &mut Progress, rows: &mut Vec<Row>) -> Result<()> {
     for (i, products) in list.iter().enumerate() {
         if Instant::now() >= end {
             break;
@@ -187,7 +185,7 @@ fn contests(gpu: &Gpu, list: &[Products], end: Instant, progress: &mut Progress)
             rows.push(Row { products, outcome });
         }
     }
-    Ok(rows)
+    Ok(())
 }
 
 /// Each product that was measured, with the number of the way that is quicker than the default, if one is.

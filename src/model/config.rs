@@ -1,5 +1,8 @@
 //! The sizes of the three networks (encoder, target encoder, predictor).
 
+/// Mean and deviation of ImageNet's pixels in [0, 1], by which images are normalised (`wgsl/patchify.wgsl` has the same).
+pub const PIXELS: [[f64; 3]; 2] = [[0.485, 0.456, 0.406], [0.229, 0.224, 0.225]];
+
 /// Sizes of one I-JEPA model. Symbols as in the paper and in ARCHITECTURE.md.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ModelConfig {

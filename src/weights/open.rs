@@ -5,6 +5,7 @@ use super::names::{self, Source, Understood};
 use super::safetensors::{self, INDEX};
 use super::store::Store;
 use super::torch::{self, Contents};
+use crate::model::config::PIXELS;
 use crate::model::tensors::Tensor;
 use crate::{Error, Result, ordinary};
 use std::collections::{BTreeMap, HashMap};
@@ -68,9 +69,6 @@ const TIMM: [(&str, u64); 4] = [
     ("vit_huge_patch16_gap_448", 16),
     ("vit_giant_patch16_gap_224", 16),
 ];
-
-/// Mean and deviation of the pixels that networks see here.
-const IMAGENET: [[f64; 3]; 2] = [[0.485, 0.456, 0.406], [0.229, 0.224, 0.225]];
 
 /// What `config.json` beside weights says.
 #[derive(Default)]
@@ -355,10 +353,10 @@ fn normalised_otherwise(file: &Path, config: &serde_json::Value) -> Option<Strin
     let processor: Option<serde_json::Value> = text.and_then(|text| serde_json::from_slice(&text).ok());
     let timm = config.get("pretrained_cfg");
     let pairs = [
-        (processor.as_ref().and_then(|p| p.get("image_mean")), IMAGENET[0]),
-        (processor.as_ref().and_then(|p| p.get("image_std")), IMAGENET[1]),
-        (timm.and_then(|t| t.get("mean")), IMAGENET[0]),
-        (timm.and_then(|t| t.get("std")), IMAGENET[1]),
+        (processor.as_ref().and_then(|p| p.get("image_mean")), PIXELS[0]),
+        (processor.as_ref().and_then(|p| p.get("image_std")), PIXELS[1]),
+        (timm.and_then(|t| t.get("mean")), PIXELS[0]),
+        (timm.and_then(|t| t.get("std")), PIXELS[1]),
     ];
     let other = |(said, ours): &(Option<&serde_json::Value>, [f64; 3])| {
         let said = said.and_then(|said| said.as_array());
