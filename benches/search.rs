@@ -71,6 +71,8 @@ fn search(bench: &mut Criterion) {
             &queries[at]
         };
         group.bench_function("graph", |bench| bench.iter(|| black_box(index.nearest(next(), ASKED))));
-        group.bench_function("all compared", |bench| bench.iter(|| black_box(index.exact(next(), ASKED))));
+        group.bench_function("all compared", |bench| {
+            bench.iter(|| black_box(index.exact(next(), ASKED)))
+        });
     }
 }

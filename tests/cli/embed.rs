@@ -37,14 +37,26 @@ fn every_kind_of_file_holds_the_same_numbers() {
             assert!(fails(at, 2, &embed(out, more)).contains(" exists already: choose another --out"));
         }
         let (shape, known, values) = tensors(&at.join("f.safetensors"));
-        assert_eq!((&shape, known.len(), known[0].as_str()), (&lengths, 44, "class 0/0.png"));
+        assert_eq!(
+            (&shape, known.len(), known[0].as_str()),
+            (&lengths, 44, "class 0/0.png")
+        );
         assert!(values.iter().all(|value| value.is_finite()) && values.iter().any(|value| *value != values[0]));
         let rows = values.len() / 16;
         let patches = (rows > 44).then_some(16);
-        let row = |row: usize| (&known[row / patches.unwrap_or(1)], row / patches.unwrap_or(1), row % patches.unwrap_or(1));
+        let row = |row: usize| {
+            (
+                &known[row / patches.unwrap_or(1)],
+                row / patches.unwrap_or(1),
+                row % patches.unwrap_or(1),
+            )
+        };
 
         let npy = std::fs::read(at.join("f.npy")).unwrap();
-        let head = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': {}, }}", tuple(&lengths));
+        let head = format!(
+            "{{'descr': '<f4', 'fortran_order': False, 'shape': {}, }}",
+            tuple(&lengths)
+        );
         assert!(npy.starts_with(b"\x93NUMPY\x01\x00"));
         let begin = 10 + usize::from(u16::from_le_bytes([npy[8], npy[9]]));
         assert_eq!(begin % 64, 0);
@@ -55,7 +67,11 @@ fn every_kind_of_file_holds_the_same_numbers() {
 
         let file = SerializedFileReader::new(std::fs::File::open(at.join("f.parquet")).unwrap()).unwrap();
         let texts = file.metadata().file_metadata().key_value_metadata().unwrap();
-        assert!(texts.iter().any(|text| text.key == "encoder" && text.value.as_deref() == Some("target")));
+        assert!(
+            texts
+                .iter()
+                .any(|text| text.key == "encoder" && text.value.as_deref() == Some("target"))
+        );
         let mut count = 0;
         for (i, record) in file.get_row_iter(None).unwrap().enumerate() {
             let (record, (name, image, patch)) = (record.unwrap(), row(i));
@@ -79,17 +95,30 @@ fn every_kind_of_file_holds_the_same_numbers() {
         let mut table = csv::Reader::from_path(at.join("f.csv")).unwrap();
         let places: &[&str] = if patches.is_some() { &["image", "patch"] } else { &[] };
         let head: Vec<String> = table.headers().unwrap().iter().map(str::to_string).collect();
-        assert_eq!(head[..1 + places.len()].concat(), ["name"].iter().chain(places).copied().collect::<String>());
-        assert_eq!((head[1 + places.len()].as_str(), head[head.len() - 1].as_str()), ("f0", "f15"));
+        assert_eq!(
+            head[..1 + places.len()].concat(),
+            ["name"].iter().chain(places).copied().collect::<String>()
+        );
+        assert_eq!(
+            (head[1 + places.len()].as_str(), head[head.len() - 1].as_str()),
+            ("f0", "f15")
+        );
         let records: Vec<csv::StringRecord> = table.records().map(Result::unwrap).collect();
         assert_eq!(records.len(), rows);
         for (i, record) in records.iter().enumerate() {
             let (name, image, patch) = row(i);
             assert_eq!(record[0], *name);
             if patches.is_some() {
-                assert_eq!((&record[1], &record[2]), (image.to_string().as_str(), patch.to_string().as_str()));
+                assert_eq!(
+                    (&record[1], &record[2]),
+                    (image.to_string().as_str(), patch.to_string().as_str())
+                );
             }
-            let list: Vec<f32> = record.iter().skip(1 + places.len()).map(|value| value.parse().unwrap()).collect();
+            let list: Vec<f32> = record
+                .iter()
+                .skip(1 + places.len())
+                .map(|value| value.parse().unwrap())
+                .collect();
             assert_eq!(list, values[16 * i..][..16]);
         }
         for name in ["f.safetensors", "f.npy", "f.names.json", "f.parquet", "f.csv"] {
@@ -110,20 +139,35 @@ fn patches_average_to_images_and_all_splits_are_both() {
     let place = trained();
     let at = place.path();
     let words = |split, out, more: &[&'static str]| {
-        let words = ["embed", "--weights", "run", "--data", "generated:glyphs", "--quiet", "--batch", "500"];
+        let words = [
+            "embed",
+            "--weights",
+            "run",
+            "--data",
+            "generated:glyphs",
+            "--quiet",
+            "--batch",
+            "500",
+        ];
         let all = [&words[..], &["--split", split, "--out", out], more].concat();
         succeeds(at, &all);
         tensors(&at.join(out))
     };
     let (shape, known, values) = words("all", "all.safetensors", &[]);
-    assert_eq!((shape, known[3999].as_str(), known[4000].as_str()), (vec![5000, 16], "train/3999", "test/0"));
+    assert_eq!(
+        (shape, known[3999].as_str(), known[4000].as_str()),
+        (vec![5000, 16], "train/3999", "test/0")
+    );
     let (shape, known, patches) = words("test", "test.safetensors", &["--patches"]);
     assert_eq!((shape, known[999].as_str()), (vec![1000, 16, 16], "test/999"));
     for (image, patches) in patches.chunks_exact(16 * 16).enumerate() {
         for channel in 0..16 {
             let mean = patches.iter().skip(channel).step_by(16).sum::<f32>() / 16.0;
             let value = values[(4000 + image) * 16 + channel];
-            assert!((mean - value).abs() <= 1e-5 * (1.0 + mean.abs()), "{image}, {channel}: {mean} {value}");
+            assert!(
+                (mean - value).abs() <= 1e-5 * (1.0 + mean.abs()),
+                "{image}, {channel}: {mean} {value}"
+            );
         }
     }
 }
@@ -150,9 +194,21 @@ fn what_was_stopped_goes_on_and_writes_the_same_bytes() {
         let words = embed("f.safetensors", &[]);
         let words: Vec<&str> = words.into_iter().filter(|word| *word != "--quiet").collect();
         let said = succeeds(at, &words);
-        assert!(said.contains(&format!("going on after {} images in f.safetensors.part", batches * BATCH)), "{said}");
-        assert!(said.contains("skipped 1 of 44 files in photos: class 0/4.png cannot be decoded"), "{said}");
-        assert!(std::fs::read(at.join("f.safetensors")).unwrap() == whole, "cut at {cut}");
+        assert!(
+            said.contains(&format!(
+                "going on after {} images in f.safetensors.part",
+                batches * BATCH
+            )),
+            "{said}"
+        );
+        assert!(
+            said.contains("skipped 1 of 44 files in photos: class 0/4.png cannot be decoded"),
+            "{said}"
+        );
+        assert!(
+            std::fs::read(at.join("f.safetensors")).unwrap() == whole,
+            "cut at {cut}"
+        );
         std::fs::remove_file(at.join("f.safetensors")).unwrap();
         assert_eq!(names(at), ["photos", "run", "whole.safetensors"]);
     }
@@ -171,10 +227,16 @@ fn what_was_stopped_goes_on_and_writes_the_same_bytes() {
     let refused = |words: &[&str], wanted: &str| {
         let message = fails(at, 2, words);
         let begun = "f.safetensors.part was begun with other settings: ";
-        assert!(message.contains(begun) && message.contains(wanted), "{wanted}: {message}");
+        assert!(
+            message.contains(begun) && message.contains(wanted),
+            "{wanted}: {message}"
+        );
         assert!(std::fs::read(at.join("f.safetensors.part")).unwrap() == left);
     };
-    refused(&embed("f.safetensors", &["--patches"]), "features (then images, now patches)");
+    refused(
+        &embed("f.safetensors", &["--patches"]),
+        "features (then images, now patches)",
+    );
     refused(&embed("f.safetensors", &["--encoder", "context"]), "weights (then ");
     refused(&embed("f.safetensors", &["--batch", "3"]), "batch (then 8, now 3)");
     let other: Vec<&str> = { embed("f.safetensors", &[]).into_iter() }
@@ -208,7 +270,17 @@ fn files_that_are_not_ours_are_left_alone() {
 fn ctrl_c_keeps_what_was_done() {
     let place = trained();
     let at = place.path();
-    let words = ["embed", "--weights", "run", "--data", "generated:glyphs", "--out", "f.csv", "--batch", "4"];
+    let words = [
+        "embed",
+        "--weights",
+        "run",
+        "--data",
+        "generated:glyphs",
+        "--out",
+        "f.csv",
+        "--batch",
+        "4",
+    ];
     let mut child = ijepa(at, &words).stderr(std::process::Stdio::piped()).spawn().unwrap();
     let begun = std::time::Instant::now();
     let length = || std::fs::metadata(at.join("f.csv.part")).map_or(0, |file| file.len());
@@ -216,11 +288,16 @@ fn ctrl_c_keeps_what_was_done() {
         assert!(begun.elapsed().as_secs() < 120 && child.try_wait().unwrap().is_none());
         std::thread::sleep(std::time::Duration::from_millis(1));
     }
-    let kill = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+    let kill = std::process::Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status();
     assert!(kill.unwrap().success());
     let output = child.wait_with_output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{said}");
-    assert!(said.contains(" of 4000 images, which f.csv.part keeps: the same command goes on"), "{said}");
+    assert!(
+        said.contains(" of 4000 images, which f.csv.part keeps: the same command goes on"),
+        "{said}"
+    );
     assert!(!at.join("f.csv").exists() && length() >= 2_000);
 }

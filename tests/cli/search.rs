@@ -29,7 +29,12 @@ fn update(place: &Path) -> [u64; 5] {
 /// Names and cosines of what is most like a file.
 fn query(place: &Path, file: &str) -> Vec<(String, f64)> {
     let said = json(place, &["query", file, "--most", "3"]);
-    let hit = |hit: &Value| (hit["name"].as_str().unwrap().to_string(), hit["cosine"].as_f64().unwrap());
+    let hit = |hit: &Value| {
+        (
+            hit["name"].as_str().unwrap().to_string(),
+            hit["cosine"].as_f64().unwrap(),
+        )
+    };
     said[0]["hits"].as_array().unwrap().iter().map(hit).collect()
 }
 
@@ -51,7 +56,10 @@ fn an_index_follows_its_folder() {
     save(&photos.join("class 0/new.png"), 100);
     save(&photos.join("class 0/2.png"), 101);
     std::fs::rename(photos.join("class 1/3.png"), photos.join("moved.png")).unwrap();
-    let touched = std::fs::File::options().append(true).open(photos.join("class 0/4.png")).unwrap();
+    let touched = std::fs::File::options()
+        .append(true)
+        .open(photos.join("class 0/4.png"))
+        .unwrap();
     touched.set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
     std::fs::remove_file(photos.join("class 1/5.png")).unwrap();
     std::fs::write(photos.join("notes.txt"), "no image").unwrap();
@@ -96,7 +104,13 @@ fn copies_in_other_formats_and_sizes_are_one_group() {
     // The copy, byte by byte, is best.
     assert_eq!(all.remove(0), ["<b>8&.png", "class 0/8.png"]);
     all.sort();
-    assert_eq!(all, [["class 0/6.png", "copy 6.jpg", "larger 6.png"], ["class 1/7.png", "copy 7.jpg", "larger 7.png"]]);
+    assert_eq!(
+        all,
+        [
+            ["class 0/6.png", "copy 6.jpg", "larger 6.png"],
+            ["class 1/7.png", "copy 7.jpg", "larger 7.png"]
+        ]
+    );
 
     succeeds(at, &["search", "duplicates", "--html", "d.html"]);
     let page = std::fs::read_to_string(at.join("d.html")).unwrap();
@@ -105,11 +119,19 @@ fn copies_in_other_formats_and_sizes_are_one_group() {
     assert!(own.contains("&lt;b&gt;8&amp;.png") && !own.contains("<b>8&") && !own.contains("http"));
     assert!(fails(at, 2, &["search", "duplicates", "--html", "d.html"]).contains("d.html exists already"));
     let clusters = json(at, &["cluster", "--clusters", "4", "--html", "c.html"]);
-    let sizes = clusters["clusters"].as_array().unwrap().iter().map(|each| each["images"].as_array().unwrap().len());
+    let sizes = clusters["clusters"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|each| each["images"].as_array().unwrap().len());
     let sizes: Vec<usize> = sizes.collect();
     assert_eq!((sizes.len(), sizes.iter().sum()), (4, 49));
     succeeds(at, &["search", "query", "photos/copy 6.jpg", "--html", "q.html"]);
-    assert!(std::fs::read_to_string(at.join("q.html")).unwrap().contains("<li class=\"marked\">"));
+    assert!(
+        std::fs::read_to_string(at.join("q.html"))
+            .unwrap()
+            .contains("<li class=\"marked\">")
+    );
     let made = ["c.html", "d.html", "photos", "photos.ijepa-index", "q.html", "run"];
     assert_eq!(names(at), made);
 }
@@ -128,9 +150,19 @@ fn what_cannot_be_used_is_named_and_left_as_it_is() {
     succeeds(at, &tiny("other", "3", &[]));
     let other = ["search", "index", "photos", "--weights", "other"];
     let message = fails(at, 2, &other);
-    assert!(message.contains("photos.ijepa-index was made with another weights (then "), "{message}");
-    let message = fails(at, 2, &["search", "query", "photos/class 0/0.png", "--weights", "other"]);
-    assert!(message.contains("photos.ijepa-index was made with other weights than other/latest.safetensors"), "{message}");
+    assert!(
+        message.contains("photos.ijepa-index was made with another weights (then "),
+        "{message}"
+    );
+    let message = fails(
+        at,
+        2,
+        &["search", "query", "photos/class 0/0.png", "--weights", "other"],
+    );
+    assert!(
+        message.contains("photos.ijepa-index was made with other weights than other/latest.safetensors"),
+        "{message}"
+    );
     assert!(std::fs::read(&index).unwrap() == good);
 
     // Damaged, cut, of another version, of something else.
@@ -147,7 +179,12 @@ fn what_cannot_be_used_is_named_and_left_as_it_is() {
         (b"", "is no index of `ijepa search`"),
     ] {
         std::fs::write(&index, bytes).unwrap();
-        for words in [&["duplicates"][..], &["cluster"], &["query", "photos/class 0/0.png"], &INDEX] {
+        for words in [
+            &["duplicates"][..],
+            &["cluster"],
+            &["query", "photos/class 0/0.png"],
+            &INDEX,
+        ] {
             let message = fails(at, 2, &[&["search"], words].concat());
             assert!(message.contains(wanted), "{words:?}: {message}");
         }
@@ -163,7 +200,10 @@ fn what_cannot_be_used_is_named_and_left_as_it_is() {
     let draft = std::fs::File::create(at.join("photos.ijepa-index.tmp")).unwrap();
     draft.lock().unwrap();
     let message = fails(at, 2, &[&["search"], &INDEX[..]].concat());
-    assert!(message.contains("photos.ijepa-index is being written by another ijepa"), "{message}");
+    assert!(
+        message.contains("photos.ijepa-index is being written by another ijepa"),
+        "{message}"
+    );
     drop(draft);
     std::fs::remove_file(at.join("photos.ijepa-index.tmp")).unwrap();
     std::fs::create_dir(at.join("empty")).unwrap();
@@ -174,12 +214,17 @@ fn what_cannot_be_used_is_named_and_left_as_it_is() {
     let glyphs = ["search", "index", "generated:glyphs", "--weights", "run"];
     assert!(fails(at, 2, &glyphs).contains("an index is made of a folder or a tar"));
     let message = fails(at, 2, &["search", "query", "run/params-ijepa.yaml"]);
-    assert!(message.contains("run/params-ijepa.yaml is no image: name an image"), "{message}");
+    assert!(
+        message.contains("run/params-ijepa.yaml is no image: name an image"),
+        "{message}"
+    );
     assert!(fails(at, 2, &["search", "query", "none.png"]).contains("none.png cannot be read"));
     assert_eq!(names(at), ["empty", "other", "photos", "photos.ijepa-index", "run"]);
 
     // More than one to choose from.
     std::fs::copy(&index, at.join("a.ijepa-index")).unwrap();
     let message = fails(at, 2, &["search", "duplicates"]);
-    assert!(message.contains("there are 2 *.ijepa-index files in this folder: name one by --index, such as --index a.ijepa-index"));
+    assert!(message.contains(
+        "there are 2 *.ijepa-index files in this folder: name one by --index, such as --index a.ijepa-index"
+    ));
 }

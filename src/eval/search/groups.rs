@@ -33,7 +33,7 @@ pub fn duplicates(index: &Index, above: f32) -> Vec<Group> {
     });
     let mut pairs: Vec<_> = found.into_iter().flatten().collect();
     // Each comes from both sides, unless one of them has nearer ones.
-    pairs.sort_by(|a, b| (a.0, a.1).cmp(&(b.0, b.1)));
+    pairs.sort_by_key(|pair| (pair.0, pair.1));
     pairs.dedup_by(|a, b| (a.0, a.1) == (b.0, b.1));
     let pair = |(a, b, cosine)| Pair { images: [a, b], cosine };
     grouped(pairs.into_iter().map(pair).collect(), index.len())
