@@ -6,11 +6,13 @@ pub mod attention;
 pub mod cast;
 pub mod ceiling;
 pub mod column_sum;
+pub mod drop_path;
 pub mod gather;
 pub mod gradient_norm;
 pub mod largest;
 pub mod layer_norm;
 pub mod matmul;
+pub mod mean_pool;
 pub mod patchify;
 pub mod predictor_tokens;
 pub mod reduce;
@@ -23,7 +25,7 @@ pub mod ways;
 use crate::gpu::Kernel;
 
 /// Every kernel there is, with all the pipelines that may be made of it.
-pub static KERNELS: [&Kernel; 45] = [
+pub static KERNELS: [&Kernel; 48] = [
     &adamw::ADAMW,
     &add_positions::ADD_POSITIONS,
     &attention::SOFTMAX,
@@ -34,6 +36,7 @@ pub static KERNELS: [&Kernel; 45] = [
     &ceiling::COPY,
     &ceiling::ARITHMETIC,
     &column_sum::COLUMN_SUM,
+    &drop_path::DROP_PATH,
     &gather::FORWARD,
     &gather::BACKWARD,
     &gradient_norm::SQUARES,
@@ -63,6 +66,8 @@ pub static KERNELS: [&Kernel; 45] = [
     &matmul::BROADCAST,
     &matmul::BROADCAST_TN,
     &matmul::QUAD,
+    &mean_pool::FORWARD,
+    &mean_pool::BACKWARD,
     &patchify::PATCHIFY,
     &predictor_tokens::PREDICTOR_TOKENS,
     &reduce::REDUCE,
