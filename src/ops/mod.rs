@@ -6,6 +6,7 @@ pub mod attention;
 pub mod cast;
 pub mod ceiling;
 pub mod column_sum;
+pub mod cross_entropy;
 pub mod drop_path;
 pub mod gather;
 pub mod gradient_norm;
@@ -25,7 +26,7 @@ pub mod ways;
 use crate::gpu::Kernel;
 
 /// Every kernel there is, with all the pipelines that may be made of it.
-pub static KERNELS: [&Kernel; 48] = [
+pub static KERNELS: [&Kernel; 49] = [
     &adamw::ADAMW,
     &add_positions::ADD_POSITIONS,
     &attention::SOFTMAX,
@@ -36,6 +37,7 @@ pub static KERNELS: [&Kernel; 48] = [
     &ceiling::COPY,
     &ceiling::ARITHMETIC,
     &column_sum::COLUMN_SUM,
+    &cross_entropy::CROSS_ENTROPY,
     &drop_path::DROP_PATH,
     &gather::FORWARD,
     &gather::BACKWARD,
