@@ -8,6 +8,7 @@ pub mod attention;
 pub mod block;
 pub mod cast;
 pub mod ceiling;
+pub mod classifier;
 pub mod column_sum;
 pub mod cross_entropy;
 pub mod drop_path;

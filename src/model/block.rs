@@ -85,12 +85,24 @@ impl Block {
         self.qkv.forward(rec, &s.norm1, &s.qkv, Then::Nothing, memory)?;
         attention::forward(rec, heads, &s.qkv, &s.attention, &s.softmax, &memory.panels[0])?;
         let scales = s.scales.as_ref();
-        join(rec, (&self.proj, scales.map(|s| &s[0])), &s.attention, [x, &s.middle], memory)?;
+        join(
+            rec,
+            (&self.proj, scales.map(|s| &s[0])),
+            &s.attention,
+            [x, &s.middle],
+            memory,
+        )?;
 
         layer_norm::forward(rec, &s.middle, Some(&self.norm2), EPS, &s.norm2, &s.stats2)?;
         let gelu = Then::Gelu(s.pre.as_ref());
         self.fc1.forward(rec, &s.norm2, &s.hidden, gelu, memory)?;
-        join(rec, (&self.fc2, scales.map(|s| &s[1])), &s.hidden, [&s.middle, out], memory)
+        join(
+            rec,
+            (&self.fc2, scales.map(|s| &s[1])),
+            &s.hidden,
+            [&s.middle, out],
+            memory,
+        )
     }
 
     /// From the gradient of `out` to the gradient of `x`, in place in `dx` `[R, D]`; `gradients` = or +=, as they say.

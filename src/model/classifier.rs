@@ -115,7 +115,11 @@ struct Own {
 pub fn layers(config: &ModelConfig, classes: usize, decay: f64) -> Vec<Group> {
     let last = config.depth + 1;
     let layer = |spec: &Spec| match spec.name.strip_prefix("encoder.blocks.") {
-        Some(rest) => rest.split('.').next().and_then(|i| i.parse().ok()).map_or(last, |i: usize| i + 1),
+        Some(rest) => rest
+            .split('.')
+            .next()
+            .and_then(|i| i.parse().ok())
+            .map_or(last, |i: usize| i + 1),
         None if spec.name.starts_with("encoder.patch_embed.") => 0,
         None => last,
     };
@@ -147,7 +151,10 @@ pub fn dims(config: &ModelConfig, plan: &Plan) -> Dims {
 /// Every tensor of a step behind the encoder, by name.
 fn needs(kind: Kind, config: &ModelConfig, plan: &Plan) -> Vec<Need> {
     let (batch, classes, width) = (plan.batch, plan.classes, config.embed_dim);
-    let values: usize = specs(config, classes).iter().map(|spec| spec.len().next_multiple_of(64)).sum();
+    let values: usize = specs(config, classes)
+        .iter()
+        .map(|spec| spec.len().next_multiple_of(64))
+        .sum();
     // Two for each layer, and one more for each 64 MiB, half of the smallest binding that WebGPU promises.
     let arenas = 2 * (config.depth + 2) + values / (16 << 20);
     let partial = gradient_norm::scratch(kind, arenas, values).max(column_sum::scratch(kind, batch, classes));
@@ -204,7 +211,9 @@ impl Own {
             dlogits: get("dlogits")?,
             targets: get("desired")?,
             losses: get("losses of images")?,
-            scales: (0..config.depth).map(|i| Ok([of(2 * i)?, of(2 * i + 1)?])).collect::<Result<_>>()?,
+            scales: (0..config.depth)
+                .map(|i| Ok([of(2 * i)?, of(2 * i + 1)?]))
+                .collect::<Result<_>>()?,
             partial: get("partial sums of the head")?,
             report: get("report")?,
         })
@@ -229,7 +238,9 @@ impl Classifier {
         }
         let (n, width) = (config.num_patches(), config.embed_dim);
         let positions = match tensors.contains_key(POSITIONS) {
-            true => tensors::find(tensors, POSITIONS, &[1, n, width], origin)?.values.clone(),
+            true => tensors::find(tensors, POSITIONS, &[1, n, width], origin)?
+                .values
+                .clone(),
             false => sine_cosine(width, config.grid()),
         };
         Ok(Classifier {
@@ -291,7 +302,8 @@ impl Classifier {
         column_sum::column_sum(rec, &dlogits, &self.dhead.bias, &own.partial)?;
         product(rec, Form::Nn, &dlogits, &self.head.weight, &dpooled, Epilogue::Plain)?;
         mean_pool::backward(rec, &dpooled, &memory.dcontext_out.shaped(batch * tokens, width)?)?;
-        self.encoder.backward(rec, &self.dencoder, config, [batch, tokens], memory)?;
+        self.encoder
+            .backward(rec, &self.dencoder, config, [batch, tokens], memory)?;
         Ok(logits)
     }
 
@@ -327,7 +339,11 @@ impl Classifier {
     /// Images, targets and scales into memory; what is submitted later reads them.
     fn put(&mut self, examples: Examples, batch: usize) -> Result<Pixels> {
         self.require(batch)?;
-        let Examples { images, targets, scales } = examples;
+        let Examples {
+            images,
+            targets,
+            scales,
+        } = examples;
         let blocks = self.config.depth;
         let expected = [batch * self.classes, 2 * blocks * batch];
         if targets.len() != expected[0] || scales.is_some_and(|scales| scales.len() != expected[1]) {
@@ -359,7 +375,9 @@ impl Classifier {
     fn require(&self, batch: usize) -> Result<()> {
         let most = self.memory.dims.batch;
         if batch == 0 || batch > most {
-            return Err(Error::run(format!("{batch} images came, but memory is planned for {most}")));
+            return Err(Error::run(format!(
+                "{batch} images came, but memory is planned for {most}"
+            )));
         }
         Ok(())
     }

@@ -97,7 +97,10 @@ impl Parameters {
     pub fn of(gpu: &Gpu, groups: &[Group], tensors: &Tensors, origin: &str) -> Result<Parameters> {
         let limit = (gpu.most_bytes() / 4) as usize;
         let (mut arenas, mut places) = (vec![], HashMap::new());
-        for (decayed, group) in [true, false].into_iter().flat_map(|decayed| groups.iter().map(move |g| (decayed, g))) {
+        for (decayed, group) in [true, false]
+            .into_iter()
+            .flat_map(|decayed| groups.iter().map(move |g| (decayed, g)))
+        {
             let mut some: Vec<(Spec, usize)> = vec![];
             let mut end = 0;
             for spec in group.specs.iter().filter(|spec| spec.decays() == decayed) {

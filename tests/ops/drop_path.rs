@@ -41,7 +41,10 @@ fn scales_that_are_not_one_for_each_sequence_are_refused() {
     let mut bench = Bench::of(Kind::Software, "drop_path");
     let (x, y, three) = (bench.poisoned(8, 4), bench.poisoned(8, 4), bench.poisoned(3, 1));
     let error = forward(&mut bench.rec, &x, &three, &x, &y).unwrap_err().to_string();
-    assert_eq!(error, "drop_path: scales [3, 1] for 8 rows: one for each sequence is wanted");
+    assert_eq!(
+        error,
+        "drop_path: scales [3, 1] for 8 rows: one for each sequence is wanted"
+    );
     let (two, short) = (bench.poisoned(2, 1), bench.poisoned(4, 4));
     assert!(forward(&mut bench.rec, &x, &two, &short, &y).is_err());
     assert!(backward(&mut bench.rec, &x, &two, &short).is_err());
@@ -51,7 +54,10 @@ fn scales_that_are_not_one_for_each_sequence_are_refused() {
 fn the_same_input_gives_the_same_bits() {
     for kind in KINDS {
         let mut bench = Bench::of(kind, "drop_path twice");
-        let (x, scales) = (bench.put(257 * 3, 96, &random(1, 257 * 3 * 96)), bench.put(3, 1, &scales(3)));
+        let (x, scales) = (
+            bench.put(257 * 3, 96, &random(1, 257 * 3 * 96)),
+            bench.put(3, 1, &scales(3)),
+        );
         let bits = [(); 2].map(|()| {
             let y = bench.poisoned(257 * 3, 96);
             backward(&mut bench.rec, &x, &scales, &y).unwrap();

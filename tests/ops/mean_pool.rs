@@ -17,7 +17,10 @@ fn means_and_their_gradient_agree_with_f64() {
             forward(&mut bench.rec, &vx, &y).unwrap();
             bench.check("y", &y, &twin::forward(&f64s(&x), tokens, cols), sum_of(tokens));
             let dy = random(2, sequences * cols);
-            let (vdy, dx) = (bench.put(sequences, cols, &dy), bench.poisoned(sequences * tokens, cols));
+            let (vdy, dx) = (
+                bench.put(sequences, cols, &dy),
+                bench.poisoned(sequences * tokens, cols),
+            );
             backward(&mut bench.rec, &vdy, &dx).unwrap();
             bench.check("dx", &dx, &twin::backward(&f64s(&dy), tokens, cols), ELEMENTWISE);
         }
@@ -30,7 +33,10 @@ fn rows_that_are_no_sequences_are_refused() {
     let (x, y, none) = (bench.poisoned(7, 8), bench.poisoned(3, 8), bench.poisoned(0, 8));
     assert!(forward(&mut bench.rec, &x, &y).is_err() && backward(&mut bench.rec, &y, &x).is_err());
     let error = forward(&mut bench.rec, &x, &none).unwrap_err().to_string();
-    assert_eq!(error, "mean_pool: 7 rows are no sequences of which 0 means can be taken");
+    assert_eq!(
+        error,
+        "mean_pool: 7 rows are no sequences of which 0 means can be taken"
+    );
     let narrow = bench.poisoned(7, 4);
     assert!(forward(&mut bench.rec, &x, &narrow).is_err());
 }
