@@ -2,8 +2,8 @@
 
 use super::{ijepa, prints, refused};
 
-const COMMANDS: [&str; 12] = [
-    "demo", "train", "probe", "embed", "export", "info", "trace", "masks", "pack", "replay", "doctor", "bench",
+const COMMANDS: [&str; 13] = [
+    "demo", "train", "probe", "embed", "search", "export", "info", "trace", "masks", "pack", "replay", "doctor", "bench",
 ];
 
 #[test]
@@ -13,12 +13,16 @@ fn every_command_has_help_with_an_example_that_begins_with_its_name() {
         assert!(all.contains(&format!("\n  {command} ")), "{all}");
         let help = prints(&[command, "--help"]);
         assert!(help.contains(&format!("example: ijepa {command}")), "{help}");
-        let computes = !["export", "info", "masks", "pack"].contains(&command);
+        let computes = !["search", "export", "info", "masks", "pack"].contains(&command);
         assert_eq!(
             help.contains("--adapter <WHICH>") && help.contains("--backend <NAME>"),
             computes,
             "{help}"
         );
+    }
+    for what in ["index", "query", "duplicates", "cluster"] {
+        let help = prints(&["search", what, "--help"]);
+        assert!(help.contains(&format!("example: ijepa search {what}")), "{help}");
     }
     assert!(prints(&["--version"]).starts_with("ijepa "));
 }
