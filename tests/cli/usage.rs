@@ -3,7 +3,8 @@
 use super::{ijepa, prints, refused};
 
 const COMMANDS: [&str; 13] = [
-    "demo", "train", "probe", "embed", "search", "export", "info", "trace", "masks", "pack", "replay", "doctor", "bench",
+    "demo", "train", "probe", "embed", "search", "export", "info", "trace", "masks", "pack", "replay", "doctor",
+    "bench",
 ];
 
 #[test]
