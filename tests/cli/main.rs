@@ -8,12 +8,14 @@ mod info;
 mod masks;
 mod pack;
 mod probe;
+mod report;
 mod stop;
 #[path = "../common/tiny.rs"]
 mod tiny;
 mod trace;
 mod tune;
 mod usage;
+mod visualize;
 
 use assert_cmd::Command;
 

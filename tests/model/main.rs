@@ -11,3 +11,4 @@ mod init;
 mod inside;
 mod misfits;
 mod parts;
+mod positions;
