@@ -3,6 +3,7 @@
 mod adapters;
 mod answer;
 mod kernels;
+mod losses;
 mod products;
 mod step;
 

@@ -2,6 +2,7 @@
 
 use super::escaped;
 use ijepa::eval::monitor::{Judgement, Measurement};
+use ijepa::eval::probe::Row;
 use ijepa::train::run::Event;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::IsTerminal;
@@ -27,6 +28,8 @@ pub struct Progress {
     spoken: Instant,
     /// What the monitor saw and said last, in short; in full, and whether that was shown.
     look: String,
+    /// What the last probe gave.
+    probed: String,
     judgement: Option<(String, bool)>,
 }
 
@@ -45,6 +48,7 @@ impl Progress {
             waited: Duration::ZERO,
             spoken: Instant::now(),
             look: String::new(),
+            probed: String::new(),
             judgement: None,
         }
     }
@@ -81,6 +85,17 @@ impl Progress {
                 }
                 self.judgement = Some((line, shown));
             }
+            Event::Probed(probed) => {
+                let Row { knn, linear } = probed.row;
+                self.probed = format!(" probe: k-NN {knn:.1} % linear {linear:.1} %");
+                let [fitted, scored] = probed.images;
+                if self.loudness == Loudness::Verbose || !self.terminal {
+                    self.say(&format!(
+                        "step {}:{} of {scored} images, fitted on {fitted}",
+                        probed.step, self.probed
+                    ));
+                }
+            }
             Event::Saved(path) if self.loudness == Loudness::Verbose => self.say(&format!("saved {}", path.display())),
             Event::Saved(_) => {}
             Event::Waited(waited) => self.waited = waited,
@@ -99,10 +114,11 @@ impl Progress {
                     value => format!(" + {value:.4}"),
                 };
                 let text = format!(
-                    "epoch {} loss {:.4}{regularizer}{rate}{data} {}",
+                    "epoch {} loss {:.4}{regularizer}{rate}{data} {}{}",
                     step.epoch + 1,
                     step.loss,
-                    self.look
+                    self.look,
+                    self.probed
                 );
                 self.show("step", step.step, of, done, began, text);
             }

@@ -59,6 +59,10 @@ pub struct Args {
     /// --resume, from here on [default: the configuration's]
     #[arg(long, value_name = "N")]
     accumulate: Option<Count>,
+    /// Every N steps show k-NN and linear accuracy on labelled images, in at most a twentieth of the time; 0: never; with
+    /// --resume, from here on [default: the configuration's]
+    #[arg(long, value_name = "N")]
+    probe_every: Option<usize>,
     /// Plan memory, take one step on the first batch, print memory and time, and write nothing
     #[arg(long, conflicts_with_all = ["resume", "from"])]
     dry_run: bool,
@@ -105,7 +109,7 @@ impl Args {
         if let Some(pixels) = self.max_pixels {
             config.data.max_pixels = pixels;
         }
-        self.split(&mut config);
+        self.changed(&mut config);
         if let (true, Some(parts)) = (self.any_batch(), config.optimization.accumulate) {
             config.data.batch_size = config.data.batch_size.max(parts); // until it is found
         }
@@ -168,12 +172,16 @@ impl Args {
         if let Some(steps) = self.steps {
             config.optimization.steps = Some(steps);
         }
-        self.split(&mut config);
+        self.changed(&mut config);
         config.validate()?;
         Ok(config)
     }
 
-    fn split(&self, config: &mut Config) {
+    /// What may be changed of a run that goes on, too, besides its end.
+    fn changed(&self, config: &mut Config) {
+        if let Some(steps) = self.probe_every {
+            config.logging.probe_every = steps;
+        }
         match self.accumulate {
             Some(Count::Auto) => config.optimization.accumulate = None,
             Some(Count::Number(parts)) => config.optimization.accumulate = Some(parts),
@@ -337,6 +345,20 @@ fn open(
     Ok((Arc::new(data), gpu))
 }
 
+/// The images that `--probe-every` scores, where the data has some apart from those to train on.
+fn to_score(config: &Config) -> Result<Option<Dataset>> {
+    if config.logging.probe_every == 0 {
+        return Ok(None);
+    }
+    let data = Dataset::open(
+        &config.data_path()?,
+        Split::Test,
+        config.meta.seed,
+        config.data.max_pixels,
+    )?;
+    Ok((data.split() == Some(Split::Test)).then_some(data))
+}
+
 fn go(
     config: &Config,
     folder: &Path,
@@ -350,6 +372,7 @@ fn go(
         gpu: &gpu,
         config,
         data: data.clone(),
+        test: to_score(config)?.map(Arc::new),
         folder,
         resume: matches!(beginning, Beginning::Resume),
         from: match beginning {

@@ -9,6 +9,7 @@ pub mod block;
 pub mod cast;
 pub mod ceiling;
 pub mod column_sum;
+pub mod cross_entropy;
 pub mod encoder;
 pub mod gather;
 pub mod gelu;

@@ -6,6 +6,7 @@ pub mod attention;
 pub mod cast;
 pub mod ceiling;
 pub mod column_sum;
+pub mod cross_entropy;
 pub mod gather;
 pub mod gradient_norm;
 pub mod largest;
@@ -23,7 +24,7 @@ pub mod ways;
 use crate::gpu::Kernel;
 
 /// Every kernel there is, with all the pipelines that may be made of it.
-pub static KERNELS: [&Kernel; 45] = [
+pub static KERNELS: [&Kernel; 46] = [
     &adamw::ADAMW,
     &add_positions::ADD_POSITIONS,
     &attention::SOFTMAX,
@@ -34,6 +35,7 @@ pub static KERNELS: [&Kernel; 45] = [
     &ceiling::COPY,
     &ceiling::ARITHMETIC,
     &column_sum::COLUMN_SUM,
+    &cross_entropy::CROSS_ENTROPY,
     &gather::FORWARD,
     &gather::BACKWARD,
     &gradient_norm::SQUARES,

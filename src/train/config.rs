@@ -44,6 +44,7 @@ pub struct Logging {
     pub keep_checkpoints: usize,
     pub monitor_every: usize,
     pub monitor_images: usize,
+    pub probe_every: usize,
     pub write_tag: String,
 }
 

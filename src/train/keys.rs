@@ -135,6 +135,11 @@ pub const KEYS: &[Key] = &[
         "images that the collapse monitor looks at",
         |c| Count(&mut c.logging.monitor_images),
     ),
+    own(
+        "logging.probe_every",
+        "steps between two probes (k-NN and linear accuracy on labelled images), at most a twentieth of the time; 0: never",
+        |c| Count(&mut c.logging.probe_every),
+    ),
     official("logging.write_tag", "first part of the CSV's file name", |c| {
         Text(&mut c.logging.write_tag)
     }),

@@ -17,6 +17,8 @@ pub mod log;
 pub mod plan;
 pub mod preset;
 #[cfg(feature = "native")]
+pub mod probe;
+#[cfg(feature = "native")]
 pub mod records;
 #[cfg(feature = "native")]
 pub mod rehearsal;

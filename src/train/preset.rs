@@ -55,6 +55,7 @@ impl Default for Config {
                 folder: None,
                 keep_checkpoints: 2,
                 monitor_every: 500,
+                probe_every: 0,
                 monitor_images: 256,
                 write_tag: "jepa".to_string(),
             },

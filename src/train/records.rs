@@ -5,6 +5,7 @@ use super::checkpoint::Books;
 use super::csv::{self, Row};
 use super::folder::{Folder, at};
 use super::log::{EVERY, EpochMeans};
+use super::probe::{self, Probed};
 use super::tensorboard::{self, Events};
 use super::trainer::Step;
 use crate::eval::monitor::{self, Judgement, Measurement};
@@ -25,6 +26,7 @@ pub struct Records {
 
 const LOG: &str = "train.log";
 const MONITOR: &str = "monitor.csv";
+const PROBE: &str = "probe.csv";
 
 /// The part of a table that stays when a run goes on from a step.
 type Cut = fn(&str, usize) -> &str;
@@ -52,7 +54,9 @@ impl Records {
                 None => {}
             }
         }
-        for (name, header, cut) in tables {
+        let probes = (PROBE, probe::CSV_HEADER, monitor::rows_until as Cut);
+        let probed = folder.path().join(PROBE).exists(); // else its first row begins it
+        for (name, header, cut) in tables.into_iter().chain(probed.then_some(probes)) {
             let path = folder.path().join(name);
             let text = match path.exists() && step > 0 {
                 true => ordinary::text(&path, u64::MAX).map_err(|e| {
@@ -162,6 +166,18 @@ impl Records {
         ];
         values.extend(now.neighbours.map(|knn| ("monitor/knn", knn)));
         self.scalars(now.step, &values)
+    }
+
+    /// Records what a probe gave.
+    pub fn probe(&mut self, probed: &Probed) -> Result<()> {
+        let head = match self.folder.path().join(PROBE).exists() {
+            true => String::new(),
+            false => format!("{}\n", probe::CSV_HEADER),
+        };
+        self.folder
+            .append(PROBE, format!("{head}{}\n", probed.csv_row()).as_bytes())?;
+        let row = probed.row;
+        self.scalars(probed.step, &[("probe/knn", row.knn), ("probe/linear", row.linear)])
     }
 
     /// What a checkpoint has to know of these files.

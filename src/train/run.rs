@@ -5,6 +5,7 @@ use super::checkpoint;
 use super::config::Config;
 use super::folder::{self, CONFIG, Folder};
 use super::plan;
+use super::probe::{Probed, Prober};
 use super::records::Records;
 use super::rescue::{Rescue, State};
 use super::snapshot::{Machine, Progress, Snapshot};
@@ -29,6 +30,8 @@ pub struct Job<'a> {
     pub gpu: &'a Gpu,
     pub config: &'a Config,
     pub data: Arc<Dataset>,
+    /// Images that `logging.probe_every` has scored, where the data has some for that.
+    pub test: Option<Arc<Dataset>>,
     pub folder: &'a Path,
     /// Go on with the run in `folder` instead of starting one.
     pub resume: bool,
@@ -58,6 +61,7 @@ pub enum Event<'a> {
         now: &'a Measurement,
         judgement: &'a Judgement,
     },
+    Probed(&'a Probed),
     Saved(&'a Path),
 }
 
@@ -84,6 +88,10 @@ const AHEAD: usize = 2;
 pub async fn train(job: &Job<'_>, tell: &mut dyn FnMut(Event)) -> Result<Finished> {
     job.config.validate()?;
     job.data.require(job.config.data.batch_size)?;
+    let mut prober = match job.config.logging.probe_every {
+        0 => None,
+        _ => Some(Prober::new(job.config, job.data.clone(), job.test.clone())?),
+    };
     let mut rescue = Rescue::default();
     let mut attempt = Attempt {
         gpu: job.gpu.clone(),
@@ -93,7 +101,7 @@ pub async fn train(job: &Job<'_>, tell: &mut dyn FnMut(Event)) -> Result<Finishe
         stepped: false,
     };
     loop {
-        let error = match attempt.train(job, tell).await {
+        let error = match attempt.train(job, prober.as_mut(), tell).await {
             Ok(finished) => return Ok(finished),
             Err(error) => error,
         };
@@ -136,7 +144,12 @@ struct Attempt {
 }
 
 impl Attempt {
-    async fn train(&mut self, job: &Job<'_>, tell: &mut dyn FnMut(Event<'_>)) -> Result<Finished> {
+    async fn train(
+        &mut self,
+        job: &Job<'_>,
+        prober: Option<&mut Prober>,
+        tell: &mut dyn FnMut(Event<'_>),
+    ) -> Result<Finished> {
         let Job { config, data, .. } = job;
         let gpu = &self.gpu.clone();
         let course = Course::new(config, data.len());
@@ -218,6 +231,7 @@ impl Attempt {
             stepped: &mut self.stepped,
             trainer,
             records,
+            prober,
             judgement: None,
             checkpoint: (progress.step > 0).then_some(path),
         };
@@ -293,6 +307,7 @@ struct Run<'a> {
     stepped: &'a mut bool,
     trainer: Trainer,
     records: Records,
+    prober: Option<&'a mut Prober>,
     judgement: Option<Judgement>,
     checkpoint: Option<PathBuf>,
 }
@@ -308,6 +323,9 @@ impl Run<'_> {
         let of = self.trainer.course.of;
         if !self.trainer.has_looked() && config.logging.monitor_every > 0 {
             self.look(first, tell).await?;
+        }
+        if first == 0 {
+            self.probe(0, tell).await?; // what there is without learning
         }
         let loader_config = LoaderConfig {
             batches: config.batches(),
@@ -326,11 +344,12 @@ impl Run<'_> {
             let step = ahead.back().map_or(done, |last| last.step);
             let last = step == of;
             let monitor = self.due(step, config.logging.monitor_every, last) && trouble.is_none();
+            let probe = self.prober.is_some() && self.due(step, config.logging.probe_every, last) && trouble.is_none();
             let save = self.due(step, config.logging.checkpoint_every, false) || last;
             let stop = self.job.stop.load(Ordering::Relaxed) || trouble.is_some();
             // A checkpoint is written only when every step before it has been read and found finite. Where images are late,
             // steps are read first, so that what the loader waits then is time in which the GPU has nothing to do.
-            let keep = if monitor || save || stop || !loader.is_ready() {
+            let keep = if monitor || probe || save || stop || !loader.is_ready() {
                 0
             } else {
                 AHEAD - 1
@@ -343,6 +362,9 @@ impl Run<'_> {
             }
             if monitor {
                 self.look(step, tell).await?;
+            }
+            if probe && (last || self.prober.as_ref().is_some_and(|prober| prober.affords())) {
+                self.probe(step, tell).await?;
             }
             if (save || stop) && done > first {
                 self.save(done, tell).await?;
@@ -433,6 +455,20 @@ impl Run<'_> {
             judgement: &judgement,
         });
         self.judgement = Some(judgement);
+        Ok(())
+    }
+
+    async fn probe(&mut self, step: u64, tell: &mut dyn FnMut(Event<'_>)) -> Result<()> {
+        let Some(prober) = self.prober.as_deref_mut() else {
+            return Ok(());
+        };
+        let Some(probed) = prober.probe(&mut self.trainer.net, self.job.config, step).await? else {
+            return Err(self.not_finite(&format!(
+                "after step {step} the target encoder's features are not finite"
+            )));
+        };
+        self.records.probe(&probed)?;
+        tell(Event::Probed(&probed));
         Ok(())
     }
 

@@ -6,6 +6,7 @@ mod attention;
 mod cast;
 mod ceiling;
 mod column_sum;
+mod cross_entropy;
 mod gather;
 mod gradient_norm;
 mod harness;

@@ -9,6 +9,7 @@ mod kill;
 mod loudness;
 mod monitor;
 mod order;
+mod probing;
 mod records;
 mod reference;
 mod rescue;

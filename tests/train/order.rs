@@ -30,6 +30,7 @@ fn events(folder: &Path, config: &Config, stop: &AtomicBool, tell: &mut dyn FnMu
         gpu: &gpu,
         config,
         data: Arc::new(Dataset::glyphs(Split::Train, 0)),
+        test: None,
         folder,
         resume: false,
         from: None,
@@ -42,7 +43,7 @@ fn events(folder: &Path, config: &Config, stop: &AtomicBool, tell: &mut dyn FnMu
             Event::Monitor { now, .. } => format!("monitor {}", now.step),
             Event::Saved(path) => format!("saved {}", path.file_name().unwrap().to_str().unwrap()),
             Event::Note(text) => text.to_string(),
-            Event::Log(_) | Event::Waited(_) => return,
+            Event::Log(_) | Event::Waited(_) | Event::Probed(_) => return,
         };
         tell(&text);
     };

@@ -1,6 +1,7 @@
 //! Every kernel on small shapes, one with widths in fours and one without, against its f64 twin.
 
 use super::answer::{Answer, ELEMENTWISE, Exam, f64s, random, sum_of};
+use super::losses::{cross_entropy, smooth_l1, variance_covariance};
 use super::products::{linear, linear_gradients, linear_in_16_bits};
 use ijepa::Result;
 use ijepa::cpu;
@@ -8,7 +9,6 @@ use ijepa::ops::attention::Heads;
 use ijepa::ops::layer_norm::{Affine, Saved};
 use ijepa::ops::patchify::Pixels;
 use ijepa::ops::predictor_tokens::{MASK_TOKEN, Rows};
-use ijepa::ops::variance_covariance::Scratch;
 use ijepa::ops::{self, adamw, attention, gather, gradient_norm, layer_norm};
 
 /// One line of the examination.
@@ -60,6 +60,7 @@ pub const CHECKS: &[Check] = &[
         &["variance_covariance_center", "variance_covariance"],
         variance_covariance,
     ),
+    check("cross_entropy", &["cross_entropy"], cross_entropy),
     check(
         "gradient_norm",
         &["gradient_norm", "gradient_norm_check"],
@@ -70,7 +71,7 @@ pub const CHECKS: &[Check] = &[
 ];
 
 /// More than a workgroup's rows, and in column sums more than one stage's.
-const ROWS: usize = 130;
+pub const ROWS: usize = 130;
 /// Columns: not in fours, and in fours.
 const COLS: [usize; 2] = [5, 12];
 /// Both shapes of a check.
@@ -306,53 +307,6 @@ fn column_sum(exam: &mut Exam, cols: usize) -> Result<()> {
     ops::column_sum::column_sum(&mut exam.rec, &vx, &y, &scratch)?;
     let want = cpu::column_sum::column_sum(&f64s(&x), ROWS, cols);
     exam.check("y", &y, &want, sum_of(ROWS))
-}
-
-fn smooth_l1(exam: &mut Exam, cols: usize) -> Result<()> {
-    let (p, t) = (random(1, ROWS * cols), random(2, ROWS * cols));
-    let (vp, vt) = (exam.put(ROWS, cols, &p)?, exam.put(ROWS, cols, &t)?);
-    let (gradient, results) = (exam.blank(ROWS, cols)?, exam.blank(1, 3)?);
-    let partial = exam.blank(1, ops::smooth_l1::scratch(exam.gpu().kind(), ROWS, cols))?;
-    ops::smooth_l1::smooth_l1(&mut exam.rec, &vp, &vt, &gradient, &partial, &results, 1)?;
-    let (p, t) = (f64s(&p), f64s(&t));
-    exam.check_slot(
-        "loss",
-        &results,
-        1,
-        cpu::smooth_l1::forward(&p, &t),
-        sum_of(ROWS * cols),
-    )?;
-    exam.check("gradient", &gradient, &cpu::smooth_l1::backward(&p, &t), ELEMENTWISE)
-}
-
-fn variance_covariance(exam: &mut Exam, width: usize) -> Result<()> {
-    // Deviations on both sides of 1, means of some size.
-    let mut z = random(1, ROWS * width);
-    for (i, value) in z.iter_mut().enumerate() {
-        let channel = i % width;
-        *value = *value * [0.1, 0.3, 0.8, 1.6][channel % 4] + 0.5 * (channel % 3) as f32;
-    }
-    let (vz, dz, results) = (
-        exam.put(ROWS, width, &z)?,
-        exam.put(ROWS, width, &vec![0f32; ROWS * width])?,
-        exam.blank(1, 3)?,
-    );
-    let values = ops::variance_covariance::scratch(exam.gpu().kind(), ROWS, width);
-    let scratch = Scratch {
-        centred: &exam.blank(ROWS, width)?,
-        sums: &exam.blank(1, width)?,
-        products: &exam.blank(width, width)?,
-        g: &exam.blank(width, width)?,
-        partial: &exam.blank(1, values)?,
-    };
-    let (a, b) = (0.7, 0.3);
-    ops::variance_covariance::variance_covariance(&mut exam.rec, &vz, (a, b), &dz, scratch, &results, 1)?;
-    let z = f64s(&z);
-    let (want, ..) = cpu::variance_covariance::forward(&z, ROWS, width, a, b);
-    let allowed = 2.0 * sum_of(ROWS) + 2.0 * sum_of(width);
-    exam.check_slot("terms", &results, 1, want, allowed)?;
-    let want = cpu::variance_covariance::backward(&z, ROWS, width, a, b);
-    exam.check("gradient", &dz, &want, allowed)
 }
 
 /// The norm over two tensors, the factor that clips it, and the flag: down after them, up after one that is not finite.
