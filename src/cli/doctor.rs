@@ -5,6 +5,7 @@ mod answer;
 mod kernels;
 mod losses;
 mod products;
+mod sequences;
 mod step;
 
 use super::adapter::AdapterArgs;

@@ -1,6 +1,6 @@
 //! `ijepa export`: a run's weights in the files that other programs read.
 
-use super::embed::Encoder;
+use super::encoder::Encoder;
 use super::{print, say, settings};
 use ijepa::model::config::{ModelConfig, PIXELS};
 use ijepa::model::positions::sine_cosine;

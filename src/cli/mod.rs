@@ -4,7 +4,9 @@ mod adapter;
 mod bench;
 mod demo;
 mod doctor;
+mod draft;
 mod embed;
+mod encoder;
 mod export;
 mod info;
 mod masks;
@@ -15,6 +17,7 @@ mod probe;
 mod progress;
 mod replay;
 mod report;
+mod search;
 mod settings;
 mod sheet;
 mod stop;
@@ -49,6 +52,7 @@ enum Command {
     Train(train::Args),
     Probe(probe::Args),
     Embed(embed::Args),
+    Search(search::Args),
     Export(export::Args),
     Info(info::Args),
     Trace(trace::Args),
@@ -69,6 +73,7 @@ pub fn main() -> ExitCode {
         Command::Train(args) => ("train", train::run(args)),
         Command::Probe(args) => ("probe", probe::run(args)),
         Command::Embed(args) => ("embed", embed::run(args)),
+        Command::Search(args) => ("search", search::run(args)),
         Command::Export(args) => ("export", export::run(args)),
         Command::Info(args) => ("info", info::run(args)),
         Command::Trace(args) => ("trace", trace::run(args)),

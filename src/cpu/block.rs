@@ -1,6 +1,6 @@
 //! One pre-norm transformer block in f64, both ways, written with the kernels' twins.
 
-use super::{Tensors, attention, column_sum, gelu, layer_norm, matmul};
+use super::{Tensors, attention, column_sum, drop_path, gelu, layer_norm, matmul};
 
 /// Eps of every layer norm that has weights.
 pub const EPS: f64 = 1e-6;
@@ -35,6 +35,7 @@ pub struct Block {
     norm2: Norm,
     hidden: Vec<f64>,
     activated: Vec<f64>,
+    scales: [Vec<f64>; 2],
 }
 
 /// `y = x * weight^T + bias`, x `[rows, in]`, weight `[out, in]` and bias `[out]` named `{name}.weight`, `{name}.bias`.
@@ -110,6 +111,18 @@ fn plus(x: &[f64], y: &[f64]) -> Vec<f64> {
 
 /// `x += proj(attention(qkv(norm1(x))))`, then `x += fc2(gelu(fc1(norm2(x))))`; `name` is the block's prefix.
 pub fn forward(parameters: &Tensors, name: &str, x: Vec<f64>, shape: Shape) -> (Vec<f64>, Block) {
+    let ones = [(); 2].map(|()| vec![1.0; shape.sequences]);
+    forward_scaled(parameters, name, x, shape, ones)
+}
+
+/// The same with either branch times a number of each sequence's own (`drop_path`).
+pub fn forward_scaled(
+    parameters: &Tensors,
+    name: &str,
+    x: Vec<f64>,
+    shape: Shape,
+    scales: [Vec<f64>; 2],
+) -> (Vec<f64>, Block) {
     let Shape {
         sequences,
         tokens,
@@ -121,18 +134,14 @@ pub fn forward(parameters: &Tensors, name: &str, x: Vec<f64>, shape: Shape) -> (
     let norm1 = norm(parameters, &format!("{name}.norm1"), x, rows);
     let qkv = linear(parameters, &format!("{name}.attn.qkv"), &norm1.y, rows);
     let (attended, _) = attention::forward(&qkv, sequences, tokens, heads, dim);
-    let x = plus(
-        &norm1.x,
-        &linear(parameters, &format!("{name}.attn.proj"), &attended, rows),
-    );
+    let branch = linear(parameters, &format!("{name}.attn.proj"), &attended, rows);
+    let x = drop_path::forward(&branch, &scales[0], &norm1.x);
 
     let norm2 = norm(parameters, &format!("{name}.norm2"), x, rows);
     let hidden = linear(parameters, &format!("{name}.mlp.fc1"), &norm2.y, rows);
     let activated = gelu::forward(&hidden);
-    let x = plus(
-        &norm2.x,
-        &linear(parameters, &format!("{name}.mlp.fc2"), &activated, rows),
-    );
+    let branch = linear(parameters, &format!("{name}.mlp.fc2"), &activated, rows);
+    let x = drop_path::forward(&branch, &scales[1], &norm2.x);
     (
         x,
         Block {
@@ -142,6 +151,7 @@ pub fn forward(parameters: &Tensors, name: &str, x: Vec<f64>, shape: Shape) -> (
             norm2,
             hidden,
             activated,
+            scales,
         },
     )
 }
@@ -164,7 +174,8 @@ pub fn backward(
     let dim = dx.len() / rows / heads;
 
     let fc2 = format!("{name}.mlp.fc2");
-    let dactivated = linear_backward(parameters, &fc2, &dx, &block.activated, rows, gradients);
+    let dbranch = drop_path::backward(&dx, &block.scales[1]);
+    let dactivated = linear_backward(parameters, &fc2, &dbranch, &block.activated, rows, gradients);
     let dhidden = gelu::backward(&dactivated, &block.hidden);
     let fc1 = format!("{name}.mlp.fc1");
     let dnorm2 = linear_backward(parameters, &fc1, &dhidden, &block.norm2.y, rows, gradients);
@@ -174,7 +185,8 @@ pub fn backward(
     );
 
     let proj = format!("{name}.attn.proj");
-    let dattended = linear_backward(parameters, &proj, &dx, &block.attended, rows, gradients);
+    let dbranch = drop_path::backward(&dx, &block.scales[0]);
+    let dattended = linear_backward(parameters, &proj, &dbranch, &block.attended, rows, gradients);
     let dqkv = attention::backward(&dattended, &block.qkv, sequences, tokens, heads, dim);
     let qkv = format!("{name}.attn.qkv");
     let dnorm1 = linear_backward(parameters, &qkv, &dqkv, &block.norm1.y, rows, gradients);

@@ -28,6 +28,21 @@ pub fn forward(
     rows: &[u32],
     tokens: usize,
 ) -> Encoder {
+    let ones = vec![1.0; 2 * config.depth * (rows.len() / tokens)];
+    forward_scaled(config, parameters, name, images, rows, tokens, &ones)
+}
+
+/// The same with the branches of each block times `scales` `[2 * depth, sequences]` (`drop_path`): first that of attention, then
+/// that of the MLP.
+pub fn forward_scaled(
+    config: &ModelConfig,
+    parameters: &Tensors,
+    name: &str,
+    images: &[f64],
+    rows: &[u32],
+    tokens: usize,
+    scales: &[f64],
+) -> Encoder {
     let shape = Shape {
         sequences: rows.len() / tokens,
         tokens,
@@ -43,7 +58,8 @@ pub fn forward(
     let (mut blocks, mut blocks_out) = (Vec::new(), Vec::new());
     for i in 0..config.depth {
         let saved;
-        (x, saved) = block::forward(parameters, &format!("{name}.blocks.{i}"), x, shape);
+        let scales = [2 * i, 2 * i + 1].map(|row| scales[row * shape.sequences..][..shape.sequences].to_vec());
+        (x, saved) = block::forward_scaled(parameters, &format!("{name}.blocks.{i}"), x, shape, scales);
         blocks.push(saved);
         blocks_out.push(x.clone());
     }

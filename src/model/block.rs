@@ -5,6 +5,7 @@ use super::memory::Memory;
 use super::parameters::{Copy, Parameters};
 use crate::gpu::{Recorder, View};
 use crate::ops::attention::{self, Heads};
+use crate::ops::drop_path;
 use crate::ops::layer_norm::{self, Affine, Saved};
 use crate::{Error, Result};
 
@@ -45,6 +46,8 @@ pub struct Saves {
     pub pre: Option<View>,
     /// `[R, H]`
     pub hidden: View,
+    /// What the branches of attention and of the MLP are multiplied by, `[B, 1]` each (`ops::drop_path`); `None`: by nothing.
+    pub scales: Option<[View; 2]>,
 }
 
 pub fn affine(parameters: &Parameters, name: &str, copy: Copy) -> Result<Affine> {
@@ -68,6 +71,7 @@ impl Block {
     }
 
     /// middle = x + proj(attention(qkv(norm1(x))));   out = middle + fc2(gelu(fc1(norm2(middle)))).   x, out `[R, D]`
+    /// Where there are scales, each branch is multiplied by its sequence's before it is added.
     pub fn forward(
         &self,
         rec: &mut Recorder,
@@ -80,13 +84,25 @@ impl Block {
         layer_norm::forward(rec, x, Some(&self.norm1), EPS, &s.norm1, &s.stats1)?;
         self.qkv.forward(rec, &s.norm1, &s.qkv, Then::Nothing, memory)?;
         attention::forward(rec, heads, &s.qkv, &s.attention, &s.softmax, &memory.panels[0])?;
-        self.proj
-            .forward(rec, &s.attention, &s.middle, Then::Residual(x), memory)?;
+        let scales = s.scales.as_ref();
+        join(
+            rec,
+            (&self.proj, scales.map(|s| &s[0])),
+            &s.attention,
+            [x, &s.middle],
+            memory,
+        )?;
 
         layer_norm::forward(rec, &s.middle, Some(&self.norm2), EPS, &s.norm2, &s.stats2)?;
         let gelu = Then::Gelu(s.pre.as_ref());
         self.fc1.forward(rec, &s.norm2, &s.hidden, gelu, memory)?;
-        self.fc2.forward(rec, &s.hidden, out, Then::Residual(&s.middle), memory)
+        join(
+            rec,
+            (&self.fc2, scales.map(|s| &s[1])),
+            &s.hidden,
+            [&s.middle, out],
+            memory,
+        )
     }
 
     /// From the gradient of `out` to the gradient of `x`, in place in `dx` `[R, D]`; `gradients` = or +=, as they say.
@@ -110,8 +126,10 @@ impl Block {
 
         // The MLP: out = middle + fc2(gelu(fc1(norm2(middle)))); the middle's own gradient stays in dx.
         let through_gelu = Into::ThroughGelu { dx: &dhidden, pre };
+        let scales = s.scales.as_ref();
+        let dbranch = part(rec, dx, scales.map(|s| &s[1]), &dattention)?;
         self.fc2
-            .backward(rec, &gradients.fc2, [&s.hidden, dx], through_gelu, memory)?;
+            .backward(rec, &gradients.fc2, [&s.hidden, &dbranch], through_gelu, memory)?;
         self.fc1.backward(
             rec,
             &gradients.fc1,
@@ -135,10 +153,11 @@ impl Block {
         )?;
 
         // Attention: middle = x + proj(attention(qkv(norm1(x)))).
+        let dbranch = part(rec, dx, scales.map(|s| &s[0]), &dnorm)?;
         self.proj.backward(
             rec,
             &gradients.proj,
-            [&s.attention, dx],
+            [&s.attention, &dbranch],
             Into::Gradient(&dattention),
             memory,
         )?;
@@ -163,6 +182,33 @@ impl Block {
     }
 }
 
+/// out = x + layer(input), where there are scales x + scale * layer(input): the end of a residual branch. All `[R, D]`.
+fn join(
+    rec: &mut Recorder,
+    (layer, scales): (&Linear, Option<&View>),
+    input: &View,
+    [x, out]: [&View; 2],
+    memory: &Memory,
+) -> Result<()> {
+    let Some(scales) = scales else {
+        return layer.forward(rec, input, out, Then::Residual(x), memory);
+    };
+    let branch = memory.attention.shaped(x.rows, x.cols)?; // free until the backward pass
+    layer.forward(rec, input, &branch, Then::Nothing, memory)?;
+    drop_path::forward(rec, &branch, scales, x, out)
+}
+
+/// The gradient of a branch, from that of the stream that it was added to: the same, or in `scratch` where there are scales.
+fn part(rec: &mut Recorder, dx: &View, scales: Option<&View>, scratch: &View) -> Result<View> {
+    match scales {
+        None => Ok(dx.clone()),
+        Some(scales) => {
+            drop_path::backward(rec, dx, scales, scratch)?;
+            Ok(scratch.clone())
+        }
+    }
+}
+
 impl Saves {
     /// The same memory for another number of rows.
     pub fn shaped(&self, rows: usize, heads: usize) -> Result<Saves> {
@@ -178,6 +224,7 @@ impl Saves {
             stats2: rows_of(&self.stats2)?,
             pre: self.pre.as_ref().map(rows_of).transpose()?,
             hidden: rows_of(&self.hidden)?,
+            scales: self.scales.clone(),
         })
     }
 }

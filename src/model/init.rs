@@ -1,7 +1,7 @@
 //! First weights: drawn from the seed, the same on every platform.
 
 use super::config::{Init, ModelConfig};
-use super::tensors::{Spec, Tensor, Tensors, encoder, predictor};
+use super::tensors::{Spec, Tensor, Tensors, encoder, head, predictor};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -45,6 +45,24 @@ pub fn draw_some(config: &ModelConfig, init: Init, seed: u64, wanted: impl Fn(&s
         }
     }
     tensors
+}
+
+/// A classifier's last layer: normal(0, 0.02), biases 0, from a stream of its own.
+pub fn draw_head(width: usize, classes: usize, seed: u64) -> Tensors {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed); // stream 0: the networks' tensors begin at 1
+    let specs = head(width, classes).into_iter();
+    let drawn = specs.map(|spec| {
+        let values = match spec.decays() {
+            true => normals(&mut rng, spec.len(), 0.02),
+            false => vec![0.0; spec.len()],
+        };
+        let tensor = Tensor {
+            shape: spec.shape,
+            values,
+        };
+        (spec.name, tensor)
+    });
+    drawn.collect()
 }
 
 /// The deviation of a tensor's normal draw; `None` for norms and biases.

@@ -3,8 +3,10 @@
 use super::config::ModelConfig;
 use super::ijepa::{Ijepa, Images};
 use super::lists::Lists;
+use super::memory::Memory;
 use super::predictor::Lengths;
 use crate::data::masks::Masks;
+use crate::gpu::Gpu;
 use crate::ops::patchify::Pixels;
 use crate::{Error, Result};
 
@@ -26,6 +28,25 @@ impl Images<'_> {
     }
 }
 
+impl Memory {
+    /// Writes the images of a batch; what is submitted later reads them.
+    pub(super) fn put_images(&self, gpu: &Gpu, config: &ModelConfig, images: Images, batch: usize) -> Result<Pixels> {
+        images.check(batch, config)?;
+        let (pixels, floats) = match images {
+            Images::Bytes(_) => (Pixels::Bytes, false),
+            Images::Floats(_) => (Pixels::Floats, true),
+        };
+        if floats && !self.dims.float_images {
+            return Err(Error::run("memory is planned for 8-bit images, but floats came"));
+        }
+        match images {
+            Images::Bytes(bytes) => gpu.write(&self.images, bytes)?,
+            Images::Floats(values) => gpu.write(&self.images, values)?,
+        }
+        Ok(pixels)
+    }
+}
+
 impl Ijepa {
     /// Images and index lists into memory; what is submitted later reads them.
     pub(super) fn put(&mut self, images: Images, masks: &Masks) -> Result<(Pixels, Lengths)> {
@@ -41,19 +62,7 @@ impl Ijepa {
     }
 
     pub(super) fn put_images(&mut self, images: Images, batch: usize) -> Result<Pixels> {
-        images.check(batch, &self.config)?;
-        let (pixels, floats) = match images {
-            Images::Bytes(_) => (Pixels::Bytes, false),
-            Images::Floats(_) => (Pixels::Floats, true),
-        };
-        if floats && !self.memory.dims.float_images {
-            return Err(Error::run("memory is planned for 8-bit images, but floats came"));
-        }
-        match images {
-            Images::Bytes(bytes) => self.gpu.write(&self.memory.images, bytes)?,
-            Images::Floats(values) => self.gpu.write(&self.memory.images, values)?,
-        }
-        Ok(pixels)
+        self.memory.put_images(&self.gpu, &self.config, images, batch)
     }
 
     fn put_lists(&mut self, lists: &Lists) -> Result<()> {

@@ -149,6 +149,7 @@ impl Memory {
                     stats2: of(i, "stats2")?,
                     pre: Some(of(i, "pre")?),
                     hidden: of(i, "hidden")?,
+                    scales: None,
                 })
             };
             Ok(Stack {
@@ -173,6 +174,7 @@ impl Memory {
             stats2: get("turn stats")?,
             pre: None,
             hidden: hidden.shaped(all, config.hidden())?,
+            scales: None,
         };
         Ok(Memory {
             dims,

@@ -1,6 +1,7 @@
-//! The three networks, their memory and one step of training. Knows no files and no clock.
+//! The three networks, a classifier made of one of them, their memory and one step of training. Knows no files and no clock.
 
 pub mod block;
+pub mod classifier;
 pub mod config;
 pub mod describe;
 pub mod encoder;

@@ -10,9 +10,19 @@ use std::collections::HashMap;
 /// Tensors start at multiples of 64 values (256 bytes), as bindings must; the gaps hold zeros and stay so.
 const ALIGN: usize = 64;
 
-/// Parameters of one network, all decayed or all not, side by side in buffers of equal layout.
+/// Tensors that share arenas: a network's, or those of a layer that learns at a rate of its own.
+pub struct Group {
+    pub specs: Vec<Spec>,
+    /// What the learning rate is multiplied by.
+    pub rate: f64,
+    /// Whether there is a target, their moving average.
+    pub averaged: bool,
+}
+
+/// Parameters of one group, all decayed or all not, side by side in buffers of equal layout.
 struct Arena {
     decayed: bool,
+    rate: f64,
     tensors: Vec<(Spec, usize)>,
     weights: View,
     gradients: View,
@@ -73,28 +83,37 @@ impl Parameters {
     /// AdamW's `mean.*` and `square.*` where they are). `origin` names the tensors in messages.
     pub fn new(gpu: &Gpu, config: &ModelConfig, tensors: &Tensors, origin: &str) -> Result<Parameters> {
         require(gpu, config)?;
+        let group = |specs, averaged| Group {
+            specs,
+            rate: 1.0,
+            averaged,
+        };
+        // The reference's four groups: encoder decayed, predictor decayed, encoder rest, predictor rest.
+        let groups = [group(encoder(config), true), group(predictor(config), false)];
+        Parameters::of(gpu, &groups, tensors, origin)
+    }
+
+    /// The same of any groups: first what decays of each, then the rest of each.
+    pub fn of(gpu: &Gpu, groups: &[Group], tensors: &Tensors, origin: &str) -> Result<Parameters> {
         let limit = (gpu.most_bytes() / 4) as usize;
         let (mut arenas, mut places) = (vec![], HashMap::new());
-        // The reference's four groups: encoder decayed, predictor decayed, encoder rest, predictor rest.
-        for (decayed, specs) in [
-            (true, encoder(config)),
-            (true, predictor(config)),
-            (false, encoder(config)),
-            (false, predictor(config)),
-        ] {
-            let mut group: Vec<(Spec, usize)> = vec![];
+        for (decayed, group) in [true, false]
+            .into_iter()
+            .flat_map(|decayed| groups.iter().map(move |g| (decayed, g)))
+        {
+            let mut some: Vec<(Spec, usize)> = vec![];
             let mut end = 0;
-            for spec in specs.into_iter().filter(|spec| spec.decays() == decayed) {
+            for spec in group.specs.iter().filter(|spec| spec.decays() == decayed) {
                 let length = spec.len().next_multiple_of(ALIGN);
                 if end + length > limit {
-                    arenas.push(Arena::new(gpu, decayed, std::mem::take(&mut group), end)?);
+                    arenas.push(Arena::new(gpu, decayed, group, std::mem::take(&mut some), end)?);
                     end = 0;
                 }
-                group.push((spec, end));
+                some.push((spec.clone(), end));
                 end += length;
             }
-            if !group.is_empty() {
-                arenas.push(Arena::new(gpu, decayed, group, end)?);
+            if !some.is_empty() {
+                arenas.push(Arena::new(gpu, decayed, group, some, end)?);
             }
         }
         for (i, arena) in arenas.iter().enumerate() {
@@ -126,10 +145,11 @@ impl Parameters {
         self.arenas.iter().map(|arena| &arena.gradients).collect()
     }
 
-    /// AdamW on every arena, and the target's moving average.
+    /// AdamW on every arena, at its own rate, and the target's moving average.
     pub fn update(&self, rec: &mut Recorder, step: adamw::Step, control: &View) -> Result<()> {
         for arena in &self.arenas {
             let step = adamw::Step {
+                lr: arena.rate * step.lr,
                 wd: if arena.decayed { step.wd } else { 0.0 },
                 ..step
             };
@@ -177,17 +197,15 @@ impl Parameters {
 }
 
 impl Arena {
-    fn new(gpu: &Gpu, decayed: bool, tensors: Vec<(Spec, usize)>, length: usize) -> Result<Arena> {
+    fn new(gpu: &Gpu, decayed: bool, group: &Group, tensors: Vec<(Spec, usize)>, length: usize) -> Result<Arena> {
         let alloc = |what: &str| gpu.alloc(what, 1, length);
-        let target = match tensors
-            .first()
-            .is_some_and(|(spec, _)| spec.name.starts_with("encoder."))
-        {
+        let target = match group.averaged {
             true => Some(alloc("target weights")?),
             false => None,
         };
         Ok(Arena {
             decayed,
+            rate: group.rate,
             weights: alloc("weights")?,
             gradients: alloc("gradients")?,
             mean: alloc("mean of gradients")?,

@@ -102,6 +102,13 @@ pub fn predictor(config: &ModelConfig) -> Vec<Spec> {
     specs
 }
 
+/// A classifier's last layer, over the encoder's mean-pooled output: `head.weight` `[classes, width]`, `head.bias`.
+pub fn head(width: usize, classes: usize) -> Vec<Spec> {
+    let mut specs = vec![];
+    linear(&mut specs, "head", width, classes);
+    specs
+}
+
 /// The tensor of this name and shape, or the sentence that says what is wrong with `origin`.
 pub fn find<'a>(tensors: &'a Tensors, name: &str, shape: &[usize], origin: &str) -> Result<&'a Tensor> {
     let Some(tensor) = tensors.get(name) else {

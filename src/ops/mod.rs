@@ -7,11 +7,13 @@ pub mod cast;
 pub mod ceiling;
 pub mod column_sum;
 pub mod cross_entropy;
+pub mod drop_path;
 pub mod gather;
 pub mod gradient_norm;
 pub mod largest;
 pub mod layer_norm;
 pub mod matmul;
+pub mod mean_pool;
 pub mod patchify;
 pub mod predictor_tokens;
 pub mod reduce;
@@ -24,7 +26,7 @@ pub mod ways;
 use crate::gpu::Kernel;
 
 /// Every kernel there is, with all the pipelines that may be made of it.
-pub static KERNELS: [&Kernel; 46] = [
+pub static KERNELS: [&Kernel; 49] = [
     &adamw::ADAMW,
     &add_positions::ADD_POSITIONS,
     &attention::SOFTMAX,
@@ -36,6 +38,7 @@ pub static KERNELS: [&Kernel; 46] = [
     &ceiling::ARITHMETIC,
     &column_sum::COLUMN_SUM,
     &cross_entropy::CROSS_ENTROPY,
+    &drop_path::DROP_PATH,
     &gather::FORWARD,
     &gather::BACKWARD,
     &gradient_norm::SQUARES,
@@ -65,6 +68,8 @@ pub static KERNELS: [&Kernel; 46] = [
     &matmul::BROADCAST,
     &matmul::BROADCAST_TN,
     &matmul::QUAD,
+    &mean_pool::FORWARD,
+    &mean_pool::BACKWARD,
     &patchify::PATCHIFY,
     &predictor_tokens::PREDICTOR_TOKENS,
     &reduce::REDUCE,

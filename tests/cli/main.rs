@@ -4,11 +4,13 @@ mod bench;
 mod demo;
 mod doctor;
 mod dry_run;
+mod embed;
 mod info;
 mod masks;
 mod pack;
 mod probe;
 mod report;
+mod search;
 mod stop;
 #[path = "../common/tiny.rs"]
 mod tiny;

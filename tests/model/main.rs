@@ -3,6 +3,7 @@
 
 mod bits;
 mod case;
+mod classifier;
 #[path = "../common/device.rs"]
 mod device;
 mod flag;

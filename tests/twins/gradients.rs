@@ -126,3 +126,19 @@ fn variance_covariance_on_both_sides_of_the_hinge() {
         });
     }
 }
+
+#[test]
+fn mean_pool_and_drop_path() {
+    let (tokens, cols, sequences) = (3, 4, 2);
+    let (x, dy) = (
+        numbers(40, sequences * tokens * cols, 1.0),
+        numbers(41, sequences * cols, 2.0),
+    );
+    check("dx", &cpu::mean_pool::backward(&dy, tokens, cols), &x, |x| {
+        dot(&dy, &cpu::mean_pool::forward(x, tokens, cols))
+    });
+    let (scales, shortcut, dy) = ([0.0, 1.25], numbers(42, x.len(), 1.0), numbers(43, x.len(), 2.0));
+    check("dbranch", &cpu::drop_path::backward(&dy, &scales), &x, |x| {
+        dot(&dy, &cpu::drop_path::forward(x, &scales, &shortcut))
+    });
+}

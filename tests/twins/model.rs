@@ -1,9 +1,9 @@
 //! The whole model's gradient in f64 against finite differences of its loss, for every weight of a tiny model.
 
 use crate::difference::{agree, gradient, numbers};
-use ijepa::cpu::Tensors;
 use ijepa::cpu::ijepa::{Terms, gradients};
 use ijepa::cpu::positions::positions;
+use ijepa::cpu::{Tensors, classifier};
 use ijepa::data::masks::Masks;
 use ijepa::model::config::ModelConfig;
 
@@ -144,4 +144,31 @@ fn column_comes_first_in_the_position_embedding() {
     .concat();
     assert_eq!(agree(&all[5 * 8..6 * 8], &expected, 1e-12), Ok(()));
     assert_eq!(all.len(), 9 * 8);
+}
+
+/// With soft labels, and some branches dropped.
+#[test]
+fn gradient_of_a_classifier_is_the_finite_difference() {
+    let (config, classes, batch) = (config(), 3, 2);
+    let images = numbers(99, batch * 3 * config.crop * config.crop, 2.0);
+    let mut parameters = parameters(&config);
+    parameters.retain(|name, _| name.starts_with("encoder."));
+    parameters.insert("head.weight".into(), numbers(98, classes * config.embed_dim, 0.6));
+    parameters.insert("head.bias".into(), numbers(97, classes, 0.3));
+    let (targets, scales) = (
+        [0.05, 0.9, 0.05, 0.5, 0.1, 0.4],
+        [1.25, 0.0, 1.25, 1.25, 0.0, 1.5, 1.5, 1.5],
+    );
+    let outcome = |parameters: &Tensors| classifier::gradients(&config, parameters, &images, &targets, &scales);
+    let analytic = outcome(&parameters);
+    for (name, values) in parameters.iter().filter(|(name, _)| !name.ends_with("pos_embed")) {
+        let numeric = gradient(values, |values| {
+            let mut moved = parameters.clone();
+            moved.insert(name.clone(), values.to_vec());
+            outcome(&moved).loss
+        });
+        if let Err(error) = agree(&analytic.gradients[name], &numeric, 1e-6) {
+            panic!("{name}{error}");
+        }
+    }
 }

@@ -3,6 +3,7 @@
 use super::answer::{Answer, ELEMENTWISE, Exam, f64s, random, sum_of};
 use super::losses::{cross_entropy, smooth_l1, variance_covariance};
 use super::products::{linear, linear_gradients, linear_in_16_bits};
+use super::sequences::{dropped, pooled};
 use ijepa::Result;
 use ijepa::cpu;
 use ijepa::ops::attention::Heads;
@@ -60,6 +61,8 @@ pub const CHECKS: &[Check] = &[
         &["variance_covariance_center", "variance_covariance"],
         variance_covariance,
     ),
+    check("drop_path", &["drop_path"], dropped),
+    check("mean_pool", &["mean_pool", "mean_pool_backward"], pooled),
     check("cross_entropy", &["cross_entropy"], cross_entropy),
     check(
         "gradient_norm",
