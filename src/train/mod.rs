@@ -9,6 +9,8 @@ pub mod curve;
 mod field;
 #[cfg(feature = "native")]
 pub mod folder;
+#[cfg(feature = "native")]
+pub mod history;
 pub mod host;
 pub mod keys;
 pub mod log;

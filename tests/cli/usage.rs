@@ -2,9 +2,22 @@
 
 use super::{ijepa, prints, refused};
 
-const COMMANDS: [&str; 13] = [
-    "demo", "train", "probe", "embed", "search", "export", "info", "trace", "masks", "pack", "replay", "doctor",
+const COMMANDS: [&str; 15] = [
+    "demo",
+    "train",
+    "probe",
+    "embed",
+    "search",
+    "export",
+    "info",
+    "trace",
+    "masks",
+    "pack",
+    "replay",
+    "doctor",
     "bench",
+    "visualize",
+    "report",
 ];
 
 #[test]
@@ -14,7 +27,7 @@ fn every_command_has_help_with_an_example_that_begins_with_its_name() {
         assert!(all.contains(&format!("\n  {command} ")), "{all}");
         let help = prints(&[command, "--help"]);
         assert!(help.contains(&format!("example: ijepa {command}")), "{help}");
-        let computes = !["search", "export", "info", "masks", "pack"].contains(&command);
+        let computes = !["search", "export", "info", "masks", "pack", "visualize"].contains(&command);
         assert_eq!(
             help.contains("--adapter <WHICH>") && help.contains("--backend <NAME>"),
             computes,
