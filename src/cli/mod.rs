@@ -6,6 +6,7 @@ mod demo;
 mod doctor;
 mod embed;
 mod export;
+mod finetune;
 mod info;
 mod masks;
 mod number;
@@ -44,6 +45,7 @@ enum Command {
     Demo(demo::Args),
     Train(train::Args),
     Probe(probe::Args),
+    Finetune(finetune::Args),
     Embed(embed::Args),
     Export(export::Args),
     Info(info::Args),
@@ -62,6 +64,7 @@ pub fn main() -> ExitCode {
         Command::Demo(args) => ("demo", demo::run(args)),
         Command::Train(args) => ("train", train::run(args)),
         Command::Probe(args) => ("probe", probe::run(args)),
+        Command::Finetune(args) => ("finetune", finetune::run(args)),
         Command::Embed(args) => ("embed", embed::run(args)),
         Command::Export(args) => ("export", export::run(args)),
         Command::Info(args) => ("info", info::run(args)),

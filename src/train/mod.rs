@@ -8,6 +8,8 @@ pub mod csv;
 pub mod curve;
 mod field;
 #[cfg(feature = "native")]
+pub mod finetune;
+#[cfg(feature = "native")]
 pub mod folder;
 pub mod host;
 pub mod keys;
@@ -31,6 +33,7 @@ pub mod snapshot;
 pub mod start;
 pub mod tensorboard;
 pub mod trainer;
+pub mod tuned;
 mod validate;
 pub mod watch;
 mod yaml;

@@ -78,7 +78,8 @@ pub fn fit(weights: &Weights, model: &ModelConfig, wish: Wish) -> Result<Fitted>
             .strip_prefix("mean.")
             .or(name.strip_prefix("square."))
             .unwrap_or(name);
-        specs.iter().any(|spec| spec.name == name) || !wanted(name)
+        // A classifier's head is for who asks for it.
+        specs.iter().any(|spec| spec.name == name) || !wanted(name) || name.starts_with("head.")
     };
     let own = weights.names().filter(|name| !known(name)).map(str::to_string);
     let extra: Vec<String> = own.chain(weights.unknown.iter().cloned()).collect();
@@ -101,7 +102,7 @@ pub fn fit(weights: &Weights, model: &ModelConfig, wish: Wish) -> Result<Fitted>
             weights.origin
         ));
     }
-    if !weights.has("predictor") && !wish.encoders {
+    if !weights.has("predictor") && !weights.has("head") && !wish.encoders {
         notes.push(format!("{} has no predictor: one is drawn anew", weights.origin));
     }
     let whole = parameters(model).iter().all(|spec| tensors.contains_key(&spec.name));
