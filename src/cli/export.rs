@@ -9,7 +9,7 @@ use ijepa::model::positions::sine_cosine;
 use ijepa::model::tensors::{Tensor, Tensors, head};
 use ijepa::train::config::Config;
 use ijepa::train::schedule::Schedule;
-use ijepa::train::snapshot::{Progress, metadata};
+use ijepa::train::snapshot::metadata;
 use ijepa::train::start::{EXPORTED, Start};
 use ijepa::weights::write::hub::{self, Processor};
 use ijepa::weights::write::onnx;
@@ -17,7 +17,7 @@ use ijepa::weights::write::reference::{self, Moment};
 use ijepa::weights::write::{safetensors, text};
 use ijepa::{Error, Result};
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Write weights as Hugging Face, timm or PyTorch load them.
 #[derive(clap::Args)]

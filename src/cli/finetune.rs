@@ -1,6 +1,8 @@
 //! `ijepa finetune`: an encoder and a linear head, trained with labels end to end.
 
 use super::adapter::AdapterArgs;
+use super::embed::Encoder;
+use super::probe::nothing_shared;
 use super::progress::{Loudness, Progress};
 use super::stop::Stop;
 use super::{print, settings};
@@ -16,14 +18,12 @@ use ijepa::{Error, Result};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::embed::Encoder;
-
 /// Train an encoder end to end with labels, as a classifier, and write it to a folder.
 #[derive(clap::Args)]
 #[command(after_help = AFTER)]
 pub struct Args {
     /// Folder of a run, one of the checkpoints in it, or any weights that `ijepa train --from` takes
-    #[arg(long, value_name = "RUN", required_unless_present_any = ["resume", "preset"])]
+    #[arg(long, value_name = "RUN", required_unless_present_any = ["resume", "from_scratch"])]
     weights: Option<PathBuf>,
     /// Labelled images, a folder for each class: a folder, a tar, a packed set, or generated:glyphs; its test/ is scored
     #[arg(long, value_name = "PATH", required_unless_present = "resume")]
@@ -40,7 +40,7 @@ pub struct Args {
     /// Draw the encoder anew, of the same sizes: what pretraining is worth is the difference
     #[arg(long)]
     from_scratch: bool,
-    /// With --from-scratch in place of --weights: the network of this preset
+    /// With --from-scratch in place of --weights: the network of this preset [default: nano]
     #[arg(long, value_name = "NAME", requires = "from_scratch", conflicts_with = "weights")]
     preset: Option<String>,
     /// Which of the two encoders to begin with, where the weights have both
@@ -190,6 +190,7 @@ pub fn run(args: Args) -> Result<()> {
     train.labels_as(train.class_names())?;
     if let Some(test) = &test {
         test.labels_as(train.class_names())?; // before anything is trained
+        nothing_shared(&train, test)?;
     }
     let settings = settings.unwrap_or_else(|| args.recipe.settings(&config, train.len(), args.from_scratch));
     settings.validate(&job::model(&config)?)?;

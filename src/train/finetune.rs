@@ -3,7 +3,7 @@
 
 use super::checkpoint::LATEST;
 use super::config::Config;
-use super::folder::{self, CONFIG, Folder};
+use super::folder::{self, Folder};
 use super::schedule::Schedule;
 use super::snapshot::{self, Machine, Progress};
 use super::tuned::{Score, Settings, Tuned};
@@ -13,7 +13,7 @@ use crate::data::labelled::{LabelledBatch, LabelledBatches};
 use crate::data::loader::Loader;
 use crate::data::source::Dataset;
 use crate::gpu::Gpu;
-use crate::model::classifier::{Classifier, Examples, Pending};
+use crate::model::classifier::{self, Classifier, Examples, Pending};
 use crate::model::config::ModelConfig;
 use crate::model::ijepa::Images;
 use crate::model::tensors::Tensors;
@@ -194,9 +194,21 @@ pub async fn finetune(job: Job<'_>, tell: &mut dyn FnMut(Event)) -> Result<Finis
             (tensors, progress, tuned.train, tuned.test, origin)
         }
     };
+    if progress.step >= settings.steps {
+        tell(Event::Note(&format!("it ended at step {} already", progress.step)));
+        return Ok(Finished {
+            step: progress.step,
+            of: settings.steps,
+            complete: true,
+            checkpoint: job.folder.join(LATEST),
+            test,
+        });
+    }
     let net = Classifier::new(job.gpu, &model, &tensors, &origin, &settings.plan(classes.len()))?;
     job.gpu.check()?;
     drop(tensors);
+    let bytes = classifier::total(job.gpu.kind(), &model, &settings.plan(classes.len()));
+    tell(Event::Note(&format!("a step takes {} MiB of memory", bytes.div_ceil(1 << 20))));
     let mut folder = match new {
         true => Folder::create(job.folder, &job.config.to_yaml())?,
         false => Folder::open(job.folder)?,
@@ -365,7 +377,7 @@ impl Run<'_> {
             format!("{:.5},{:.2}", test.mean_loss(), test.accuracy())
         });
         let (loss, accuracy) = (train.mean_loss(), train.accuracy());
-        let row = format!("{epoch},{},{lr:e},{loss:.5},{accuracy:.2},{test}\n", self.ended);
+        let row = format!("{epoch},{},{lr:.3e},{loss:.5},{accuracy:.2},{test}\n", self.ended);
         self.folder.append(CSV, row.as_bytes())?;
         let test = self.test;
         tell(Event::Epoch { epoch, train, test });
@@ -429,9 +441,4 @@ pub async fn score(
         score.add(&logits, &labels, true);
     }
     Ok(score)
-}
-
-/// What a run folder holds: whether it was fine-tuned.
-pub fn is_tuned(folder: &Path) -> bool {
-    folder.join(SOURCES).exists() && folder.join(CONFIG).exists()
 }

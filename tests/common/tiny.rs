@@ -70,7 +70,7 @@ pub fn ijepa(place: &Path, arguments: &[&str]) -> Command {
         .args(arguments)
         .stdin(Stdio::null())
         .env("IJEPA_TUNE", "");
-    if let (Ok(adapter), Some("train" | "probe" | "embed" | "replay" | "demo" | "tune" | "bench")) =
+    if let (Ok(adapter), Some("train" | "finetune" | "probe" | "embed" | "replay" | "demo" | "tune" | "bench")) =
         (std::env::var("IJEPA_TEST_ADAPTER"), arguments.first().copied())
     {
         command.args(["--adapter", &adapter]);
