@@ -1,23 +1,21 @@
 //! `ijepa embed`: images to feature vectors, in a file.
 
 use super::adapter::AdapterArgs;
+use super::encoder::EncoderArgs;
+use super::print;
 use super::progress::{Loudness, Progress};
 use super::stop::Stop;
-use super::{print, settings};
 use ijepa::data::Split;
-use ijepa::data::eval::eval_batches;
+use ijepa::data::eval::eval_batches_from;
 use ijepa::data::source::Dataset;
-use ijepa::eval::features::encode;
-use ijepa::model::ijepa::{Ijepa, Terms};
-use ijepa::model::needs::{Dims, largest_batch};
-use ijepa::train::start::Start;
-use ijepa::weights::fit::Fitted;
-use ijepa::weights::rows::{self, Rows};
+use ijepa::eval::features::{encode, tokens};
+use ijepa::weights::rows::part::Part;
+use ijepa::weights::rows::{self, Form, Shape};
 use ijepa::{Error, Result};
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 
-/// Write the features of images to a file, one vector for each.
+/// Write the features of images to a file, one vector for each image or patch.
 #[derive(clap::Args)]
 #[command(after_help = AFTER)]
 pub struct Args {
@@ -27,24 +25,20 @@ pub struct Args {
     /// Images: a folder, a tar, a packed set, or generated:glyphs
     #[arg(long, value_name = "PATH")]
     data: String,
-    /// Images of train/ or of test/ (or val/), where the data has both
-    #[arg(long, value_name = "SPLIT", value_enum, default_value_t = Part::Train)]
-    split: Part,
-    /// File to write, such as features.safetensors; must not be there
-    #[arg(long, value_name = "F.safetensors")]
+    /// Images of train/ or of test/ (or val/), where the data has both, or all there are
+    #[arg(long, value_name = "SPLIT", value_enum, default_value_t = Which::Train)]
+    split: Which,
+    /// File to write, such as features.safetensors; its ending says which kind; must not be there
+    #[arg(long, value_name = "F.safetensors|.npy|.parquet|.csv")]
     out: PathBuf,
-    /// Which of the two encoders, where the weights have both
-    #[arg(long, value_enum, default_value_t = Encoder::Target)]
-    encoder: Encoder,
+    /// A vector for each patch instead of their average
+    #[arg(long)]
+    patches: bool,
     /// Images that are encoded at once, or fewer where the adapter has no room [default: the configuration's]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65536))]
     batch: Option<u32>,
-    /// Configuration of weights that carry none
-    #[arg(long, value_name = "F.yaml")]
-    config: Option<PathBuf>,
-    /// Of the weights take what fits the configuration's encoder, and draw the rest anew
-    #[arg(long)]
-    partial: bool,
+    #[command(flatten)]
+    encoder: EncoderArgs,
     /// No progress, only errors
     #[arg(long)]
     quiet: bool,
@@ -53,98 +47,118 @@ pub struct Args {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Part {
+pub enum Which {
     Train,
     Test,
-}
-
-/// Which encoder is meant.
-#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Encoder {
-    Target,
-    Context,
+    All,
 }
 
 const AFTER: &str = "\
-The file has \"features\" [images, D], patches averaged after the last norm, and in its metadata \"names\", a JSON list. Images are
-cut as for evaluation (data.eval_transform), and decoded batch by batch, so that memory does not grow with their number.
+Features are patches after the last norm, averaged: [images, D]; with --patches [images, N, D], row by row of the image.
+  .safetensors  \"features\", and in the metadata \"names\", a JSON list
+  .npy          for numpy.load; names as a JSON list beside it, in F.names.json
+  .parquet      name, features: numpy.stack(pandas.read_parquet(\"F.parquet\").features) is [images, D]
+  .csv          name, f0, f1, ...
+With --patches tables have a row for each patch: name, image and patch (numbers from 0) and its features. Images are cut as for
+evaluation (data.eval_transform), and decoded batch by batch, so that memory does not grow with their number. What was made waits in
+F.part until all is there: after Ctrl-C or a crash the same command goes on, and writes the same file.
 example: ijepa embed --weights runs/first --data generated:glyphs --split test --out features.safetensors";
 
 pub fn run(args: Args) -> Result<()> {
     let out = args.out.display();
-    if args.out.exists() {
-        return Err(Error::usage(format!("{out} exists already: choose another --out")));
-    }
-    let start = Start::open(&args.weights, args.partial)?;
-    let config = match &args.config {
-        Some(file) => settings::file(file)?,
-        None => start.config()?,
+    let form = Form::of(&args.out)?;
+    rows::vacant(&args.out)?;
+    let mut read = args.encoder.read(&args.weights)?;
+    let (seed, max_pixels) = (read.config.meta.seed, read.config.data.max_pixels);
+    let data = match args.split {
+        Which::Train => Dataset::open(&args.data, Split::Train, seed, max_pixels)?,
+        Which::Test => Dataset::open(&args.data, Split::Test, seed, max_pixels)?,
+        Which::All => Dataset::open_all(&args.data, seed, max_pixels)?,
     };
-    config.check_model()?;
-    let split = match args.split {
-        Part::Train => Split::Train,
-        Part::Test => Split::Test,
-    };
-    let data = Dataset::open(&args.data, split, config.meta.seed, config.data.max_pixels)?;
+    data.bad().check()?;
     // Each with quotes, which are escaped in the header, and a comma.
     let names: u64 = (0..data.len()).map(|index| data.name(index).len() as u64 + 5).sum();
-    if names > rows::MOST_NAMES {
+    if form == Form::Safetensors && names > rows::MOST_NAMES {
         return Err(Error::usage(format!(
-            "the names of {} images take {} MB, and a safetensors file's header holds {}: embed parts of the images",
+            "the names of {} images take {} MB, and a safetensors file's header holds {}: choose another kind of file, or embed \
+             parts of the images",
             data.len(),
             names / 1_000_000,
             rows::MOST_NAMES / 1_000_000
         )));
     }
-    let (model, fitted) = start.encoders(&config)?;
-    let Fitted { mut tensors, notes, .. } = fitted;
-    if args.encoder == Encoder::Context {
-        let own: Vec<_> = tensors
-            .iter()
-            .filter(|(name, _)| name.starts_with("encoder."))
-            .collect();
-        let as_target: Vec<_> = own
-            .into_iter()
-            .map(|(name, tensor)| (format!("target_{name}"), tensor.clone()))
-            .collect();
-        tensors.extend(as_target);
-    }
     let mut progress = Progress::new(match args.quiet {
         true => Loudness::Quiet,
         false => Loudness::Normal,
     });
-    notes.iter().for_each(|note| progress.say(note));
-    let gpu = args.adapter.open()?;
-    let batch = args.batch.map_or(config.data.batch_size, |batch| batch as usize);
-    let batch = largest_batch(gpu.kind(), &model, &Dims::encode(batch), gpu.most_bytes()).max(1);
-    let origin = &start.weights.origin;
-    let mut net = Ijepa::new(&gpu, &model, &tensors, origin, Terms::default(), Dims::encode(batch))?;
-    drop(tensors);
-    let mut rows = Rows::create(&args.out, model.embed_dim)?;
+    read.notes.iter().for_each(|note| progress.say(note));
+    let mut net = read.open(&args.adapter, args.batch)?;
+    let (model, batch) = (&read.model, net.dims().batch);
+    let shape = Shape {
+        patches: args.patches.then(|| model.num_patches()),
+        width: model.embed_dim,
+    };
+    let mut settings = read.settings();
+    settings.extend([
+        ("images", format!("{} of {}", data.fingerprint(), data.source())),
+        ("features", if args.patches { "patches" } else { "images" }.to_string()),
+        ("batch", batch.to_string()),
+        ("adapter", net.gpu().info().name.clone()),
+    ]);
+    let mut part = Part::open(&args.out, shape, &settings)?;
+    if part.next() > 0 {
+        progress.say(&format!(
+            "going on after {} images in {}",
+            part.next(),
+            part.path().display()
+        ));
+    }
+    for (name, reason) in part.skipped() {
+        data.bad().record(name, reason)?;
+    }
     let stop = Stop::default();
     stop.listen();
-    let mut done = 0;
-    for some in eval_batches(&data, model.crop, config.eval_transform(), batch, None) {
+    let mut told: Vec<(String, String)> = data.bad().list();
+    let mut next = part.next();
+    for some in eval_batches_from(&data, model.crop, read.transform, batch, next) {
         let some = some?;
-        let features = pollster::block_on(encode(&mut net, &some.images, some.indices.len()))?;
-        rows.add(&features, some.indices.iter().map(|&index| data.name(index)))?;
-        done += some.indices.len() as u64;
-        progress.image(done, data.len() as u64);
-        if stop.flag().load(Ordering::Relaxed) {
-            return Err(Error::run(format!("stopped after {done} images; nothing was written")));
+        let count = some.indices.len();
+        let features = pollster::block_on(async {
+            match args.patches {
+                true => tokens(&mut net, &some.images, count).await,
+                false => encode(&mut net, &some.images, count).await,
+            }
+        })?;
+        next = data.len().min(next + batch);
+        let names = some.indices.iter().map(|&index| data.name(index)).collect();
+        let mut skipped = vec![];
+        if data.bad().count() > told.len() {
+            skipped = data.bad().list();
+            skipped.retain(|bad| !told.contains(bad));
+            told.extend(skipped.iter().cloned());
+        }
+        part.add(names, &features, skipped, next)?;
+        progress.image(next as u64, data.len() as u64);
+        if stop.flag().load(Ordering::Relaxed) && next < data.len() {
+            return Err(Error::run(format!(
+                "stopped after {next} of {} images, which {} keeps: the same command goes on",
+                data.len(),
+                part.path().display()
+            )));
         }
     }
-    let which = match args.encoder {
-        Encoder::Target => "target",
-        Encoder::Context => "context",
-    };
-    let count = rows.finish(&[("encoder", which.to_string()), ("weights", origin.clone())])?;
+    let metadata = [
+        ("encoder", read.which.word().to_string()),
+        ("weights", read.origin.clone()),
+    ];
+    let count = rows::finish(part, &args.out, shape, &metadata)?;
     progress.end();
     if let Some(summary) = data.bad().summary() {
         progress.say(&summary);
     }
-    print(&format!(
-        "wrote {out}: {count} images, {} values each\n",
-        model.embed_dim
-    ))
+    let each = match shape.patches {
+        Some(patches) => format!("{patches} patches of {} values each", shape.width),
+        None => format!("{} values each", shape.width),
+    };
+    print(&format!("wrote {out}: {count} images, {each}\n"))
 }

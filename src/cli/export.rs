@@ -2,7 +2,7 @@
 
 mod card;
 
-use super::embed::Encoder;
+use super::encoder::Encoder;
 use super::{print, say, settings};
 use ijepa::model::config::{ModelConfig, PIXELS};
 use ijepa::model::positions::sine_cosine;

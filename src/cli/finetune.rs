@@ -1,7 +1,7 @@
 //! `ijepa finetune`: an encoder and a linear head, trained with labels end to end.
 
 use super::adapter::AdapterArgs;
-use super::embed::Encoder;
+use super::encoder::Encoder;
 use super::probe::nothing_shared;
 use super::progress::{Loudness, Progress};
 use super::stop::Stop;

@@ -4,7 +4,9 @@ mod adapter;
 mod bench;
 mod demo;
 mod doctor;
+mod draft;
 mod embed;
+mod encoder;
 mod export;
 mod finetune;
 mod info;
@@ -15,6 +17,7 @@ mod picture;
 mod probe;
 mod progress;
 mod replay;
+mod search;
 mod settings;
 mod stop;
 mod trace;
@@ -47,6 +50,7 @@ enum Command {
     Probe(probe::Args),
     Finetune(finetune::Args),
     Embed(embed::Args),
+    Search(search::Args),
     Export(export::Args),
     Info(info::Args),
     Trace(trace::Args),
@@ -66,6 +70,7 @@ pub fn main() -> ExitCode {
         Command::Probe(args) => ("probe", probe::run(args)),
         Command::Finetune(args) => ("finetune", finetune::run(args)),
         Command::Embed(args) => ("embed", embed::run(args)),
+        Command::Search(args) => ("search", search::run(args)),
         Command::Export(args) => ("export", export::run(args)),
         Command::Info(args) => ("info", info::run(args)),
         Command::Trace(args) => ("trace", trace::run(args)),

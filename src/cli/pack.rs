@@ -1,12 +1,12 @@
 //! `ijepa pack`: the images of a folder or a tar as one file, which training reads without decoding.
 
+use super::draft::{Draft, folder_of};
 use super::print;
 use super::progress::{Loudness, Progress};
 use super::stop::Stop;
 use ijepa::data::decode::MAX_PIXELS;
 use ijepa::data::pack::{Encoding, Scale, Source, Writer};
 use ijepa::{Error, Result};
-use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{BufWriter, ErrorKind};
 use std::path::{Path, PathBuf};
 
@@ -85,7 +85,7 @@ pub fn run(args: Args) -> Result<()> {
         true => Loudness::Quiet,
         false => Loudness::Normal,
     });
-    let mut draft = Draft::create(&args.out)?;
+    let mut draft = Draft::create(&args.out, "choose another OUT")?;
     let failed = |error| failed(&args.out, error);
     let mut writer = Writer::new(BufWriter::with_capacity(1 << 20, &draft.file)).map_err(failed)?;
     let mut done = 0;
@@ -130,71 +130,6 @@ fn vacant(out: &Path, source: &str, force: bool) -> Result<()> {
         ))),
         _ => Ok(()),
     }
-}
-
-/// The file while it is written, under another name; gone unless it is published.
-struct Draft<'a> {
-    file: File,
-    path: PathBuf,
-    out: &'a Path,
-    published: bool,
-}
-
-impl Draft<'_> {
-    fn create(out: &Path) -> Result<Draft<'_>> {
-        let mut path = out.as_os_str().to_os_string();
-        path.push(".tmp");
-        let path = PathBuf::from(path);
-        let refused =
-            |e: std::io::Error| Error::usage(format!("{} cannot be written: {e}; choose another OUT", path.display()));
-        let file = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&path)
-            .map_err(refused)?;
-        // What was left by a run that was killed is written over; what another run writes is not.
-        if let Err(TryLockError::WouldBlock) = file.try_lock() {
-            return Err(Error::usage(format!(
-                "{} is being written by another ijepa: wait for it, or choose another OUT",
-                out.display()
-            )));
-        }
-        file.set_len(0).map_err(refused)?;
-        Ok(Draft {
-            file,
-            path,
-            out,
-            published: false,
-        })
-    }
-
-    /// Gives the file its name, once all of it is on the disk; how many bytes it has.
-    fn publish(&mut self) -> std::io::Result<u64> {
-        self.file.sync_all()?;
-        let bytes = self.file.metadata()?.len();
-        std::fs::rename(&self.path, self.out)?;
-        self.published = true;
-        // The new name is on the disk once the folder is, where folders can be opened at all.
-        if let Ok(folder) = File::open(folder_of(self.out)) {
-            let _ = folder.sync_all();
-        }
-        Ok(bytes)
-    }
-}
-
-impl Drop for Draft<'_> {
-    fn drop(&mut self) {
-        if !self.published {
-            let _ = std::fs::remove_file(&self.path);
-        }
-    }
-}
-
-/// The folder that a file lies in.
-fn folder_of(file: &Path) -> &Path {
-    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
-    folder.unwrap_or(Path::new("."))
 }
 
 /// What went wrong with the file; a full disk is the likeliest.

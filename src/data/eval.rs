@@ -36,25 +36,42 @@ pub fn eval_batches(
     (0..count).step_by(batch).map(move |first| {
         let indices = &chosen[first..count.min(first + batch)];
         let indices: Vec<usize> = indices.iter().map(|&index| index as usize).collect();
-        let decoded = |&index: &usize| data.image(index).map(|image| transform.apply(&image, crop));
-        let decoded: Vec<Result<Vec<u8>, String>> = parallel::map(indices.len(), |i| decoded(&indices[i]));
-        let mut made = EvalBatch {
-            images: Vec::new(),
-            labels: data.labels().map(|_| Vec::new()),
-            indices: Vec::new(),
-        };
-        for (index, pixels) in indices.into_iter().zip(decoded) {
-            match pixels {
-                Ok(pixels) => {
-                    made.images.extend(pixels);
-                    made.indices.push(index);
-                    if let (Some(made), Some(labels)) = (&mut made.labels, data.labels()) {
-                        made.push(labels[index]);
-                    }
-                }
-                Err(reason) => data.bad().record(&data.name(index), &reason)?,
-            }
-        }
-        Ok(made)
+        some(data, crop, transform, indices)
     })
+}
+
+/// All images of a data set from number `first` on, in order; else as [`eval_batches`].
+pub fn eval_batches_from(
+    data: &Dataset,
+    crop: usize,
+    transform: EvalTransform,
+    batch: usize,
+    first: usize,
+) -> impl Iterator<Item = Result<EvalBatch>> {
+    let batch = batch.max(1);
+    let starts = (first..data.len()).step_by(batch);
+    starts.map(move |first| some(data, crop, transform, (first..data.len().min(first + batch)).collect()))
+}
+
+fn some(data: &Dataset, crop: usize, transform: EvalTransform, indices: Vec<usize>) -> Result<EvalBatch> {
+    let decoded = |&index: &usize| data.image(index).map(|image| transform.apply(&image, crop));
+    let decoded: Vec<Result<Vec<u8>, String>> = parallel::map(indices.len(), |i| decoded(&indices[i]));
+    let mut made = EvalBatch {
+        images: Vec::new(),
+        labels: data.labels().map(|_| Vec::new()),
+        indices: Vec::new(),
+    };
+    for (index, pixels) in indices.into_iter().zip(decoded) {
+        match pixels {
+            Ok(pixels) => {
+                made.images.extend(pixels);
+                made.indices.push(index);
+                if let (Some(made), Some(labels)) = (&mut made.labels, data.labels()) {
+                    made.push(labels[index]);
+                }
+            }
+            Err(reason) => data.bad().record(&data.name(index), &reason)?,
+        }
+    }
+    Ok(made)
 }

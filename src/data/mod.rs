@@ -32,6 +32,8 @@ mod place;
 pub mod quiet;
 pub mod source;
 mod split;
+#[cfg(feature = "native")]
+pub mod stamp;
 pub mod transform;
 
 pub use split::Split;

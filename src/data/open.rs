@@ -3,11 +3,12 @@
 use std::path::Path;
 
 use crate::data::Split;
-use crate::data::arrange::arrange;
+use crate::data::arrange::{Arranged, arrange};
 use crate::data::bad::BadFiles;
 use crate::data::entry::shown;
 use crate::data::files::{Files, of_folder, of_tar};
 use crate::data::pack::of_pack;
+use crate::data::place::{Archive, Place};
 use crate::data::source::{Dataset, GLYPHS, Kind};
 use crate::error::{Error, Result, did_you_mean};
 
@@ -63,21 +64,47 @@ impl Dataset {
         if source == GLYPHS {
             return Ok(Self::glyphs(split, seed));
         }
-        Self::from_files(source, files(source)?, split, max_pixels)
+        let files = files(source)?;
+        let found = arrange(files.entries, split);
+        let data = Self::from_files(source, found, (files.archive, files.cut), max_pixels)?;
+        data.bad.check()?;
+        Ok(data)
     }
 
-    fn from_files(source: &str, files: Files, split: Split, max_pixels: u64) -> Result<Self> {
-        let found = arrange(files.entries, split);
-        let total = found.entries.len() + usize::from(files.cut.is_some());
+    /// Opens all of `source`, whatever splits it has. Any number of files may be bad: whether they are too many, `bad` says.
+    ///
+    /// Errors: usage, if there is nothing to read.
+    pub fn open_all(source: &str, seed: u64, max_pixels: u64) -> Result<Self> {
+        if source == GLYPHS {
+            return Ok(Self::drawn(None, seed));
+        }
+        let files = files(source)?;
+        let (entries, archive, cut) = (files.entries, files.archive, files.cut);
+        let found = Arranged {
+            entries,
+            split: None,
+            classes: vec![],
+            labels: vec![],
+        };
+        Self::from_files(source, found, (archive, cut), max_pixels)
+    }
+
+    fn from_files(
+        source: &str,
+        found: Arranged<Place>,
+        (archive, cut): (Archive, Option<String>),
+        max_pixels: u64,
+    ) -> Result<Self> {
+        let total = found.entries.len() + usize::from(cut.is_some());
         let (entries, bad): (Vec<_>, Vec<_>) = found.entries.into_iter().partition(|entry| entry.bad.is_none());
         if entries.is_empty() {
-            return Err(no_images(source, total, files.cut));
+            return Err(no_images(source, total, cut));
         }
         let data = Dataset {
             source: source.to_string(),
             kind: Kind::Files {
                 entries,
-                archive: files.archive,
+                archive,
                 max_pixels,
             },
             split: found.split,
@@ -91,11 +118,10 @@ impl Dataset {
                 .bad
                 .record(&shown(&entry.name), entry.bad.as_deref().unwrap_or_default());
         }
-        if let Some(reason) = files.cut {
+        if let Some(reason) = cut {
             let _ = data.bad.record(&file_name(source), &reason);
         }
         data.find_one()?;
-        data.bad.check()?;
         Ok(data)
     }
 

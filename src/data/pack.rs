@@ -57,6 +57,16 @@ pub struct Record {
 }
 
 impl Record {
+    /// Bytes of the image.
+    pub fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// CRC-32 of these.
+    pub fn checksum(&self) -> u32 {
+        self.checksum
+    }
+
     fn write(&self, name: &[u8], index: &mut Vec<u8>) {
         index.push(FORMS.iter().position(|form| *form == self.form).unwrap_or_default() as u8);
         for number in [name.len() as u32, self.width, self.height] {

@@ -28,7 +28,8 @@ pub struct Dataset {
 pub(super) enum Kind {
     Glyphs {
         seed: u64,
-        split: Split,
+        /// `None`: both, one after the other.
+        split: Option<Split>,
     },
     /// Images that were decoded elsewhere and are held in memory.
     Held(Vec<Entry<Image>>),
@@ -43,13 +44,22 @@ pub(super) enum Kind {
 impl Dataset {
     /// `generated:glyphs`.
     pub fn glyphs(split: Split, seed: u64) -> Self {
-        let count = glyphs::count(split);
+        Self::drawn(Some(split), seed)
+    }
+
+    /// `generated:glyphs`, of a split or all.
+    pub(super) fn drawn(split: Option<Split>, seed: u64) -> Self {
+        let counts = [Split::Train, Split::Test].map(|each| match split.is_none_or(|wanted| wanted == each) {
+            true => glyphs::count(each),
+            false => 0,
+        });
+        let count = counts.iter().sum();
         Dataset {
             source: GLYPHS.to_string(),
             kind: Kind::Glyphs { seed, split },
-            split: Some(split),
+            split,
             classes: glyphs::CLASSES.map(str::to_string).to_vec(),
-            labels: (0..count).map(glyphs::label).collect(),
+            labels: counts.iter().flat_map(|&count| (0..count).map(glyphs::label)).collect(),
             bad: BadFiles::new(GLYPHS, count),
         }
     }
@@ -84,7 +94,7 @@ impl Dataset {
     /// Images, as far as names tell: some may turn out bad.
     pub fn len(&self) -> usize {
         match &self.kind {
-            Kind::Glyphs { split, .. } => glyphs::count(*split),
+            Kind::Glyphs { .. } => self.labels.len(),
             Kind::Held(entries) => entries.len(),
             #[cfg(feature = "native")]
             Kind::Files { entries, .. } => entries.len(),
@@ -119,10 +129,10 @@ impl Dataset {
     /// The image's name within the data set, fit to be shown.
     pub fn name(&self, index: usize) -> String {
         match &self.kind {
-            Kind::Glyphs {
-                split: Split::Train, ..
-            } => format!("train/{index}"),
-            Kind::Glyphs { split: Split::Test, .. } => format!("test/{index}"),
+            Kind::Glyphs { split, .. } => match glyph(*split, index) {
+                (Split::Train, index) => format!("train/{index}"),
+                (Split::Test, index) => format!("test/{index}"),
+            },
             Kind::Held(entries) => shown(&entries[index].name),
             #[cfg(feature = "native")]
             Kind::Files { entries, .. } => shown(&entries[index].name),
@@ -172,7 +182,8 @@ impl Dataset {
     pub fn image(&self, index: usize) -> Result<Image, String> {
         match &self.kind {
             Kind::Glyphs { seed, split } => {
-                let pixels = glyphs::image(*seed, *split, index);
+                let (split, index) = glyph(*split, index);
+                let pixels = glyphs::image(*seed, split, index);
                 Ok(Image {
                     width: glyphs::SIDE,
                     height: glyphs::SIDE,
@@ -187,5 +198,14 @@ impl Dataset {
                 max_pixels,
             } => entries[index].place.decode(archive, *max_pixels),
         }
+    }
+}
+
+/// The split of a glyph, and its number in it: where no split was asked for, those of training come first.
+fn glyph(split: Option<Split>, index: usize) -> (Split, usize) {
+    match split {
+        Some(split) => (split, index),
+        None if index < glyphs::TRAIN => (Split::Train, index),
+        None => (Split::Test, index - glyphs::TRAIN),
     }
 }

@@ -19,3 +19,5 @@ pub mod rank;
 pub mod ridge;
 pub mod rows;
 pub mod samples;
+#[cfg(feature = "native")]
+pub mod search;

@@ -208,7 +208,10 @@ pub async fn finetune(job: Job<'_>, tell: &mut dyn FnMut(Event)) -> Result<Finis
     job.gpu.check()?;
     drop(tensors);
     let bytes = classifier::total(job.gpu.kind(), &model, &settings.plan(classes.len()));
-    tell(Event::Note(&format!("a step takes {} MiB of memory", bytes.div_ceil(1 << 20))));
+    tell(Event::Note(&format!(
+        "a step takes {} MiB of memory",
+        bytes.div_ceil(1 << 20)
+    )));
     let mut folder = match new {
         true => Folder::create(job.folder, &job.config.to_yaml())?,
         false => Folder::open(job.folder)?,

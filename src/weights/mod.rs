@@ -2,6 +2,7 @@
 //! ever executed.
 
 mod architecture;
+pub mod fingerprint;
 pub mod fit;
 mod names;
 pub mod open;

@@ -4,10 +4,12 @@ mod bench;
 mod demo;
 mod doctor;
 mod dry_run;
+mod embed;
 mod info;
 mod masks;
 mod pack;
 mod probe;
+mod search;
 mod stop;
 #[path = "../common/tiny.rs"]
 mod tiny;

@@ -75,6 +75,9 @@ pub fn ijepa(place: &Path, arguments: &[&str]) -> Command {
     {
         command.args(["--adapter", &adapter]);
     }
+    if let (Ok(adapter), ["search", "index" | "query", ..]) = (std::env::var("IJEPA_TEST_ADAPTER"), arguments) {
+        command.args(["--adapter", &adapter]);
+    }
     command
 }
 

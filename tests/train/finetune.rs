@@ -6,7 +6,17 @@ use std::path::Path;
 
 /// Of the 44 small pictures of two classes, 5 batches of 8 an epoch.
 fn tune<'a>(out: &'a str, more: &[&'a str]) -> Vec<&'a str> {
-    let mut all = vec!["finetune", "--weights", "run", "--data", "photos", "--out", out, "--batch", "8"];
+    let mut all = vec![
+        "finetune",
+        "--weights",
+        "run",
+        "--data",
+        "photos",
+        "--out",
+        out,
+        "--batch",
+        "8",
+    ];
     all.extend(more);
     all
 }
@@ -31,13 +41,28 @@ fn what_is_tuned_goes_on_bit_for_bit_and_is_read_by_all_others() {
     succeeds(at, &tiny("run", "2", &[]));
     held(at);
     let said = succeeds(at, &tune("whole", &["--epochs", "3", "--test", "held"]));
-    assert!(said.contains("44 images of ") && said.contains(" in 2 classes, 10 of held to score"), "{said}");
+    assert!(
+        said.contains("44 images of ") && said.contains(" in 2 classes, 10 of held to score"),
+        "{said}"
+    );
     let whole = at.join("whole");
     let table = text(&whole.join("finetune.csv"));
     let rows: Vec<&str> = table.lines().collect();
-    assert_eq!(rows[0], "epoch,step,lr,train loss,train accuracy,test loss,test accuracy");
-    assert_eq!((rows.len(), rows[3].starts_with("3,15,1.250e-7,")), (4, true), "{table}");
-    let expected = ["finetune.csv", "finetune.json", "latest.safetensors", "params-ijepa.yaml"];
+    assert_eq!(
+        rows[0],
+        "epoch,step,lr,train loss,train accuracy,test loss,test accuracy"
+    );
+    assert_eq!(
+        (rows.len(), rows[3].starts_with("3,15,1.250e-7,")),
+        (4, true),
+        "{table}"
+    );
+    let expected = [
+        "finetune.csv",
+        "finetune.json",
+        "latest.safetensors",
+        "params-ijepa.yaml",
+    ];
     assert_eq!(names(&whole), expected);
 
     // The same once more, stopped and gone on with.
@@ -45,7 +70,10 @@ fn what_is_tuned_goes_on_bit_for_bit_and_is_read_by_all_others() {
     let mut command = ijepa(at, &tune("parts", &["--epochs", "3", "--test", "held"]));
     if let Some(child) = runs_until(&mut command, || lines(&csv) >= 2) {
         #[cfg(unix)]
-        std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+        std::process::Command::new("kill")
+            .args(["-INT", &child.id().to_string()])
+            .status()
+            .unwrap();
         let output = child.wait_with_output().unwrap();
         assert!(output.status.success(), "{}", super::tiny::said(&output));
     }
@@ -58,12 +86,32 @@ fn what_is_tuned_goes_on_bit_for_bit_and_is_read_by_all_others() {
     // Encoder and classes are there for the others.
     let start = Start::open(&whole, false).unwrap();
     let (progress, tuned) = start.tuned().unwrap();
-    assert_eq!((progress.step, &tuned.classes[..]), (15, &["class 0".to_string(), "class 1".to_string()][..]));
+    assert_eq!(
+        (progress.step, &tuned.classes[..]),
+        (15, &["class 0".to_string(), "class 1".to_string()][..])
+    );
     assert_eq!(start.weights.shape("head.weight"), Some(vec![2, 16]));
-    succeeds(at, &["embed", "--weights", "whole", "--data", "photos", "--out", "f.safetensors"]);
+    succeeds(
+        at,
+        &[
+            "embed",
+            "--weights",
+            "whole",
+            "--data",
+            "photos",
+            "--out",
+            "f.safetensors",
+        ],
+    );
     let probed = ["probe", "--weights", "whole", "--data", "generated:glyphs"];
     assert!(!succeeds(at, &probed).contains("predictor"));
-    succeeds(at, &tiny("again", "2", &["--from", "whole"]).into_iter().filter(|a| *a != "--preset" && *a != "nano").collect::<Vec<_>>());
+    succeeds(
+        at,
+        &tiny("again", "2", &["--from", "whole"])
+            .into_iter()
+            .filter(|a| *a != "--preset" && *a != "nano")
+            .collect::<Vec<_>>(),
+    );
     let refused = fails(at, 2, &["train", "--resume", "whole"]);
     assert!(refused.ends_with("ijepa finetune --resume does"), "{refused}");
     let refused = fails(at, 2, &["finetune", "--resume", "run"]);
@@ -85,7 +133,10 @@ fn exports(at: &Path) {
         let bytes = std::fs::read(at.join(format).join(file)).unwrap();
         assert!(String::from_utf8_lossy(&bytes).contains(wanted), "{format}");
         let card = text(&at.join(format).join("README.md"));
-        assert!(card.contains("| classes | 2: class 0, class 1 |") && card.contains(" % of 10 test images"), "{card}");
+        assert!(
+            card.contains("| classes | 2: class 0, class 1 |") && card.contains(" % of 10 test images"),
+            "{card}"
+        );
     }
     let named = |folder: &str| {
         let bytes = std::fs::read(at.join(folder).join("model.safetensors")).unwrap();
@@ -132,8 +183,26 @@ fn it_learns_from_scratch() {
     let mut command = ijepa(
         place.path(),
         &[
-            "finetune", "--config", "small.yaml", "--from-scratch", "--data", "generated:glyphs", "--out",
-            "scratch", "--steps", "150", "--batch", "32", "--lr", "0.004", "--mixup", "0", "--augment", "0", "--drop-path", "0",
+            "finetune",
+            "--config",
+            "small.yaml",
+            "--from-scratch",
+            "--data",
+            "generated:glyphs",
+            "--out",
+            "scratch",
+            "--steps",
+            "150",
+            "--batch",
+            "32",
+            "--lr",
+            "0.004",
+            "--mixup",
+            "0",
+            "--augment",
+            "0",
+            "--drop-path",
+            "0",
             "--json",
         ],
     );
@@ -154,13 +223,74 @@ fn what_does_not_fit_is_refused_before_anything_is_written() {
     std::fs::copy(at.join("photos/class 0/0.png"), at.join("flat/0.png")).unwrap();
     let before = names(at);
     let cases: [(&[&str], &str); 7] = [
-        (&["finetune", "--weights", "run", "--data", "photos", "--test", "photos", "--out", "t"], "are the same"),
-        (&["finetune", "--weights", "run", "--data", "flat", "--out", "t"], "flat has no labels"),
-        (&["finetune", "--weights", "run", "--data", "photos", "--test", "generated:glyphs", "--out", "t"], "has a class \"disc\""),
-        (&["finetune", "--weights", "none", "--data", "photos", "--out", "t"], "none"),
-        (&["finetune", "--weights", "run", "--data", "photos", "--out", "t", "--layer-decay", "2"], "--layer-decay 2 must be"),
-        (&["finetune", "--weights", "run", "--data", "photos", "--out", "t", "--mixup", "-1"], "--mixup"),
-        (&["finetune", "--weights", "run", "--data", "photos", "--out", "run"], "holds a run already"),
+        (
+            &[
+                "finetune",
+                "--weights",
+                "run",
+                "--data",
+                "photos",
+                "--test",
+                "photos",
+                "--out",
+                "t",
+            ],
+            "are the same",
+        ),
+        (
+            &["finetune", "--weights", "run", "--data", "flat", "--out", "t"],
+            "flat has no labels",
+        ),
+        (
+            &[
+                "finetune",
+                "--weights",
+                "run",
+                "--data",
+                "photos",
+                "--test",
+                "generated:glyphs",
+                "--out",
+                "t",
+            ],
+            "has a class \"disc\"",
+        ),
+        (
+            &["finetune", "--weights", "none", "--data", "photos", "--out", "t"],
+            "none",
+        ),
+        (
+            &[
+                "finetune",
+                "--weights",
+                "run",
+                "--data",
+                "photos",
+                "--out",
+                "t",
+                "--layer-decay",
+                "2",
+            ],
+            "--layer-decay 2 must be",
+        ),
+        (
+            &[
+                "finetune",
+                "--weights",
+                "run",
+                "--data",
+                "photos",
+                "--out",
+                "t",
+                "--mixup",
+                "-1",
+            ],
+            "--mixup",
+        ),
+        (
+            &["finetune", "--weights", "run", "--data", "photos", "--out", "run"],
+            "holds a run already",
+        ),
     ];
     for (arguments, wanted) in cases {
         let output = super::tiny::run(at, arguments);

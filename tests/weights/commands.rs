@@ -261,7 +261,7 @@ fn a_run_of_ours_goes_on_from_each_whole_export_to_the_same_bits() {
         assert!(read(&at.join(&out)) == read(&at.join("a.safetensors")), "{weights}");
     }
     // What another writes beside is left to it.
-    std::fs::write(at.join("b.safetensors.rows.tmp"), "another's").unwrap();
+    std::fs::write(at.join("b.safetensors.part"), "another's").unwrap();
     let embed = [
         "embed",
         "--weights",
@@ -271,7 +271,7 @@ fn a_run_of_ours_goes_on_from_each_whole_export_to_the_same_bits() {
         "--out",
         "b.safetensors",
     ];
-    assert!(fails(at, 2, &embed).contains("b.safetensors.rows.tmp exists"));
-    let rows = std::fs::read(at.join("b.safetensors.rows.tmp")).unwrap();
+    assert!(fails(at, 2, &embed).contains("b.safetensors.part is no file of"));
+    let rows = std::fs::read(at.join("b.safetensors.part")).unwrap();
     assert_eq!(rows, b"another's");
 }

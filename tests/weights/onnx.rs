@@ -7,7 +7,15 @@ use std::path::Path;
 /// Graph and weights beside it.
 fn written(folder: &Path, half: bool, beside: bool) -> (Vec<u8>, Vec<u8>) {
     std::fs::create_dir_all(folder).unwrap();
-    onnx(folder, &model(), &tensors(), "target_encoder", Options { half, beside }, None).unwrap();
+    onnx(
+        folder,
+        &model(),
+        &tensors(),
+        "target_encoder",
+        Options { half, beside },
+        None,
+    )
+    .unwrap();
     let data = std::fs::read(folder.join("model.onnx.data")).unwrap_or_default();
     (std::fs::read(folder.join("model.onnx")).unwrap(), data)
 }

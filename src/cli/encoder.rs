@@ -1,0 +1,121 @@
+//! An encoder out of any weight file, ready to make features: what `embed` and `search` have in common.
+
+use super::adapter::AdapterArgs;
+use super::settings;
+use ijepa::Result;
+use ijepa::data::transform::EvalTransform;
+use ijepa::model::config::ModelConfig;
+use ijepa::model::ijepa::{Ijepa, Terms};
+use ijepa::model::needs::{Dims, largest_batch};
+use ijepa::model::tensors::Tensors;
+use ijepa::train::config::Config;
+use ijepa::train::start::Start;
+use ijepa::weights::fingerprint;
+use ijepa::weights::fit::Fitted;
+use std::path::{Path, PathBuf};
+
+/// Which of the two is meant.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Encoder {
+    Target,
+    Context,
+}
+
+impl Encoder {
+    pub fn word(self) -> &'static str {
+        match self {
+            Encoder::Target => "target",
+            Encoder::Context => "context",
+        }
+    }
+}
+
+/// How an encoder is taken from a file.
+#[derive(clap::Args)]
+pub struct EncoderArgs {
+    /// Which of the two encoders, where the weights have both
+    #[arg(long, value_enum, default_value_t = Encoder::Target)]
+    encoder: Encoder,
+    /// Configuration of weights that carry none
+    #[arg(long, value_name = "F.yaml")]
+    config: Option<PathBuf>,
+    /// Of the weights take what fits the configuration's encoder, and draw the rest anew
+    #[arg(long)]
+    partial: bool,
+}
+
+/// Weights that were read, before there is a GPU.
+pub struct Read {
+    pub config: Config,
+    pub model: ModelConfig,
+    pub transform: EvalTransform,
+    /// The file, for messages.
+    pub origin: String,
+    pub which: Encoder,
+    /// Of its tensors, see [`fingerprint`].
+    pub fingerprint: String,
+    /// What is to be said of it.
+    pub notes: Vec<String>,
+    tensors: Tensors,
+}
+
+impl EncoderArgs {
+    /// Errors: usage, where the weights can't be read or fit no configuration.
+    pub fn read(&self, weights: &Path) -> Result<Read> {
+        let start = Start::open(weights, self.partial)?;
+        let config = match &self.config {
+            Some(file) => settings::file(file)?,
+            None => start.config()?,
+        };
+        config.check_model()?;
+        let (model, fitted) = start.encoders(&config)?;
+        let Fitted { mut tensors, notes, .. } = fitted;
+        if self.encoder == Encoder::Context {
+            let own = tensors.iter().filter(|(name, _)| name.starts_with("encoder."));
+            let own: Vec<_> = own
+                .map(|(name, tensor)| (format!("target_{name}"), tensor.clone()))
+                .collect();
+            tensors.extend(own);
+        }
+        Ok(Read {
+            model,
+            transform: config.eval_transform(),
+            config,
+            origin: start.weights.origin.clone(),
+            which: self.encoder,
+            fingerprint: fingerprint::of_encoder(&tensors),
+            notes,
+            tensors,
+        })
+    }
+}
+
+impl Read {
+    /// Onto the GPU, for `batch` images at once (the configuration's where it is not given), or as many as it has room for.
+    ///
+    /// Errors: usage, where it has no room for the weights.
+    pub fn open(&mut self, adapter: &AdapterArgs, batch: Option<u32>) -> Result<Ijepa> {
+        let gpu = adapter.open()?;
+        let batch = batch.map_or(self.config.data.batch_size, |batch| batch as usize);
+        let batch = largest_batch(gpu.kind(), &self.model, &Dims::encode(batch), gpu.most_bytes()).max(1);
+        let tensors = std::mem::take(&mut self.tensors);
+        let terms = Terms::default();
+        Ijepa::new(&gpu, &self.model, &tensors, &self.origin, terms, Dims::encode(batch))
+    }
+
+    /// All that features depend on beside the images, in words.
+    pub fn settings(&self) -> Vec<(&'static str, String)> {
+        let model = &self.model;
+        let sizes = [model.depth, model.embed_dim, model.num_heads, model.patch, model.crop];
+        let cut = match self.transform {
+            EvalTransform::Margin => "margin",
+            EvalTransform::Exact => "exact",
+        };
+        vec![
+            ("weights", self.fingerprint.clone()),
+            ("encoder", self.which.word().to_string()),
+            ("model", sizes.map(|size| size.to_string()).join("/")),
+            ("data.eval_transform", cut.to_string()),
+        ]
+    }
+}

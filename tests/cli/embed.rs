@@ -1,0 +1,303 @@
+//! `ijepa embed`: every kind of file is read back, and what was stopped goes on.
+
+use super::tiny::{BATCH, fails, ijepa, names, place, run, save, succeeds, tiny};
+use parquet::file::reader::{FileReader, SerializedFileReader};
+use parquet::record::{Field, RowAccessor};
+use std::path::Path;
+
+/// A place with a run of the tiny model in `run`.
+fn trained() -> tempfile::TempDir {
+    let place = place();
+    succeeds(place.path(), &tiny("run", "2", &[]));
+    place
+}
+
+fn embed<'a>(out: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    let words = ["embed", "--weights", "run", "--data", "photos", "--out", out, "--quiet"];
+    [&words[..], more].concat()
+}
+
+/// Lengths, names and values of a safetensors file.
+fn tensors(path: &Path) -> (Vec<usize>, Vec<String>, Vec<f32>) {
+    let bytes = std::fs::read(path).unwrap();
+    let tensors = ijepa::model::weights::read(&bytes, "features").unwrap();
+    let texts = ijepa::model::weights::metadata(&bytes, "features").unwrap();
+    let features = &tensors["features"];
+    let names = serde_json::from_str(&texts["names"]).unwrap();
+    (features.shape.clone(), names, features.values.clone())
+}
+
+#[test]
+fn every_kind_of_file_holds_the_same_numbers() {
+    let place = trained();
+    let at = place.path();
+    for (more, lengths) in [(&[][..], vec![44, 16]), (&["--patches"], vec![44, 16, 16])] {
+        for out in ["f.safetensors", "f.npy", "f.parquet", "f.csv"] {
+            succeeds(at, &embed(out, more));
+            assert!(fails(at, 2, &embed(out, more)).contains(" exists already: choose another --out"));
+        }
+        let (shape, known, values) = tensors(&at.join("f.safetensors"));
+        assert_eq!(
+            (&shape, known.len(), known[0].as_str()),
+            (&lengths, 44, "class 0/0.png")
+        );
+        assert!(values.iter().all(|value| value.is_finite()) && values.iter().any(|value| *value != values[0]));
+        let rows = values.len() / 16;
+        let patches = (rows > 44).then_some(16);
+        let row = |row: usize| {
+            (
+                &known[row / patches.unwrap_or(1)],
+                row / patches.unwrap_or(1),
+                row % patches.unwrap_or(1),
+            )
+        };
+
+        let npy = std::fs::read(at.join("f.npy")).unwrap();
+        let head = format!(
+            "{{'descr': '<f4', 'fortran_order': False, 'shape': {}, }}",
+            tuple(&lengths)
+        );
+        assert!(npy.starts_with(b"\x93NUMPY\x01\x00"));
+        let begin = 10 + usize::from(u16::from_le_bytes([npy[8], npy[9]]));
+        assert_eq!(begin % 64, 0);
+        assert_eq!(std::str::from_utf8(&npy[10..begin]).unwrap().trim_end(), head);
+        assert!(npy[begin - 1] == b'\n' && npy[begin..] == *bytemuck::cast_slice::<f32, u8>(&values));
+        let listed = std::fs::read(at.join("f.names.json")).unwrap();
+        assert_eq!(serde_json::from_slice::<Vec<String>>(&listed).unwrap(), known);
+
+        let file = SerializedFileReader::new(std::fs::File::open(at.join("f.parquet")).unwrap()).unwrap();
+        let texts = file.metadata().file_metadata().key_value_metadata().unwrap();
+        assert!(
+            texts
+                .iter()
+                .any(|text| text.key == "encoder" && text.value.as_deref() == Some("target"))
+        );
+        let mut count = 0;
+        for (i, record) in file.get_row_iter(None).unwrap().enumerate() {
+            let (record, (name, image, patch)) = (record.unwrap(), row(i));
+            assert_eq!(record.get_string(0).unwrap(), name);
+            if patches.is_some() {
+                assert_eq!(record.get_long(1).unwrap(), image as i64);
+                assert_eq!(record.get_int(2).unwrap(), patch as i32);
+            }
+            let list = record.get_list(if patches.is_some() { 3 } else { 1 }).unwrap();
+            let list: Vec<f32> = { list.elements().iter() }
+                .map(|field| match field {
+                    Field::Float(value) => *value,
+                    other => panic!("{other}"),
+                })
+                .collect();
+            assert_eq!(list, values[16 * i..][..16]);
+            count += 1;
+        }
+        assert_eq!(count, rows);
+
+        let mut table = csv::Reader::from_path(at.join("f.csv")).unwrap();
+        let places: &[&str] = if patches.is_some() { &["image", "patch"] } else { &[] };
+        let head: Vec<String> = table.headers().unwrap().iter().map(str::to_string).collect();
+        assert_eq!(
+            head[..1 + places.len()].concat(),
+            ["name"].iter().chain(places).copied().collect::<String>()
+        );
+        assert_eq!(
+            (head[1 + places.len()].as_str(), head[head.len() - 1].as_str()),
+            ("f0", "f15")
+        );
+        let records: Vec<csv::StringRecord> = table.records().map(Result::unwrap).collect();
+        assert_eq!(records.len(), rows);
+        for (i, record) in records.iter().enumerate() {
+            let (name, image, patch) = row(i);
+            assert_eq!(record[0], *name);
+            if patches.is_some() {
+                assert_eq!(
+                    (&record[1], &record[2]),
+                    (image.to_string().as_str(), patch.to_string().as_str())
+                );
+            }
+            let list: Vec<f32> = record
+                .iter()
+                .skip(1 + places.len())
+                .map(|value| value.parse().unwrap())
+                .collect();
+            assert_eq!(list, values[16 * i..][..16]);
+        }
+        for name in ["f.safetensors", "f.npy", "f.names.json", "f.parquet", "f.csv"] {
+            std::fs::remove_file(at.join(name)).unwrap();
+        }
+    }
+    assert_eq!(names(at), ["photos", "run"]);
+}
+
+fn tuple(lengths: &[usize]) -> String {
+    let lengths: Vec<String> = lengths.iter().map(usize::to_string).collect();
+    format!("({})", lengths.join(", "))
+}
+
+/// The average of an image's patches is its vector, and all splits come one after the other.
+#[test]
+fn patches_average_to_images_and_all_splits_are_both() {
+    let place = trained();
+    let at = place.path();
+    let words = |split, out, more: &[&'static str]| {
+        let words = [
+            "embed",
+            "--weights",
+            "run",
+            "--data",
+            "generated:glyphs",
+            "--quiet",
+            "--batch",
+            "500",
+        ];
+        let all = [&words[..], &["--split", split, "--out", out], more].concat();
+        succeeds(at, &all);
+        tensors(&at.join(out))
+    };
+    let (shape, known, values) = words("all", "all.safetensors", &[]);
+    assert_eq!(
+        (shape, known[3999].as_str(), known[4000].as_str()),
+        (vec![5000, 16], "train/3999", "test/0")
+    );
+    let (shape, known, patches) = words("test", "test.safetensors", &["--patches"]);
+    assert_eq!((shape, known[999].as_str()), (vec![1000, 16, 16], "test/999"));
+    for (image, patches) in patches.chunks_exact(16 * 16).enumerate() {
+        for channel in 0..16 {
+            let mean = patches.iter().skip(channel).step_by(16).sum::<f32>() / 16.0;
+            let value = values[(4000 + image) * 16 + channel];
+            assert!(
+                (mean - value).abs() <= 1e-5 * (1.0 + mean.abs()),
+                "{image}, {channel}: {mean} {value}"
+            );
+        }
+    }
+}
+
+/// What a run that was stopped leaves behind, without the time it takes to stop one: the first batches of the part, and half of
+/// the next one, as a crash would leave it.
+#[test]
+fn what_was_stopped_goes_on_and_writes_the_same_bytes() {
+    let place = trained();
+    let at = place.path();
+    std::fs::write(at.join("photos/class 0/4.png"), b"\x89PNG\r\n\x1a\n").unwrap(); // named, though skipped before the stop
+    succeeds(at, &embed("whole.safetensors", &[]));
+    let whole = std::fs::read(at.join("whole.safetensors")).unwrap();
+    // An output that can't be put in place leaves the part: a folder of its name came in between.
+    let mut child = ijepa(at, &embed("f.safetensors", &[]));
+    std::fs::create_dir(at.join("f.safetensors.part.tmp")).unwrap();
+    let output = child.output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    std::fs::remove_dir(at.join("f.safetensors.part.tmp")).unwrap();
+    let part = std::fs::read(at.join("f.safetensors.part")).unwrap();
+    assert_eq!(names(at), ["f.safetensors.part", "photos", "run", "whole.safetensors"]);
+    for (cut, batches) in [(part.len() - 5, 5), (part.len() * 2 / 3, 3), (part.len() / 3, 1)] {
+        std::fs::write(at.join("f.safetensors.part"), &part[..cut]).unwrap();
+        let words = embed("f.safetensors", &[]);
+        let words: Vec<&str> = words.into_iter().filter(|word| *word != "--quiet").collect();
+        let said = succeeds(at, &words);
+        assert!(
+            said.contains(&format!(
+                "going on after {} images in f.safetensors.part",
+                batches * BATCH
+            )),
+            "{said}"
+        );
+        assert!(
+            said.contains("skipped 1 of 44 files in photos: class 0/4.png cannot be decoded"),
+            "{said}"
+        );
+        assert!(
+            std::fs::read(at.join("f.safetensors")).unwrap() == whole,
+            "cut at {cut}"
+        );
+        std::fs::remove_file(at.join("f.safetensors")).unwrap();
+        assert_eq!(names(at), ["photos", "run", "whole.safetensors"]);
+    }
+    // A bit that fell over: what comes after it is made again.
+    let mut flipped = part.clone();
+    flipped[part.len() / 2] ^= 1;
+    std::fs::write(at.join("f.safetensors.part"), &flipped).unwrap();
+    succeeds(at, &embed("f.safetensors", &[]));
+    assert!(std::fs::read(at.join("f.safetensors")).unwrap() == whole);
+
+    // Other settings are named.
+    std::fs::remove_file(at.join("f.safetensors")).unwrap();
+    let left = &part[..part.len() * 2 / 3];
+    std::fs::write(at.join("f.safetensors.part"), left).unwrap();
+    succeeds(at, &tiny("other", "3", &[]));
+    let refused = |words: &[&str], wanted: &str| {
+        let message = fails(at, 2, words);
+        let begun = "f.safetensors.part was begun with other settings: ";
+        assert!(
+            message.contains(begun) && message.contains(wanted),
+            "{wanted}: {message}"
+        );
+        assert!(std::fs::read(at.join("f.safetensors.part")).unwrap() == left);
+    };
+    refused(
+        &embed("f.safetensors", &["--patches"]),
+        "features (then images, now patches)",
+    );
+    refused(&embed("f.safetensors", &["--encoder", "context"]), "weights (then ");
+    refused(&embed("f.safetensors", &["--batch", "3"]), "batch (then 8, now 3)");
+    let other: Vec<&str> = { embed("f.safetensors", &[]).into_iter() }
+        .map(|word| if word == "run" { "other" } else { word })
+        .collect();
+    refused(&other, "weights (then ");
+    save(&at.join("photos/class 0/new.png"), 5);
+    refused(&embed("f.safetensors", &[]), "images (then ");
+}
+
+#[test]
+fn files_that_are_not_ours_are_left_alone() {
+    let place = trained();
+    let at = place.path();
+    std::fs::write(at.join("f.npy.part"), "precious").unwrap();
+    let message = fails(at, 2, &embed("f.npy", &[]));
+    assert!(message.contains("f.npy.part is no file of `ijepa embed`"), "{message}");
+    assert_eq!(std::fs::read(at.join("f.npy.part")).unwrap(), b"precious");
+    std::fs::write(at.join("g.names.json"), "precious").unwrap();
+    assert!(fails(at, 2, &embed("g.npy", &[])).contains("g.names.json exists already"));
+    assert!(fails(at, 2, &embed("g.json", &[])).contains("let it end in .safetensors, .npy, .parquet or .csv"));
+    let other = std::fs::File::create(at.join("h.csv.part")).unwrap();
+    other.lock().unwrap();
+    assert!(fails(at, 2, &embed("h.csv", &[])).contains("h.csv is being made by another ijepa"));
+    drop(other);
+    assert!(run(at, &embed("h.csv", &[])).status.success());
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_keeps_what_was_done() {
+    let place = trained();
+    let at = place.path();
+    let words = [
+        "embed",
+        "--weights",
+        "run",
+        "--data",
+        "generated:glyphs",
+        "--out",
+        "f.csv",
+        "--batch",
+        "4",
+    ];
+    let mut child = ijepa(at, &words).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    let begun = std::time::Instant::now();
+    let length = || std::fs::metadata(at.join("f.csv.part")).map_or(0, |file| file.len());
+    while length() < 2_000 {
+        assert!(begun.elapsed().as_secs() < 120 && child.try_wait().unwrap().is_none());
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    let kill = std::process::Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status();
+    assert!(kill.unwrap().success());
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(
+        said.contains(" of 4000 images, which f.csv.part keeps: the same command goes on"),
+        "{said}"
+    );
+    assert!(!at.join("f.csv").exists() && length() >= 2_000);
+}
