@@ -175,7 +175,7 @@ impl Snapshot {
         let (progress, config) = header(&metadata, origin)?;
         if tuned(&metadata, origin)?.is_some() {
             return Err(Error::usage(format!(
-                "{origin} was fine-tuned with labels, which no run without labels goes on from: ijepa finetune --resume does"
+                "{origin} was fine-tuned with labels, which no run without labels goes on from: go on by ijepa finetune --resume"
             )));
         }
         let snapshot = Snapshot {

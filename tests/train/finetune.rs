@@ -42,7 +42,7 @@ fn what_is_tuned_goes_on_bit_for_bit_and_is_read_by_all_others() {
     held(at);
     let said = succeeds(at, &tune("whole", &["--epochs", "3", "--test", "held"]));
     assert!(
-        said.contains("44 images of ") && said.contains(" in 2 classes, 10 of held to score"),
+        said.contains("44 images of ") && said.contains(" in 2 classes, 10 of "),
         "{said}"
     );
     let whole = at.join("whole");
@@ -113,7 +113,7 @@ fn what_is_tuned_goes_on_bit_for_bit_and_is_read_by_all_others() {
             .collect::<Vec<_>>(),
     );
     let refused = fails(at, 2, &["train", "--resume", "whole"]);
-    assert!(refused.ends_with("ijepa finetune --resume does"), "{refused}");
+    assert!(refused.contains("go on by ijepa finetune --resume"), "{refused}");
     let refused = fails(at, 2, &["finetune", "--resume", "run"]);
     assert!(refused.contains("run holds no fine-tuning: "), "{refused}");
     let refused = fails(at, 2, &tune("whole", &[]));
@@ -283,9 +283,9 @@ fn what_does_not_fit_is_refused_before_anything_is_written() {
                 "--out",
                 "t",
                 "--mixup",
-                "-1",
+                "9",
             ],
-            "--mixup",
+            "--mixup 9 must be",
         ),
         (
             &["finetune", "--weights", "run", "--data", "photos", "--out", "run"],
