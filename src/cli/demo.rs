@@ -3,7 +3,7 @@
 use super::adapter::AdapterArgs;
 use super::progress::{Loudness, Progress};
 use super::stop::Stop;
-use super::{picture, print};
+use super::{picture, print, report};
 use ijepa::data::source::Dataset;
 use ijepa::data::transform::EvalTransform;
 use ijepa::data::{Split, masks};
@@ -40,6 +40,8 @@ const ABOVE_UNTRAINED: f64 = 15.0;
 const ABOVE_RAW: f64 = 25.0;
 /// The pictures that are the demo's own, beside the run's.
 const PICTURES: [&str; 2] = ["masks.png", "features.png"];
+/// All files that a demo writes beside its run's.
+const OWN: [&str; 3] = [PICTURES[0], PICTURES[1], report::NAME];
 const SHORT_STEPS: usize = 12;
 const SHORT_IMAGES: usize = 200;
 
@@ -74,10 +76,12 @@ pub fn run(args: Args) -> Result<()> {
     let (train, test) = (Dataset::glyphs(Split::Train, seed), Dataset::glyphs(Split::Test, seed));
     let table = super::probe::table(&gpu, &config, checkpoint::weights(&args.out)?, &train, &test, most)?;
     let pictures = pictures(&gpu, &config, &args.out, &test)?;
+    let report = report::of_demo(&gpu, &args.out, &test, &table)?;
     print(&format!("{table}\n"))?;
     for path in pictures {
         print(&format!("picture: {}\n", path.display()))?;
     }
+    print(&format!("report: {}\n", report.display()))?;
     match shortfall(&table) {
         None => Ok(()),
         Some(what) => Err(Error::run(what)),
@@ -115,7 +119,7 @@ fn empty(folder: &Path) -> Result<()> {
 fn own(name: &str) -> bool {
     let checkpoint = ["latest.", "step-"].iter().any(|start| name.starts_with(start));
     let written = [".safetensors", ".json", ".tmp"].iter().any(|end| name.ends_with(end));
-    PICTURES.contains(&name) || folder::is_output(name) && (written || !checkpoint)
+    OWN.contains(&name) || folder::is_output(name) && (written || !checkpoint)
 }
 
 /// Removes the files of the last demo, the configuration last of all, so that a clearing that is stopped can go on.
@@ -216,6 +220,7 @@ mod tests {
             "latest.json.tmp",
             "train.log",
             "masks.png",
+            "report.html",
         ] {
             assert!(own(name), "{name}");
         }

@@ -17,12 +17,16 @@ mod picture;
 mod probe;
 mod progress;
 mod replay;
+mod report;
 mod search;
 mod settings;
+mod sheet;
 mod stop;
 mod trace;
 mod train;
 mod tune;
+mod visualize;
+mod write;
 
 use clap::{Parser, Subcommand};
 use ijepa::{Error, Result};
@@ -55,6 +59,8 @@ enum Command {
     Info(info::Args),
     Trace(trace::Args),
     Masks(masks::Args),
+    Visualize(visualize::Args),
+    Report(report::Args),
     Pack(pack::Args),
     Replay(replay::Args),
     Doctor(doctor::Args),
@@ -75,6 +81,8 @@ pub fn main() -> ExitCode {
         Command::Info(args) => ("info", info::run(args)),
         Command::Trace(args) => ("trace", trace::run(args)),
         Command::Masks(args) => ("masks", masks::run(args)),
+        Command::Visualize(args) => ("visualize", visualize::run(args)),
+        Command::Report(args) => ("report", report::run(args)),
         Command::Pack(args) => ("pack", pack::run(args)),
         Command::Replay(args) => ("replay", replay::run(args)),
         Command::Doctor(args) => ("doctor", doctor::run(args)),

@@ -25,10 +25,8 @@ pub fn side(grid: usize) -> usize {
     grid * (PANEL / grid.max(1)).max(1)
 }
 
-/// One row of panels: the image, then each context mask, then each target mask, hidden patches faded. `pixels` is
-/// `[side, side, 3]` with the side that [`side`] says; `index` is the image's place in the batch.
-pub fn masks(pixels: &[u8], grid: usize, masks: &Masks, index: usize) -> RgbImage {
-    let side = side(grid);
+/// What is kept in each panel of an image of a batch: all of it, each context mask, each target mask; `[panels][grid²]`.
+pub fn kept(grid: usize, masks: &Masks, index: usize) -> Vec<Vec<bool>> {
     let mut panels = vec![vec![true; grid * grid]];
     for (list, count, kept) in [
         (&masks.context, masks.num_enc, masks.k_context),
@@ -41,22 +39,35 @@ pub fn masks(pixels: &[u8], grid: usize, masks: &Masks, index: usize) -> RgbImag
             panels.push(shown);
         }
     }
+    panels
+}
+
+/// `pixels` `[side, side, 3]` with the patches that are not kept faded; `side` is a multiple of the grid.
+pub fn veiled(pixels: &[u8], grid: usize, kept: &[bool]) -> Vec<u8> {
+    let side = ((pixels.len() / 3) as f64).sqrt().round() as usize;
+    let patch = side / grid;
+    let tone = |(at, &value): (usize, &u8)| {
+        let (row, column) = (at / 3 / side, at / 3 % side);
+        match kept[row / patch * grid + column / patch] {
+            true => value,
+            false => VEIL - (VEIL - value.min(VEIL)) / 8,
+        }
+    };
+    pixels.iter().enumerate().map(tone).collect()
+}
+
+/// One row of panels: the image, then each context mask, then each target mask, hidden patches faded. `pixels` is
+/// `[side, side, 3]` with the side that [`side`] says; `index` is the image's place in the batch.
+pub fn masks(pixels: &[u8], grid: usize, masks: &Masks, index: usize) -> RgbImage {
+    let side = side(grid);
+    let panels = kept(grid, masks, index);
     let width = panels.len() * (side + GAP) + GAP;
     let mut picture = RgbImage::from_pixel(width as u32, (side + 2 * GAP) as u32, Rgb([255; 3]));
-    let patch = side / grid;
     for (number, shown) in panels.iter().enumerate() {
         let left = GAP + number * (side + GAP);
-        for (at, pixel) in pixels.chunks_exact(3).enumerate() {
+        for (at, pixel) in veiled(pixels, grid, shown).chunks_exact(3).enumerate() {
             let (row, column) = (at / side, at % side);
-            let kept = shown[row / patch * grid + column / patch];
-            let tone = |value: u8| {
-                if kept {
-                    value
-                } else {
-                    VEIL - (VEIL - value.min(VEIL)) / 8
-                }
-            };
-            let color = Rgb([tone(pixel[0]), tone(pixel[1]), tone(pixel[2])]);
+            let color = Rgb([pixel[0], pixel[1], pixel[2]]);
             picture.put_pixel((left + column) as u32, (GAP + row) as u32, color);
         }
     }

@@ -71,6 +71,7 @@ impl Inspector {
             num_pred: 1,
             k_context: patches,
             k_target: patches,
+            recompute: true, // no gradient is asked for: blocks need not keep what they made
             ..Dims::encode((ROWS / patches).clamp(1, 32))
         };
         let net = Ijepa::new(gpu, config, tensors, origin, Terms::default(), dims)?;
@@ -118,6 +119,13 @@ impl Inspector {
         let images = self.set.as_ref().map_or(&[][..], |set| &set.images);
         let end = first.saturating_add(count).min(images.len() / bytes);
         &images[first.min(end) * bytes..end * bytes]
+    }
+
+    /// The target features of all images patch by patch, `[count * N, D]`, as the encoder gives them.
+    ///
+    /// Errors: usage, where there are no images.
+    pub fn tokens(&self) -> Result<&Features> {
+        Ok(&self.set()?.tokens)
     }
 
     /// The patch features of images `first .. first + count` as colours: three principal components of the whole set, so

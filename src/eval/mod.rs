@@ -6,11 +6,16 @@
 pub mod comparison;
 pub mod eigen;
 pub mod features;
+pub mod foreground;
 pub mod inspector;
 pub mod knn;
 #[cfg(feature = "native")]
 pub mod labelled;
+#[cfg(feature = "native")]
+pub mod map;
+pub mod maps;
 pub mod monitor;
+pub mod neighbours;
 pub mod pca;
 #[cfg(feature = "native")]
 pub mod probe;

@@ -50,14 +50,8 @@ pub fn aligned(mut axes: Axes, before: &Axes) -> Axes {
 
 /// `tokens` along `axes` as colours; see [`patch_colours`].
 pub fn colours(tokens: &Features, axes: &Axes) -> Vec<[u8; 3]> {
-    let (n, dims) = (tokens.len(), tokens.dims());
-    let centred = centred(tokens);
-    let row = |i: usize| &centred[i * dims..][..dims];
-    let mut colours = vec![[0; 3]; n];
-    for (channel, axis) in axes.iter().enumerate() {
-        let along: Vec<f64> = (0..n)
-            .map(|i| row(i).iter().zip(axis).map(|(x, y)| x * y).sum())
-            .collect();
+    let mut colours = vec![[0; 3]; tokens.len()];
+    for (channel, along) in along(tokens, axes).into_iter().enumerate() {
         let low = along.iter().copied().fold(f64::INFINITY, f64::min);
         let high = along.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         for (colour, value) in colours.iter_mut().zip(along) {
@@ -66,6 +60,19 @@ pub fn colours(tokens: &Features, axes: &Axes) -> Vec<[u8; 3]> {
         }
     }
     colours
+}
+
+/// How far each of `tokens` lies along each of `axes` from the mean of all, `[axes][tokens]`.
+pub fn along(tokens: &Features, axes: &[Vec<f64>]) -> Vec<Vec<f64>> {
+    let (n, dims) = (tokens.len(), tokens.dims());
+    let centred = centred(tokens);
+    let row = |i: usize| &centred[i * dims..][..dims];
+    let of = |axis: &Vec<f64>| {
+        (0..n)
+            .map(|i| row(i).iter().zip(axis).map(|(x, y)| x * y).sum())
+            .collect()
+    };
+    axes.iter().map(of).collect()
 }
 
 fn centred(tokens: &Features) -> Vec<f64> {

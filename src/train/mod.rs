@@ -11,6 +11,8 @@ mod field;
 pub mod finetune;
 #[cfg(feature = "native")]
 pub mod folder;
+#[cfg(feature = "native")]
+pub mod history;
 pub mod host;
 pub mod keys;
 pub mod log;

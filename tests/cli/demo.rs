@@ -35,6 +35,7 @@ fn the_demo_prints_a_table_draws_pictures_and_starts_afresh_each_time() {
             .filter_map(|line| line.strip_prefix("picture: "))
             .collect();
         assert_eq!(pictures, ["made/loss.svg", "made/masks.png", "made/features.png"]);
+        assert!(table.ends_with("\nreport: made/report.html\n"), "{table}");
         tables.push(table);
     }
     assert_eq!(tables[0], tables[1], "the seed decides");
@@ -52,6 +53,16 @@ fn the_demo_prints_a_table_draws_pictures_and_starts_afresh_each_time() {
     for (name, least) in [("masks.png", 224), ("features.png", 300)] {
         let picture = image::open(folder.join(name)).unwrap();
         assert!(picture.width() > 1000 && picture.height() >= least, "{name}");
+    }
+    let report = super::tiny::text(&folder.join("report.html"));
+    for part in [
+        "<h1>Run made</h1>",
+        "Features as colours",
+        "Nearest neighbours",
+        "untrained encoder",
+        "optimization.lr",
+    ] {
+        assert!(report.contains(part), "{part}");
     }
     let rows = std::fs::read_to_string(folder.join("jepa_r0.csv")).unwrap();
     assert_eq!(rows.lines().count(), 13, "one run's rows alone: {rows}");
@@ -75,7 +86,7 @@ fn the_demo_prints_a_table_draws_pictures_and_starts_afresh_each_time() {
 #[test]
 fn the_demo_leaves_a_folder_alone_that_is_no_run() {
     let place = place();
-    for name in ["masks.png", "features.png", "notes.txt"] {
+    for name in ["masks.png", "features.png", "report.html", "notes.txt"] {
         let folder = place.path().join(format!("of {name}"));
         std::fs::create_dir(&folder).unwrap();
         std::fs::write(folder.join(name), "mine").unwrap();

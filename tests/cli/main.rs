@@ -9,6 +9,7 @@ mod info;
 mod masks;
 mod pack;
 mod probe;
+mod report;
 mod search;
 mod stop;
 #[path = "../common/tiny.rs"]
@@ -16,6 +17,7 @@ mod tiny;
 mod trace;
 mod tune;
 mod usage;
+mod visualize;
 
 use assert_cmd::Command;
 

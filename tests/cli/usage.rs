@@ -2,8 +2,21 @@
 
 use super::{ijepa, prints, refused};
 
-const COMMANDS: [&str; 12] = [
-    "demo", "train", "probe", "embed", "export", "info", "trace", "masks", "pack", "replay", "doctor", "bench",
+const COMMANDS: [&str; 14] = [
+    "demo",
+    "train",
+    "probe",
+    "embed",
+    "export",
+    "info",
+    "trace",
+    "masks",
+    "pack",
+    "replay",
+    "doctor",
+    "bench",
+    "visualize",
+    "report",
 ];
 
 #[test]
@@ -13,7 +26,7 @@ fn every_command_has_help_with_an_example_that_begins_with_its_name() {
         assert!(all.contains(&format!("\n  {command} ")), "{all}");
         let help = prints(&[command, "--help"]);
         assert!(help.contains(&format!("example: ijepa {command}")), "{help}");
-        let computes = !["export", "info", "masks", "pack"].contains(&command);
+        let computes = !["export", "info", "masks", "pack", "visualize"].contains(&command);
         assert_eq!(
             help.contains("--adapter <WHICH>") && help.contains("--backend <NAME>"),
             computes,

@@ -70,8 +70,10 @@ pub fn ijepa(place: &Path, arguments: &[&str]) -> Command {
         .args(arguments)
         .stdin(Stdio::null())
         .env("IJEPA_TUNE", "");
-    if let (Ok(adapter), Some("train" | "finetune" | "probe" | "embed" | "replay" | "demo" | "tune" | "bench")) =
-        (std::env::var("IJEPA_TEST_ADAPTER"), arguments.first().copied())
+    if let (
+        Ok(adapter),
+        Some("train" | "finetune" | "probe" | "embed" | "replay" | "demo" | "tune" | "bench" | "visualize" | "report"),
+    ) = (std::env::var("IJEPA_TEST_ADAPTER"), arguments.first().copied())
     {
         command.args(["--adapter", &adapter]);
     }

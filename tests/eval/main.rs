@@ -2,6 +2,7 @@
 
 mod labelled;
 mod monitor;
+mod pictures;
 
 use ijepa::eval::knn::{knn_accuracy, leave_one_out};
 use ijepa::eval::probe::{ProbeTable, Row};

@@ -12,3 +12,4 @@ mod init;
 mod inside;
 mod misfits;
 mod parts;
+mod positions;

@@ -1,0 +1,70 @@
+//! `ijepa visualize masks`: the masks of a batch, over its images.
+
+use super::Out;
+use super::look::{Images, Look};
+use crate::cli::picture;
+use crate::cli::sheet::{GAP, MARGIN, Sheet, TEXT, words};
+use ijepa::Result;
+use ijepa::data::masks::{self, Masks};
+
+/// Draw the masks of a training batch over images: the context that is seen, and the blocks that are guessed.
+#[derive(clap::Args)]
+#[command(after_help = "example: ijepa visualize masks --weights runs/first --number 100 --out masks.png")]
+pub struct Args {
+    #[command(flatten)]
+    look: Look,
+    /// Batch whose masks are drawn, counted from 0 since the start of training
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    number: u64,
+    #[command(flatten)]
+    out: Out,
+}
+
+const PANEL: f64 = 128.0;
+
+pub fn run(args: Args) -> Result<()> {
+    args.out.check()?;
+    let seen = args.look.open(1, false)?;
+    let mut config = seen.config.clone();
+    config.data.crop_size = seen.model.crop;
+    let sampler = config.masks();
+    sampler.validate()?;
+    let drawn = masks::sample(&sampler, config.meta.seed, args.number, seen.images.count());
+    let mut said = vec![format!(
+        "Images of {0} x {0} pixels, {1} x {1} patches; masks as batch {2} draws them for its first images, seed {3}. The \
+         context encoder sees {4} patches of each image, and the predictor guesses {5} blocks of {6}.",
+        seen.model.crop, sampler.grid, args.number, config.meta.seed, drawn.k_context, drawn.num_pred, drawn.k_target
+    )];
+    if seen.model.crop != seen.config.data.crop_size {
+        said.push(format!(
+            "The run itself has images of {0} x {0} pixels.",
+            seen.config.data.crop_size
+        ));
+    }
+    let panels = (1 + drawn.num_enc + drawn.num_pred) as f64;
+    let mut sheet = Sheet::titled("Masks", &said, panels * (PANEL + GAP));
+    draw(&mut sheet, &seen.images, sampler.grid, &drawn);
+    args.out.save(&sheet, "images, their contexts and their target blocks")
+}
+
+/// A row for each image: it, its contexts, its targets.
+pub fn draw(sheet: &mut Sheet, images: &Images, grid: usize, drawn: &Masks) {
+    for image in 0..images.count().min(drawn.batch) {
+        let first = image == 0;
+        let top = sheet.next() + if first { TEXT + 4.0 } else { 0.0 };
+        let place = |panel: usize| (MARGIN + panel as f64 * (PANEL + GAP), top);
+        for (panel, kept) in picture::kept(grid, drawn, image).iter().enumerate() {
+            sheet.square(place(panel), PANEL, &picture::veiled(images.image(image), grid, kept));
+            if first {
+                let name = match panel {
+                    0 => "image".to_string(),
+                    _ if panel <= drawn.num_enc => "context".to_string(),
+                    _ => format!("target {}", panel - drawn.num_enc),
+                };
+                sheet.caption(place(panel), PANEL, &name);
+            }
+        }
+        let name = words::ending(&images.names[image], 4.0 * PANEL, TEXT);
+        sheet.label((MARGIN, top + PANEL + TEXT + 2.0), 5.0 * PANEL, &name);
+    }
+}

@@ -1,0 +1,205 @@
+//! `ijepa visualize predict`: what the predictor expects where an image is hidden.
+
+use super::Out;
+use super::look::{self, Look};
+use crate::cli::say;
+use crate::cli::sheet::{GAP, MARGIN, MARK, Sheet, TEXT, heat, words};
+use ijepa::data::Split;
+use ijepa::eval::inspector::{Guess, Inspector, Nearest};
+use ijepa::{Error, Result};
+
+/// Hide a block of each image, and draw what the predictor expects there: the patches of other images that are nearest to it.
+#[derive(clap::Args)]
+#[command(
+    after_help = "example: ijepa visualize predict --weights runs/first dog.jpg --nearest photos.tar --out expected.png"
+)]
+pub struct Args {
+    #[command(flatten)]
+    look: Look,
+    /// Images whose patches stand for what is expected [default: the run's own data]
+    #[arg(long, value_name = "PATH")]
+    nearest: Option<String>,
+    /// How many of them
+    #[arg(long, value_name = "N", default_value_t = 300, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    nearest_count: u32,
+    /// Patches that are hidden: row and column of the first, counted from 0, height, width [default: in the middle]
+    #[arg(long, value_name = "ROW,COLUMN,HEIGHT,WIDTH")]
+    block: Option<Block>,
+    #[command(flatten)]
+    out: Out,
+}
+
+/// A block of patches.
+#[derive(Clone, Copy, Debug)]
+struct Block {
+    row: usize,
+    column: usize,
+    height: usize,
+    width: usize,
+}
+
+impl std::str::FromStr for Block {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Block, String> {
+        let numbers: Option<Vec<usize>> = text.split(',').map(|part| part.trim().parse().ok()).collect();
+        match numbers.as_deref() {
+            Some(&[row, column, height, width]) if height * width > 0 => Ok(Block {
+                row,
+                column,
+                height,
+                width,
+            }),
+            _ => Err("row, column, height and width of a block of patches are wanted, such as 4,4,6,5".to_string()),
+        }
+    }
+}
+
+impl Block {
+    fn patches(self, grid: usize) -> Result<Vec<u32>> {
+        let inside = |start: usize, length: usize| start.checked_add(length).is_some_and(|end| end <= grid);
+        let all = self.height == grid && self.width == grid;
+        if !inside(self.row, self.height) || !inside(self.column, self.width) || all {
+            return Err(Error::usage(format!(
+                "--block: a part of {grid} x {grid} patches is wanted, and {} rows from {} and {} columns from {} are none",
+                self.height, self.row, self.width, self.column
+            )));
+        }
+        let rows = self.row..self.row + self.height;
+        let columns = self.column..self.column + self.width;
+        Ok(rows
+            .flat_map(|row| columns.clone().map(move |column| (row * grid + column) as u32))
+            .collect())
+    }
+}
+
+const PANEL: f64 = 168.0;
+/// What is not shown to the network.
+const HIDDEN: [u8; 3] = [215, 215, 215];
+
+pub fn run(args: Args) -> Result<()> {
+    args.out.check()?;
+    let mut seen = args.look.open(1, true)?;
+    let (grid, shown) = (seen.model.grid(), seen.images.count());
+    let side = (2 * grid / 5).max(1);
+    let start = (grid - side) / 2;
+    let middle = Block {
+        row: start,
+        column: start,
+        height: side,
+        width: side,
+    };
+    let block = args.block.unwrap_or(middle);
+    let hidden = block.patches(grid)?;
+    let source = match (&args.nearest, seen.config.data_path()) {
+        (Some(path), _) => path.clone(),
+        (None, Ok(path)) => path,
+        (None, Err(_)) => {
+            return Err(Error::usage(
+                "the weights do not say what they were trained on: name images by --nearest PATH",
+            ));
+        }
+    };
+    let how = (seen.model.crop, seen.config.eval_transform());
+    let bank = look::of_source(&source, &seen.config, Split::Train, args.nearest_count as usize, how)?;
+    seen.images.pixels.extend(&bank.pixels);
+    seen.images.names.extend(bank.names);
+    say(&format!(
+        "looking for nearest patches among {} images",
+        seen.images.count()
+    ));
+    let mut inspector = seen.inspector(&args.look.gpu()?)?;
+    let mut said = seen.said.clone();
+    said.push(format!(
+        "The predictor sees all but the block, and guesses features there. Shown are the patches of {} other images ({source}) \
+         whose features are nearest to the guess, and to what the target encoder makes of the hidden patches themselves.",
+        seen.images.count() - 1
+    ));
+    let mut sheet = Sheet::titled("What the predictor expects", &said, 5.0 * (PANEL + GAP));
+    let names = [
+        "image",
+        "shown to the network",
+        "expected there",
+        "nearest to the truth",
+        "agreement",
+    ];
+    let mut mean = vec![];
+    for image in 0..shown {
+        let guesses = pollster::block_on(inspector.predict(image, &hidden, 1))?;
+        let top = sheet.next() + if image == 0 { TEXT + 4.0 } else { 0.0 };
+        let place = |panel: usize| (MARGIN + panel as f64 * (PANEL + GAP), top);
+        let pixels = seen.images.image(image);
+        let filled = |of: &dyn Fn(&Guess) -> Option<Nearest>| filled(&inspector, pixels, &guesses, of);
+        sheet.square(place(0), PANEL, pixels);
+        sheet.square(place(1), PANEL, &filled(&|_| None));
+        sheet.square(place(2), PANEL, &filled(&|guess| guess.predicted.first().copied()));
+        sheet.square(place(3), PANEL, &filled(&|guess| guess.target.first().copied()));
+        let mut agreement = vec![f32::NAN; grid * grid];
+        for guess in &guesses {
+            agreement[guess.patch as usize] = guess.agreement;
+        }
+        let map: Vec<u8> = agreement
+            .iter()
+            .flat_map(|value| match value.is_finite() {
+                true => heat(&[*value], -1.0, 1.0),
+                false => HIDDEN.to_vec(),
+            })
+            .collect();
+        sheet.square(place(4), PANEL, &map);
+        let patch = PANEL / grid as f64;
+        let size = (block.width as f64 * patch, block.height as f64 * patch);
+        for panel in 0..4 {
+            let (x, y) = place(panel);
+            let at = (x + block.column as f64 * patch, y + block.row as f64 * patch);
+            sheet.frame(at, size, MARK, 1.5);
+        }
+        if image == 0 {
+            names
+                .iter()
+                .enumerate()
+                .for_each(|(panel, name)| sheet.caption(place(panel), PANEL, name));
+        }
+        let average = guesses.iter().map(|guess| f64::from(guess.agreement)).sum::<f64>() / guesses.len() as f64;
+        mean.push(average);
+        let name = words::ending(&seen.images.names[image], 3.0 * PANEL, TEXT);
+        let under = top + PANEL + TEXT + 2.0;
+        sheet.label((MARGIN, under), 4.0 * PANEL, &name);
+        sheet.label((place(4).0, under), PANEL, &format!("mean {average:.2}"));
+    }
+    let at = (MARGIN, sheet.next());
+    let what = "agreement: cosine of guess and target features, each less its mean over the channels";
+    sheet.colour_bar(at, PANEL, ("-1", "1"), what);
+    let average = mean.iter().sum::<f64>() / mean.len() as f64;
+    args.out.save(
+        &sheet,
+        &format!("what is expected of hidden blocks; agreement with the target {average:.2} on average"),
+    )
+}
+
+/// The image with each hidden patch replaced by a patch of the set, or by grey.
+fn filled(inspector: &Inspector, pixels: &[u8], guesses: &[Guess], of: &dyn Fn(&Guess) -> Option<Nearest>) -> Vec<u8> {
+    let (crop, patch, grid) = (
+        inspector.config().crop,
+        inspector.config().patch,
+        inspector.config().grid(),
+    );
+    let corner = |number: usize| (number / grid * patch, number % grid * patch);
+    let mut out = pixels.to_vec();
+    for guess in guesses {
+        let (top, left) = corner(guess.patch as usize);
+        let from = of(guess);
+        let source = from.map(|nearest| (inspector.pixels(nearest.image, 1), corner(nearest.patch)));
+        for (y, x) in (0..patch * patch).map(|at| (at / patch, at % patch)) {
+            let place = ((top + y) * crop + left + x) * 3;
+            let colour = match source {
+                Some((other, (row, column))) => {
+                    let at = ((row + y) * crop + column + x) * 3;
+                    [other[at], other[at + 1], other[at + 2]]
+                }
+                None => HIDDEN,
+            };
+            out[place..place + 3].copy_from_slice(&colour);
+        }
+    }
+    out
+}

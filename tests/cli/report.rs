@@ -1,0 +1,119 @@
+//! `report`: one file that needs nothing else, of one run and of several.
+
+use super::tiny::{fails, names, place, run, said, succeeds, text, tiny};
+use std::path::Path;
+
+/// The report's text, which must ask nothing of a network and run nothing.
+fn report(place: &Path, arguments: &[&str], out: &str) -> String {
+    let output = run(place, &[&["report"], arguments].concat());
+    assert!(output.status.success(), "{arguments:?}: {}", said(&output));
+    let wrote = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(wrote, format!("report: {out}\n"));
+    let html = text(&place.join(out));
+    assert!(
+        html.starts_with("<!DOCTYPE html>") && html.ends_with("</html>"),
+        "{out}"
+    );
+    for mark in ["href=\"", "src=\""] {
+        for (at, _) in html.match_indices(mark) {
+            let after = &html[at + mark.len()..];
+            assert!(after.starts_with("data:image/png;"), "{mark}{}", &after[..20]);
+        }
+    }
+    for part in ["<script", "url(", "@import", "<link", "<iframe", "javascript:"] {
+        assert!(!html.contains(part), "{part}");
+    }
+    assert_eq!(html.matches("<svg").count(), html.matches("</svg>").count());
+    html
+}
+
+#[test]
+fn a_report_holds_the_run_and_is_replaced_by_the_next() {
+    let place = place();
+    let at = place.path();
+    // Names from outside reach the page as text.
+    let name = "run <img src=x onerror=alert(1)>";
+    std::fs::rename(at.join("photos/class 1"), at.join("photos/<u>one & \"two\"")).unwrap();
+    succeeds(at, &tiny(name, "9", &["--quiet"]));
+    let out = format!("{name}/report.html");
+    let html = report(at, &[name], &out);
+    for part in [
+        "Run run &lt;img src=x onerror=alert(1)&gt;",
+        "How it learned",
+        "effective rank of features",
+        "Features as colours",
+        "Attention",
+        "Nearest neighbours",
+        "&lt;u&gt;one &amp;",
+        "Masks",
+        "step-9.safetensors",
+        "optimization.lr",
+        "Left out: probes: ",
+        "prefers-color-scheme: dark",
+        "@media print",
+    ] {
+        assert!(html.contains(part), "{part}");
+    }
+    assert!(!html.contains("<img") && !html.contains("<u>"));
+    assert!(
+        html.matches("data:image/png").count() > 60,
+        "{}",
+        html.matches("data:image/png").count()
+    );
+
+    // Without images: what is written down, and what is missing.
+    std::fs::rename(at.join("photos"), at.join("elsewhere")).unwrap();
+    let bare = report(at, &[name], &out);
+    assert!(bare.contains("Left out: everything that needs images: ") && bare.contains("How it learned"));
+    assert!(!bare.contains("data:image/png"));
+    let found = report(at, &[name, "--data", "elsewhere"], &out);
+    assert!(found.contains("Nearest neighbours"));
+    fails(at, 2, &["report", name, "--data", "nowhere"]);
+
+    // A broken table leaves a gap, not a failure; the page of an unfinished run says so.
+    std::fs::write(at.join(name).join("monitor.csv"), b"\xff\xfe").unwrap();
+    let gap = report(at, &[name, "--records-only"], &out);
+    assert!(gap.contains("monitor.csv could not be read") && gap.contains("The collapse monitor has not looked"));
+}
+
+#[test]
+fn runs_are_compared_by_their_records() {
+    let place = place();
+    let at = place.path();
+    succeeds(at, &tiny("first", "7", &["--quiet"]));
+    succeeds(
+        at,
+        &tiny("second", "8", &["--quiet", "--set", "optimization.lr=0.0007"]),
+    );
+    let html = report(at, &["first", "second", "--out", "both.html"], "both.html");
+    for part in [
+        "Runs compared",
+        "Settings that differ",
+        "optimization.lr",
+        "0.0007",
+        "optimization.steps",
+        "var(--k1)",
+    ] {
+        assert!(html.contains(part), "{part}");
+    }
+    assert!(!html.contains("mask.min_keep"), "what is the same is not listed");
+
+    std::fs::write(at.join("mine.html"), "<h1>mine</h1>").unwrap();
+    let before = names(at);
+    for (arguments, wanted) in [
+        (
+            &["report", "first", "--out", "mine.html"][..],
+            "exists already, and is no report of ijepa",
+        ),
+        (&["report", "first", "--out", "second"], "second is a folder"),
+        (&["report", "none"], "none holds no run"),
+        (&["report", "first", "photos"], "photos holds no run"),
+    ] {
+        let message = fails(at, 2, arguments);
+        assert!(message.contains(wanted), "{arguments:?}: {message}");
+    }
+    assert_eq!(
+        (names(at), text(&at.join("mine.html"))),
+        (before, "<h1>mine</h1>".to_string())
+    );
+}
