@@ -1,21 +1,23 @@
 //! `ijepa export`: a run's weights in the files that other programs read.
 
+mod card;
+
 use super::encoder::Encoder;
 use super::{print, say, settings};
 use ijepa::model::config::{ModelConfig, PIXELS};
 use ijepa::model::positions::sine_cosine;
-use ijepa::model::tensors::{Tensor, Tensors};
+use ijepa::model::tensors::{Tensor, Tensors, head};
 use ijepa::train::config::Config;
 use ijepa::train::schedule::Schedule;
-use ijepa::train::snapshot::{Progress, metadata};
+use ijepa::train::snapshot::metadata;
 use ijepa::train::start::{EXPORTED, Start};
-use ijepa::weights::write::hub::{self, Processor, timm_name};
+use ijepa::weights::write::hub::{self, Processor};
 use ijepa::weights::write::onnx;
 use ijepa::weights::write::reference::{self, Moment};
 use ijepa::weights::write::{safetensors, text};
 use ijepa::{Error, Result};
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Write weights as Hugging Face, timm or PyTorch load them.
 #[derive(clap::Args)]
@@ -85,12 +87,26 @@ pub fn run(args: Args) -> Result<()> {
         None => start.config()?,
     };
     config.check_model()?;
-    let progress = start.progress().cloned().unwrap_or_default();
+    let tuned = start.tuned();
+    if tuned.is_some() && args.to == To::Pth {
+        return Err(Error::usage(format!(
+            "{} was fine-tuned, and the reference has no classifier: use --to hf, timm, onnx or safetensors",
+            start.weights.origin
+        )));
+    }
+    let progress = tuned
+        .map(|(progress, _)| progress)
+        .or(start.progress())
+        .cloned()
+        .unwrap_or_default();
+    let tuned = tuned.map(|(_, tuned)| tuned);
+    let classes = tuned.map(|tuned| &tuned.classes[..]);
     let (network, which) = match args.encoder {
+        _ if tuned.is_some() => ("encoder", "fine-tuned"),
         Some(Encoder::Context) => ("encoder", "context"),
         _ => ("target_encoder", "target"),
     };
-    let (model, tensors) = match both {
+    let (model, mut tensors) = match both && tuned.is_none() {
         true => {
             let (mut tensors, moments, notes) = start.everything(&config)?;
             notes.iter().for_each(|note| say(note));
@@ -103,6 +119,23 @@ pub fn run(args: Args) -> Result<()> {
             (model, fitted.tensors)
         }
     };
+    if let Some(classes) = classes {
+        for spec in head(model.embed_dim, classes.len()) {
+            let found = start
+                .weights
+                .read(&spec.name)
+                .filter(|tensor| tensor.shape == spec.shape);
+            let missing = || {
+                Error::usage(format!(
+                    "{}: \"{}\" is missing or not that of {} classes",
+                    start.weights.origin,
+                    spec.name,
+                    classes.len()
+                ))
+            };
+            tensors.insert(format!("{network}.{}", spec.name), found.ok_or_else(missing)?);
+        }
+    }
     let tensors = with_positions(tensors, &model);
     let short = config.eval_transform().short(model.crop);
     let processor = Processor {
@@ -115,33 +148,46 @@ pub fn run(args: Args) -> Result<()> {
         .map_err(|e| Error::usage(format!("{} can't be made: {e}; choose another --out", out.display())))?;
     let recorded = start.is_configured() || args.config.is_some();
     match args.to {
-        To::Hf => hub::hugging_face(out, &model, &tensors, network, processor)?,
-        To::Timm => hub::timm(out, &model, &tensors, network, processor)?,
+        To::Hf => hub::hugging_face(out, &model, &tensors, network, processor, classes)?,
+        To::Timm => hub::timm(out, &model, &tensors, network, processor, classes)?,
         To::Onnx => {
             let bytes: u64 = tensors.values().map(|tensor| tensor.values.len() as u64 * 4).sum();
             let options = onnx::Options {
                 half: args.half,
                 beside: args.beside || bytes > onnx::MOST_INSIDE,
             };
-            onnx::onnx(out, &model, &tensors, network, options)?;
+            onnx::onnx(out, &model, &tensors, network, options, classes)?;
         }
         To::Pth => {
             let moment = moment(&start, &config)?;
             reference::checkpoint(&out.join(PTH), &model, &tensors, &moment)?;
         }
         To::Safetensors => {
-            let list = tensors.iter().filter(|(name, _)| !moments(name));
-            let list = list.map(|(name, tensor)| (name.clone(), tensor.shape.clone(), &tensor.values[..]));
+            // Of what was fine-tuned the encoder alone is its own; the head stands beside it.
+            let list = tensors.iter().filter_map(|(name, tensor)| match tuned {
+                Some(_) if !name.starts_with("encoder.") => None,
+                Some(_) if name.starts_with("encoder.head.") => Some((name.replace("encoder.", ""), tensor)),
+                _ => Some((name.clone(), tensor)).filter(|(name, _)| !moments(name)),
+            });
+            let list = list.map(|(name, tensor)| (name, tensor.shape.clone(), &tensor.values[..]));
             // What is guessed of others' weights would be taken for known from then on.
             let known = recorded || start.weights.architecture.heads.is_some();
             let carried = known.then(|| config.portable());
-            let (key, text) = metadata(&progress, carried.as_ref())?;
+            let (key, text) = metadata(&progress, carried.as_ref(), tuned)?;
             let texts = HashMap::from([(key.to_string(), text)]);
             safetensors(&out.join(EXPORTED), list, texts)?;
         }
     }
     // Nor is it a record of how they came to be.
-    let card = card(args.to, which, recorded.then_some(&config), &model, &progress, short);
+    let about = card::About {
+        which,
+        config: recorded.then_some(&config),
+        model: &model,
+        progress: &progress,
+        short,
+        tuned,
+    };
+    let card = about.card(args.to);
     text(&out.join("README.md"), &card)?;
     print(&format!("wrote {}\n", out.display()))
 }
@@ -185,7 +231,7 @@ fn moment(start: &Start, config: &Config) -> Result<Moment> {
     };
     let schedule = Schedule::new(optimization, progress.iterations_per_epoch.max(1) as usize);
     let rates = schedule.at(progress.step.max(1) as usize);
-    let (key, text) = metadata(progress, Some(&config.portable()))?;
+    let (key, text) = metadata(progress, Some(&config.portable()), None)?;
     Ok(Moment {
         epoch: progress.epoch,
         step: progress.step,
@@ -195,99 +241,4 @@ fn moment(start: &Start, config: &Config) -> Result<Moment> {
         weight_decay: rates.wd,
         texts: vec![(key.to_string(), text)],
     })
-}
-
-/// The model card.
-fn card(
-    to: To,
-    which: &str,
-    config: Option<&Config>,
-    model: &ModelConfig,
-    progress: &Progress,
-    short: usize,
-) -> String {
-    let ModelConfig {
-        crop,
-        patch,
-        embed_dim,
-        depth,
-        num_heads,
-        ..
-    } = model;
-    let (library, use_it) = match to {
-        To::Hf => (
-            "library_name: transformers\n",
-            "```python\nfrom transformers import AutoImageProcessor, IJepaModel\n\nprocessor = AutoImageProcessor.from_pretrained(\"DIR\")\n\
-             model = IJepaModel.from_pretrained(\"DIR\").eval()\n\
-             features = model(**processor(image, return_tensors=\"pt\")).last_hidden_state.mean(dim=1)\n```\n"
-                .to_string(),
-        ),
-        To::Timm => {
-            let by_name = match timm_name(model) {
-                (name, true) => format!("# or timm.create_model(\"{name}\", num_classes=0, checkpoint_path=\"DIR/model.safetensors\")\n"),
-                _ => String::new(),
-            };
-            (
-                "library_name: timm\n",
-                format!(
-                    "```python\nimport timm\n\nmodel = timm.create_model(\"local-dir:DIR\", pretrained=True).eval()\n{by_name}\
-                     features = model(images)  # [n, {embed_dim}]\n```\n"
-                ),
-            )
-        }
-        To::Onnx => (
-            "",
-            format!(
-                "```python\nimport onnxruntime\n\nmodel = onnxruntime.InferenceSession(\"DIR/model.onnx\")\n\
-                 features, patches = model.run(None, {{\"pixel_values\": images}})  # [n, {embed_dim}], normalised images [n, 3, {crop}, {crop}]\n```\n"
-            ),
-        ),
-        To::Pth => (
-            "",
-            format!(
-                "The dictionary of the reference implementation (facebookresearch/ijepa): its `load_checkpoint` goes on from it, and \
-                 `torch.load(\"{PTH}\", weights_only=True)` reads it.\n"
-            ),
-        ),
-        To::Safetensors => (
-            "",
-            "The three networks under the reference's names: `encoder.`, `target_encoder.` (use this one), `predictor.`.\n".to_string(),
-        ),
-    };
-    let networks = match to {
-        To::Hf | To::Timm | To::Onnx => format!("the {which} encoder"),
-        _ => "context encoder, target encoder and predictor".to_string(),
-    };
-    let data = config.and_then(|config| Path::new(config.data.root_path.as_deref()?).file_name());
-    let data = data.map_or("not recorded".to_string(), |name| {
-        format!("`{}`", name.to_string_lossy())
-    });
-    let images = match progress.images {
-        0 => String::new(),
-        images => format!(", {images} images"),
-    };
-    let batch = config.map_or(0, |config| config.data.batch_size);
-    let loss = progress.loss.map(|loss| format!("; last loss {loss:.4}"));
-    let trained = match progress.step {
-        0 => "not trained by this program".to_string(),
-        step => format!(
-            "{step} of {} steps in batches of {batch}{}",
-            progress.of,
-            loss.unwrap_or_default()
-        ),
-    };
-    let settings = config.map(|config| format!("\n## Settings\n\n```yaml\n{}```\n", config.portable().to_yaml()));
-    let settings = settings.unwrap_or_default();
-    format!(
-        "---\n{library}tags:\n- ijepa\n- self-supervised\npipeline_tag: image-feature-extraction\n---\n\n\
-         # I-JEPA weights\n\n\
-         Features learned without labels by I-JEPA (Assran et al., CVPR 2023), written by `ijepa export`: {networks}.\n\n\
-         | | |\n|---|---|\n\
-         | encoder | ViT, {embed_dim} wide, {depth} blocks, {num_heads} heads, patch {patch}, no class token |\n\
-         | images | short side to {short} pixels (bilinear), central {crop} x {crop}, ImageNet's mean and deviation |\n\
-         | data | {data}{images} |\n\
-         | training | {trained} |\n\n\
-         Features of an image are the mean of its patches after the last norm.\n\n\
-         {use_it}{settings}"
-    )
 }

@@ -137,13 +137,18 @@ fn weights_text(start: &Start) -> String {
         };
         line(name, text);
     }
-    let steps = start.progress().map(|progress| progress.step).or(weights.adamw_steps);
+    let tuned = start.tuned();
+    let progress = tuned.map(|(progress, _)| progress).or(start.progress());
+    let steps = progress.map(|progress| progress.step).or(weights.adamw_steps);
     match (weights.has_moments(), steps) {
         (true, Some(steps)) => line("AdamW's state", format!("in it, after {} steps", grouped(steps))),
         (true, None) => line("AdamW's state", "in it".to_string()),
         (false, _) => line("AdamW's state", "not in it".to_string()),
     }
-    if let Some(progress) = start.progress() {
+    if let Some((_, tuned)) = tuned {
+        line("classifier", format!("{} classes", grouped(tuned.classes.len() as u64)));
+    }
+    if let Some(progress) = progress {
         let loss = progress
             .loss
             .map(|loss| format!(", loss {loss:.4}"))

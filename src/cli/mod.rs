@@ -8,6 +8,7 @@ mod draft;
 mod embed;
 mod encoder;
 mod export;
+mod finetune;
 mod info;
 mod masks;
 mod number;
@@ -51,6 +52,7 @@ enum Command {
     Demo(demo::Args),
     Train(train::Args),
     Probe(probe::Args),
+    Finetune(finetune::Args),
     Embed(embed::Args),
     Search(search::Args),
     Export(export::Args),
@@ -72,6 +74,7 @@ pub fn main() -> ExitCode {
         Command::Demo(args) => ("demo", demo::run(args)),
         Command::Train(args) => ("train", train::run(args)),
         Command::Probe(args) => ("probe", probe::run(args)),
+        Command::Finetune(args) => ("finetune", finetune::run(args)),
         Command::Embed(args) => ("embed", embed::run(args)),
         Command::Search(args) => ("search", search::run(args)),
         Command::Export(args) => ("export", export::run(args)),

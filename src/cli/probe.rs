@@ -94,7 +94,7 @@ fn two_parts(source: &str, train: &Dataset, test: &Dataset) -> Result<()> {
 }
 
 /// Refuses to score images that the probes are fitted on: their neighbours are themselves.
-fn nothing_shared(train: &Dataset, test: &Dataset) -> Result<()> {
+pub fn nothing_shared(train: &Dataset, test: &Dataset) -> Result<()> {
     // What has no place of its own (generated sets) goes by its name.
     let source = |data: &Dataset| std::fs::canonicalize(data.source()).unwrap_or_else(|_| data.source().into());
     let (fitted, scored) = (source(train), source(test));

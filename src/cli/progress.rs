@@ -125,6 +125,17 @@ impl Progress {
         }
     }
 
+    /// A step of fine-tuning.
+    pub fn tuned(&mut self, (step, of): (u64, u64), batch: usize, text: &str) {
+        let (began, first, _) = *self.started.get_or_insert((Instant::now(), step, Duration::ZERO));
+        let done = step - first;
+        let rate = match (done * batch as u64) as f64 / began.elapsed().as_secs_f64().max(1e-9) {
+            0.0 => String::new(),
+            rate => format!(" {rate:.0} images/s"),
+        };
+        self.show("step", step, of, done, began, format!("{text}{rate}"));
+    }
+
     /// An image that was packed.
     pub fn image(&mut self, image: u64, of: u64) {
         let (began, first, _) = *self.started.get_or_insert((Instant::now(), image, Duration::ZERO));

@@ -1,16 +1,15 @@
 //! The images and masks of a step. They are a pure function of the data, the settings, the seed and the step's number:
 //! neither threads nor a restart in mid-epoch change a byte.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
 use crate::data::draw::Draw;
 use crate::data::masks::{self, MaskConfig, Masks};
+use crate::data::pictures::Pictures;
 use crate::data::source::Dataset;
 use crate::data::transform::TrainTransform;
 use crate::error::{Error, Result};
-use crate::parallel;
 
 /// What batches are made of.
 #[derive(Clone, Debug)]
@@ -55,20 +54,8 @@ pub fn epoch_order(images: usize, seed: u64, epoch: u64) -> Vec<u32> {
 
 /// Makes the batch of any step; quickest one after the other.
 pub struct Batches {
-    data: Arc<Dataset>,
+    pictures: Pictures,
     config: BatchConfig,
-    /// Set it, and a batch that is being made ends at once, without images.
-    stop: Arc<AtomicBool>,
-    /// Files that turned out bad, so that none is decoded twice.
-    known: BTreeMap<usize, String>,
-    /// An epoch and its order.
-    order: (u64, Vec<u32>),
-}
-
-/// What became of one place in a batch.
-struct Slot {
-    pixels: Option<Vec<u8>>,
-    bad: Vec<Bad>,
 }
 
 impl Batches {
@@ -80,74 +67,42 @@ impl Batches {
                 config.batch, config.crop
             )));
         }
-        data.require(config.batch)?;
         config.transform.validate()?;
         config.masks.validate()?;
         Ok(Batches {
-            data,
+            pictures: Pictures::new(data, config.batch, config.seed, stop)?,
             config,
-            stop,
-            known: BTreeMap::new(),
-            order: (u64::MAX, vec![]),
         })
     }
 
     /// The batch of this step, counted from 0 over the whole run.
     pub fn make(&mut self, step: u64) -> Made {
-        let per_epoch = iterations_per_epoch(self.data.len(), self.config.batch) as u64;
-        let (epoch, iteration) = (step / per_epoch, (step % per_epoch) as usize);
-        if self.order.0 != epoch {
-            self.order = (epoch, epoch_order(self.data.len(), self.config.seed, epoch));
-        }
-        let first = iteration * self.config.batch;
-        let slots = parallel::map(self.config.batch, |place| self.slot(epoch, first + place));
-        let mut bad = Vec::new();
-        for (index, reason) in slots.iter().flat_map(|slot| &slot.bad) {
-            if self.known.insert(*index, reason.clone()).is_none() {
-                bad.push((*index, reason.clone()));
-            }
-        }
-        let images: Option<Vec<Vec<u8>>> = slots.into_iter().map(|slot| slot.pixels).collect();
-        let masks = masks::sample(&self.config.masks, self.config.seed, step, self.config.batch);
-        let batch = images.map(|images| Batch {
+        let BatchConfig {
+            batch,
+            crop,
+            transform,
+            masks,
+            seed,
+        } = &self.config;
+        let made = self
+            .pictures
+            .make(step, |image, draw| transform.apply(image, *crop, draw));
+        let masks = masks::sample(masks, *seed, step, *batch);
+        let batch = made.pictures.map(|pictures| Batch {
             step,
-            epoch,
-            iteration,
-            images: images.concat(),
+            epoch: made.epoch,
+            iteration: made.iteration,
+            images: pictures.into_iter().flat_map(|(_, pixels)| pixels).collect(),
             masks,
         });
-        (batch, bad)
+        (batch, made.bad)
     }
 
     /// Of what was made: the batch, once its bad files are recorded in the data set; an error when they are a tenth of it.
-    pub fn take(data: &Dataset, (batch, bad): Made) -> Result<Batch> {
+    pub fn take<B>(data: &Dataset, (batch, bad): (Option<B>, Vec<Bad>)) -> Result<B> {
         for (index, reason) in bad {
             data.bad().record(&data.name(index), &reason)?;
         }
         batch.ok_or_else(|| Error::run(format!("decoding of {} stopped unexpectedly", data.source())))
-    }
-
-    /// The image at this place of the epoch's order, or the next good one after it.
-    fn slot(&self, epoch: u64, position: usize) -> Slot {
-        let order = &self.order.1;
-        let mut bad = Vec::new();
-        for offset in 0..order.len() {
-            let index = order[(position + offset) % order.len()] as usize;
-            if self.stop.load(Ordering::Relaxed) || self.data.bad().too_many(self.known.len() + bad.len()) {
-                return Slot { pixels: None, bad };
-            }
-            if self.known.contains_key(&index) {
-                continue;
-            }
-            match self.data.image(index) {
-                Ok(image) => {
-                    let mut draw = Draw::keyed("image", self.config.seed, epoch, index as u64);
-                    let pixels = Some(self.config.transform.apply(&image, self.config.crop, &mut draw));
-                    return Slot { pixels, bad };
-                }
-                Err(reason) => bad.push((index, reason)),
-            }
-        }
-        Slot { pixels: None, bad }
     }
 }

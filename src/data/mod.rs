@@ -1,6 +1,7 @@
 //! From a folder, an archive, a packed set or a seed to batches of pixels and masks. Knows no GPU.
 
 mod arrange;
+pub mod augment;
 pub mod bad;
 pub mod batch;
 pub mod blur;
@@ -14,6 +15,7 @@ pub mod eval;
 mod files;
 pub mod glyphs;
 pub mod image;
+pub mod labelled;
 #[cfg(feature = "native")]
 mod links;
 #[cfg(feature = "native")]
@@ -23,6 +25,7 @@ pub mod masks;
 mod open;
 #[cfg(feature = "native")]
 pub mod pack;
+mod pictures;
 #[cfg(feature = "native")]
 mod place;
 #[cfg(feature = "native")]

@@ -8,7 +8,7 @@ use super::memory::Memory;
 use super::needs::{self, Dims, Need, Part};
 use super::parameters::{Copy, Group, Parameters};
 use super::positions::sine_cosine;
-use super::tensors::{self, Spec, Tensors};
+use super::tensors::{self, Spec, Tensor, Tensors};
 use crate::gpu::{Gpu, Kind, Readback, Recorder, View};
 use crate::ops::cross_entropy::cross_entropy;
 use crate::ops::matmul::{Epilogue, Form, product};
@@ -91,6 +91,8 @@ pub struct Classifier {
     head: Linear,
     dhead: Linear,
     positions: View,
+    /// The same `[1, N, D]`; they are not trained.
+    fixed: Tensor,
 }
 
 /// Memory behind the encoder. B images, C classes.
@@ -237,11 +239,12 @@ impl Classifier {
             saves.scales = Some(scales.clone());
         }
         let (n, width) = (config.num_patches(), config.embed_dim);
-        let positions = match tensors.contains_key(POSITIONS) {
-            true => tensors::find(tensors, POSITIONS, &[1, n, width], origin)?
-                .values
-                .clone(),
-            false => sine_cosine(width, config.grid()),
+        let fixed = match tensors.contains_key(POSITIONS) {
+            true => tensors::find(tensors, POSITIONS, &[1, n, width], origin)?.clone(),
+            false => Tensor {
+                shape: vec![1, n, width],
+                values: sine_cosine(width, config.grid()),
+            },
         };
         Ok(Classifier {
             classes: plan.classes,
@@ -249,7 +252,8 @@ impl Classifier {
             dencoder: Encoder::of(&parameters, config, Copy::Gradients)?,
             head: Linear::of(&parameters, "head", Copy::Weights)?,
             dhead: Linear::of(&parameters, "head", Copy::Gradients)?,
-            positions: gpu.upload(POSITIONS, n, width, &positions)?,
+            positions: gpu.upload(POSITIONS, n, width, &fixed.values)?,
+            fixed,
             rec: Recorder::new(gpu),
             gpu: gpu.clone(),
             config: config.clone(),
@@ -322,9 +326,11 @@ impl Classifier {
         rec.read(&logits).await
     }
 
-    /// Weights, and AdamW's state where `moments`, by name.
+    /// Weights and positions, and AdamW's state where `moments`, by name.
     pub async fn tensors(&mut self, moments: bool) -> Result<Tensors> {
-        self.parameters.read(&mut self.rec, moments).await
+        let mut tensors = self.parameters.read(&mut self.rec, moments).await?;
+        tensors.insert(POSITIONS.to_string(), self.fixed.clone());
+        Ok(tensors)
     }
 
     /// The gradients of the last step.

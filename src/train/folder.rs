@@ -215,7 +215,15 @@ pub fn vacant(path: &Path) -> Result<()> {
 pub fn is_output(name: &str) -> bool {
     let starts = ["latest.", "events.out.tfevents."];
     let step = name.strip_prefix("step-").and_then(|rest| rest.chars().next());
-    let names = [CONFIG, "train.log", "monitor.csv", "probe.csv", "loss.svg"];
+    let names = [
+        CONFIG,
+        "train.log",
+        "monitor.csv",
+        "probe.csv",
+        "loss.svg",
+        "finetune.json",
+        "finetune.csv",
+    ];
     starts.iter().any(|start| name.starts_with(start))
         || names.contains(&name)
         || name.ends_with("_r0.csv")

@@ -4,7 +4,9 @@
 use super::checkpoint;
 use super::config::Config;
 use super::folder::{self, CONFIG, at};
+use super::probe::Probed;
 use super::snapshot::Progress;
+use crate::eval::probe::Row;
 use crate::{Result, ordinary};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -21,6 +23,8 @@ pub struct History {
     /// MiB that the log names last.
     pub memory: Option<f64>,
     pub looks: Vec<Looked>,
+    /// Accuracies while it went, where they were asked for (`train --probe-every`).
+    pub probes: Vec<Probed>,
     /// Lines of the log that are neither numbers of an iteration nor of an epoch.
     pub notes: Vec<String>,
     /// Where the run stands; `None` before its first checkpoint, and for runs of the reference.
@@ -88,10 +92,15 @@ impl History {
             0 => (String::new(), text("train.log")),
             _ => (text("monitor.csv"), text("train.log")),
         };
+        let probes = match path.join("probe.csv").exists() {
+            true => text("probe.csv"),
+            false => String::new(),
+        };
         let (steps, places) = steps(&csv);
         let (rates, memory, notes) = logged(&log, &places);
         Ok(History {
             looks: looks(&monitor),
+            probes: probes_of(&probes),
             checkpoints: saved(path)?,
             progress: checkpoint::progress(path),
             folder: path.to_path_buf(),
@@ -175,6 +184,19 @@ fn looks(table: &str) -> Vec<Looked> {
         })
     };
     rows(table).filter_map(look).collect()
+}
+
+fn probes_of(table: &str) -> Vec<Probed> {
+    let probed = |row: HashMap<&str, &str>| {
+        let value = |name: &str| row.get(name)?.trim().parse::<f64>().ok();
+        let (knn, linear) = (value("knn")?, value("linear")?);
+        Some(Probed {
+            step: value("step")? as u64,
+            row: Row { knn, linear },
+            images: [value("fitted")? as usize, value("scored")? as usize],
+        })
+    };
+    rows(table).filter_map(probed).collect()
 }
 
 fn logged(log: &str, places: &HashMap<(u64, u64), u64>) -> (Vec<Logged>, Option<f64>, Vec<String>) {

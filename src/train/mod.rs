@@ -8,6 +8,8 @@ pub mod csv;
 pub mod curve;
 mod field;
 #[cfg(feature = "native")]
+pub mod finetune;
+#[cfg(feature = "native")]
 pub mod folder;
 #[cfg(feature = "native")]
 pub mod history;
@@ -33,6 +35,7 @@ pub mod snapshot;
 pub mod start;
 pub mod tensorboard;
 pub mod trainer;
+pub mod tuned;
 mod validate;
 pub mod watch;
 mod yaml;

@@ -1,6 +1,7 @@
 //! A run at one moment: weights, AdamW's state and where the run stands, as the bytes of one file.
 
 use super::config::Config;
+use super::tuned::Tuned;
 use crate::eval::monitor::Measurement;
 use crate::gpu::Gpu;
 use crate::model::tensors::Tensors;
@@ -97,13 +98,17 @@ struct Header {
     progress: Progress,
     #[serde(default)]
     config: Option<String>,
+    /// Of what was fine-tuned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    tuned: Option<Tuned>,
 }
 
 /// What [`header`] reads, as a key and its text.
-pub fn metadata(progress: &Progress, config: Option<&Config>) -> Result<(&'static str, String)> {
+pub fn metadata(progress: &Progress, config: Option<&Config>, tuned: Option<&Tuned>) -> Result<(&'static str, String)> {
     let header = Header {
         progress: progress.clone(),
         config: config.map(Config::to_yaml),
+        tuned: tuned.cloned(),
     };
     let text = serde_json::to_string(&header);
     let text = text.map_err(|e| Error::run(format!("where the run stands can't be written: {e}")))?;
@@ -114,16 +119,26 @@ pub fn metadata(progress: &Progress, config: Option<&Config>) -> Result<(&'stati
 ///
 /// Errors: usage, where they say nothing of a run.
 pub fn header(metadata: &HashMap<String, String>, origin: &str) -> Result<(Progress, Option<Config>)> {
+    let header = whole(metadata, origin)?;
+    let config = header.config.map(|text| Config::from_yaml(&text, origin));
+    Ok((header.progress, config.transpose()?))
+}
+
+/// What a fine-tuned file says of itself; `None` for all others.
+///
+/// Errors: usage, as for [`header`].
+pub fn tuned(metadata: &HashMap<String, String>, origin: &str) -> Result<Option<Tuned>> {
+    Ok(whole(metadata, origin)?.tuned)
+}
+
+fn whole(metadata: &HashMap<String, String>, origin: &str) -> Result<Header> {
     let missing = || {
         Error::usage(format!(
             "{origin} does not say where its run stands: it is no checkpoint of ijepa train"
         ))
     };
     let text = metadata.get(KEY).ok_or_else(missing)?;
-    let header: Header = serde_json::from_str(text)
-        .map_err(|e| Error::usage(format!("{origin}: where its run stands can't be read: {e}")))?;
-    let config = header.config.map(|text| Config::from_yaml(&text, origin));
-    Ok((header.progress, config.transpose()?))
+    serde_json::from_str(text).map_err(|e| Error::usage(format!("{origin}: where its run stands can't be read: {e}")))
 }
 
 impl Snapshot {
@@ -148,7 +163,7 @@ impl Snapshot {
     /// A safetensors file: weights under the reference's names, `mean.` and `square.` of each for AdamW, the target's
     /// under `target_encoder.`; where the run stands and how it is configured is in its metadata.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
-        weights::write(&self.tensors, &[metadata(&self.progress, self.config.as_ref())?])
+        weights::write(&self.tensors, &[metadata(&self.progress, self.config.as_ref(), None)?])
     }
 
     /// `origin` names the bytes in messages.
@@ -156,7 +171,13 @@ impl Snapshot {
     /// Errors: usage, where they are no checkpoint, or one that nothing can go on from.
     pub fn from_bytes(bytes: &[u8], origin: &str) -> Result<Snapshot> {
         let tensors = weights::read(bytes, origin)?;
-        let (progress, config) = header(&weights::metadata(bytes, origin)?, origin)?;
+        let metadata = weights::metadata(bytes, origin)?;
+        let (progress, config) = header(&metadata, origin)?;
+        if tuned(&metadata, origin)?.is_some() {
+            return Err(Error::usage(format!(
+                "{origin} was fine-tuned with labels, which no run without labels goes on from: go on by ijepa finetune --resume"
+            )));
+        }
         let snapshot = Snapshot {
             tensors,
             progress,

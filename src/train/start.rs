@@ -4,8 +4,9 @@
 use super::checkpoint::{self, LATEST};
 use super::config::{Config, Sizes};
 use super::folder::{self, CONFIG};
-use super::snapshot::{Progress, Snapshot, header};
+use super::snapshot::{Progress, Snapshot, header, tuned};
 use super::trainer::Course;
+use super::tuned::Tuned;
 use crate::model::config::ModelConfig;
 use crate::model::tensors::Tensors;
 use crate::weights::fit::{Fitted, Wish, continues, fit, moments};
@@ -19,6 +20,8 @@ pub struct Start {
     pub weights: Weights,
     /// Where its run stands and its configuration, for files of `ijepa train`.
     own: Option<(Progress, Option<Config>)>,
+    /// What it says of its classes, and where its fine-tuning stands.
+    tuned: Option<(Progress, Tuned)>,
     /// The configuration that lies beside it, in a file of the reference's name.
     beside: Option<Config>,
     /// Take what fits.
@@ -32,10 +35,17 @@ impl Start {
     pub fn open(path: &Path, partial: bool) -> Result<Start> {
         let file = file(path)?;
         let weights = open(&file)?;
-        let own = match weights.format {
+        let mut own = match weights.format {
             // Weights alone, without a run, are a start as any other.
             Format::Own | Format::Reference if weights.metadata.keys().any(|key| key.starts_with("ijepa.")) => {
                 Some(header(&weights.metadata, &weights.origin)?)
+            }
+            _ => None,
+        };
+        // To a run without labels it is a start as any other.
+        let tuned = match (&mut own, weights.has("head")) {
+            (Some((progress, _)), true) => {
+                tuned(&weights.metadata, &weights.origin)?.map(|t| (std::mem::take(progress), t))
             }
             _ => None,
         };
@@ -55,6 +65,7 @@ impl Start {
             path: file,
             weights,
             own,
+            tuned,
             beside,
             partial,
         })
@@ -73,6 +84,11 @@ impl Start {
     /// Where the run stands of which this is a checkpoint.
     pub fn progress(&self) -> Option<&Progress> {
         self.own.as_ref().map(|own| &own.0)
+    }
+
+    /// The classes of fine-tuned weights and how they were trained, and where that stands.
+    pub fn tuned(&self) -> Option<&(Progress, Tuned)> {
+        self.tuned.as_ref()
     }
 
     /// What is known of the configuration: the file beside, what the weights carry, or else preset `base` with the networks'

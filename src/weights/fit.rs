@@ -73,12 +73,13 @@ pub fn fit(weights: &Weights, model: &ModelConfig, wish: Wish) -> Result<Fitted>
             None => add(&mut missing, source),
         }
     }
+    let classifier = has_classifier(weights, model); // for who asks for it
     let known = |name: &&str| {
         let name = name
             .strip_prefix("mean.")
             .or(name.strip_prefix("square."))
             .unwrap_or(name);
-        specs.iter().any(|spec| spec.name == name) || !wanted(name)
+        specs.iter().any(|spec| spec.name == name) || !wanted(name) || classifier && name.starts_with("head.")
     };
     let own = weights.names().filter(|name| !known(name)).map(str::to_string);
     let extra: Vec<String> = own.chain(weights.unknown.iter().cloned()).collect();
@@ -101,7 +102,7 @@ pub fn fit(weights: &Weights, model: &ModelConfig, wish: Wish) -> Result<Fitted>
             weights.origin
         ));
     }
-    if !weights.has("predictor") && !wish.encoders {
+    if !weights.has("predictor") && !classifier && !wish.encoders {
         notes.push(format!("{} has no predictor: one is drawn anew", weights.origin));
     }
     let whole = parameters(model).iter().all(|spec| tensors.contains_key(&spec.name));
@@ -111,6 +112,13 @@ pub fn fit(weights: &Weights, model: &ModelConfig, wish: Wish) -> Result<Fitted>
     }
     finite(&tensors, &weights.origin)?;
     Ok(Fitted { tensors, whole, notes })
+}
+
+/// Whether a linear layer over the encoder's features is in the file, as fine-tuning leaves it.
+fn has_classifier(weights: &Weights, model: &ModelConfig) -> bool {
+    let shape = |name: &str| weights.shape(name).unwrap_or_default();
+    matches!((&shape("head.weight")[..], &shape("head.bias")[..]), ([rows, width], [classes])
+        if rows == classes && *width == model.embed_dim)
 }
 
 /// One encoder may stand for two, whose faults are told once.

@@ -184,7 +184,8 @@ pub fn to_hugging_face(ours: &str) -> Vec<String> {
         _ => ours
             .strip_prefix("patch_embed.proj.")
             .map(|kind| format!("embeddings.patch_embeddings.projection.{kind}"))
-            .or(ours.strip_prefix("norm.").map(|kind| format!("layernorm.{kind}"))),
+            .or(ours.strip_prefix("norm.").map(|kind| format!("layernorm.{kind}")))
+            .or(ours.strip_prefix("head.").map(|kind| format!("classifier.{kind}"))),
     };
     if let Some(name) = embeddings {
         return vec![name];

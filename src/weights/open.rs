@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 /// Who writes such files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// Safetensors with the three networks under the reference's names, as `ijepa train` writes them.
+    /// Safetensors with networks under the reference's names, as `ijepa train` and `ijepa finetune` write them.
     Own,
     /// Safetensors of Hugging Face's transformers.
     HuggingFace,
@@ -192,7 +192,7 @@ fn recognise(store: &Store, torch: Option<&Contents>) -> (Format, Understood) {
     if names().any(|name| name.contains("encoder.patch_embed.")) {
         let mut understood = Understood::default();
         for name in names() {
-            let known = ["encoder.", "target_encoder.", "predictor.", "mean.", "square."];
+            let known = ["encoder.", "target_encoder.", "predictor.", "head.", "mean.", "square."];
             match known.iter().any(|start| name.starts_with(start)) {
                 true => drop(understood.sources.insert(name.into(), Source::Whole(name.into()))),
                 false => understood.unknown.push(name.into()),

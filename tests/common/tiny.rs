@@ -72,7 +72,7 @@ pub fn ijepa(place: &Path, arguments: &[&str]) -> Command {
         .env("IJEPA_TUNE", "");
     if let (
         Ok(adapter),
-        Some("train" | "probe" | "embed" | "replay" | "demo" | "tune" | "bench" | "visualize" | "report"),
+        Some("train" | "finetune" | "probe" | "embed" | "replay" | "demo" | "tune" | "bench" | "visualize" | "report"),
     ) = (std::env::var("IJEPA_TEST_ADAPTER"), arguments.first().copied())
     {
         command.args(["--adapter", &adapter]);

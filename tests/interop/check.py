@@ -23,7 +23,7 @@ import torch
 import transformers
 from PIL import Image
 from timm.models.vision_transformer import Block, VisionTransformer
-from transformers import AutoImageProcessor, IJepaConfig, IJepaModel
+from transformers import AutoImageProcessor, IJepaConfig, IJepaForImageClassification, IJepaModel
 
 CROP, PATCH, WIDTH, DEPTH, HEADS = 32, 8, 48, 2, 3
 PRED_WIDTH, PRED_DEPTH = 24, 2
@@ -51,7 +51,7 @@ def at(*names):
 def ijepa(*arguments, code=0):
     arguments = list(arguments)
     adapter = os.environ.get("IJEPA_TEST_ADAPTER")
-    if adapter and arguments[0] in ("train", "embed"):
+    if adapter and arguments[0] in ("train", "finetune", "embed"):
         arguments += ["--adapter", adapter]
     done = subprocess.run([IJEPA, *arguments], capture_output=True, text=True)
     if done.returncode != code:
@@ -354,6 +354,30 @@ def run_out(images):
     same("     pth out and in, three steps later", a, b)
 
 
+def tuned_out(images):
+    """A classifier of ours, exported with its classes; its logits are those of our features."""
+    recipe = ("--steps", "4", "--batch", "5", "--lr", "0.01", "--quiet")
+    ijepa("finetune", "--weights", at("run"), "--data", at("photos"), "--out", at("tuned"), *recipe)
+    own = safetensors.torch.load_file(at("tuned", "latest.safetensors"))
+    mine = {name: own["head.weight"] @ feature + own["head.bias"] for name, feature in ours(at("tuned")).items()}
+    for kind in ("hf", "timm", "onnx"):
+        ijepa("export", "--weights", at("tuned"), "--to", kind, "--out", at(f"tuned-{kind}"))
+
+    model, info = IJepaForImageClassification.from_pretrained(at("tuned-hf"), output_loading_info=True)
+    assert not any(info[key] for key in ("missing_keys", "unexpected_keys", "mismatched_keys")), info
+    assert model.config.id2label == {0: "class0", 1: "class1"}, model.config.id2label
+    compare("out  hf, classifier's logits", mine, images, lambda pixels: model.eval()(pixels).logits)
+    model = timm.create_model(f"local-dir:{at('tuned-timm')}", pretrained=True).eval()
+    assert model.pretrained_cfg["label_names"] == ["class0", "class1"], model.pretrained_cfg
+    compare("out  timm, classifier's logits", mine, images, model)
+    path = at("tuned-onnx", "model.onnx")
+    onnx.checker.check_model(path, full_check=True)
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    assert json.loads(session.get_modelmeta().custom_metadata_map["classes"]) == ["class0", "class1"]
+    logits = lambda pixels: torch.tensor(session.run(["logits"], {"pixel_values": pixels.numpy()})[0])
+    compare("out  onnx, classifier's logits", mine, images, logits)
+
+
 def main():
     shutil.rmtree(PLACE, ignore_errors=True)
     os.makedirs(PLACE)
@@ -365,6 +389,7 @@ def main():
     timm_in(images)
     reference_in(images)
     run_out(images)
+    tuned_out(images)
     bad = [what for what, difference, limit in RESULTS if not difference <= limit]
     print(f"{len(RESULTS)} comparisons, {len(bad)} too far apart")
     sys.exit(1 if bad else 0)

@@ -3,6 +3,7 @@
 #[path = "../common/device.rs"]
 mod device;
 mod extend;
+mod finetune;
 mod finite;
 mod interrupt;
 mod kill;

@@ -34,7 +34,7 @@ fn hugging_face_weights_begin_a_run_and_give_features() {
     let place = place();
     let (at, tensors) = (place.path(), tensors());
     std::fs::create_dir(at.join("hf")).unwrap();
-    hub::hugging_face(&at.join("hf"), &model(), &tensors, "target_encoder", PROCESSOR).unwrap();
+    hub::hugging_face(&at.join("hf"), &model(), &tensors, "target_encoder", PROCESSOR, None).unwrap();
     let info = printed(at, &["info", "hf"]);
     for wanted in [
         "hf is Hugging Face's IJepaModel (safetensors)\n",

@@ -65,7 +65,7 @@ fn missing_extra_and_misshapen_tensors_are_listed_and_taken_in_part_on_request()
 fn a_predictor_that_is_not_there_is_drawn_and_said_once() {
     let place = tempfile::tempdir().unwrap();
     let tensors = tensors();
-    hub::timm(place.path(), &model(), &tensors, "target_encoder", PROCESSOR).unwrap();
+    hub::timm(place.path(), &model(), &tensors, "target_encoder", PROCESSOR, None).unwrap();
     let weights = open(place.path()).unwrap();
     let fitted = fit(&weights, &model(), wish()).unwrap();
     let said = fitted
@@ -94,7 +94,7 @@ fn a_predictor_that_is_not_there_is_drawn_and_said_once() {
 #[test]
 fn other_heads_are_refused_and_unknown_ones_told() {
     let place = tempfile::tempdir().unwrap();
-    hub::timm(place.path(), &model(), &tensors(), "encoder", PROCESSOR).unwrap();
+    hub::timm(place.path(), &model(), &tensors(), "encoder", PROCESSOR, None).unwrap();
     let other = ModelConfig {
         num_heads: 4,
         ..model()
@@ -171,7 +171,7 @@ fn weights_that_are_not_finite_are_refused_by_name() {
     let place = tempfile::tempdir().unwrap();
     let mut tensors = tensors();
     tensors.get_mut("target_encoder.norm.bias").unwrap().values[3] = f32::NAN;
-    hub::hugging_face(place.path(), &model(), &tensors, "target_encoder", PROCESSOR).unwrap();
+    hub::hugging_face(place.path(), &model(), &tensors, "target_encoder", PROCESSOR, None).unwrap();
     let error = fit(&open(place.path()).unwrap(), &model(), wish())
         .err()
         .unwrap()

@@ -7,7 +7,15 @@ use std::path::Path;
 /// Graph and weights beside it.
 fn written(folder: &Path, half: bool, beside: bool) -> (Vec<u8>, Vec<u8>) {
     std::fs::create_dir_all(folder).unwrap();
-    onnx(folder, &model(), &tensors(), "target_encoder", Options { half, beside }).unwrap();
+    onnx(
+        folder,
+        &model(),
+        &tensors(),
+        "target_encoder",
+        Options { half, beside },
+        None,
+    )
+    .unwrap();
     let data = std::fs::read(folder.join("model.onnx.data")).unwrap_or_default();
     (std::fs::read(folder.join("model.onnx")).unwrap(), data)
 }
@@ -59,7 +67,7 @@ fn a_tensor_that_is_missing_is_named() {
         half: false,
         beside: false,
     };
-    let error = onnx(place.path(), &model(), &tensors, "encoder", options).unwrap_err();
+    let error = onnx(place.path(), &model(), &tensors, "encoder", options, None).unwrap_err();
     assert_eq!(
         error.to_string(),
         "there is no tensor \"encoder.blocks.1.mlp.fc2.bias\" to write"

@@ -34,8 +34,8 @@ fn hugging_face_and_timm_give_back_the_encoder_that_was_asked_for() {
         let (hf, timm) = (folder.join("hf"), folder.join("timm"));
         std::fs::create_dir_all(&hf).unwrap();
         std::fs::create_dir_all(&timm).unwrap();
-        hub::hugging_face(&hf, &model(), &tensors, network, PROCESSOR).unwrap();
-        hub::timm(&timm, &model(), &tensors, network, PROCESSOR).unwrap();
+        hub::hugging_face(&hf, &model(), &tensors, network, PROCESSOR, None).unwrap();
+        hub::timm(&timm, &model(), &tensors, network, PROCESSOR, None).unwrap();
         is_encoder(&hf, network, &tensors, Format::HuggingFace);
         is_encoder(&hf.join("model.safetensors"), network, &tensors, Format::HuggingFace);
         is_encoder(&timm, network, &tensors, Format::Timm);

@@ -126,16 +126,16 @@ fn draw(
             .legend(move |(x, y)| PathElement::new([(x, y), (x + 16, y)], style));
     }
     if lines.len() > 1 {
-        // Where the lines leave room, at the right.
-        let middle = (values.0 + values.1) / 2.0;
-        let late = lines
-            .iter()
-            .flat_map(|line| &line.points)
-            .filter(|point| point.0 > 0.6 * last);
-        let (high, all) = late.fold((0, 0), |(high, all), point| {
-            (high + usize::from(point.1 > middle), all + 1)
-        });
-        let position = match 2 * high > all {
+        // In the corner at the right that the lines leave free.
+        let late = || {
+            lines
+                .iter()
+                .flat_map(|line| &line.points)
+                .filter(|point| point.0 > 0.65 * last)
+        };
+        let above = late().filter(|point| point.1 > values.1 - 0.3 * span).count();
+        let below = late().filter(|point| point.1 < values.0 + 0.3 * span).count();
+        let position = match above > below {
             true => SeriesLabelPosition::LowerRight,
             false => SeriesLabelPosition::UpperRight,
         };

@@ -107,6 +107,14 @@ fn curves(names: &[String], histories: &[History]) -> Result<Markup> {
         watched("effective rank of features", |look| Some(look.effective_rank))?,
         watched("deviation of features", |look| Some(look.deviation))?,
         watched("k-NN, % of the monitor's images", |look| look.neighbours)?,
+        chart(
+            "k-NN of the probes while it went, %",
+            &lines(&|history| {
+                let probes = history.probes.iter();
+                probes.map(|at| (at.step as f64, at.row.knn)).collect()
+            }),
+            true,
+        )?,
     ];
     Ok(html! {
         h2 { "How they learned" }

@@ -11,6 +11,7 @@ use ijepa::model::describe;
 use ijepa::train::config::Config;
 use ijepa::train::history::{History, Looked};
 use ijepa::train::keys::KEYS;
+use ijepa::train::probe::Probed;
 use maud::{Markup, html};
 
 pub fn page(history: &History, findings: &Findings) -> Result<String> {
@@ -200,12 +201,18 @@ fn curves(history: &History) -> Result<Markup> {
             true,
         )
     };
+    let accuracy = |value: fn(&Probed) -> f64| history.probes.iter().map(move |at| (at.step as f64, value(at)));
+    let probes = [
+        Line::new("k-NN", accuracy(|at| at.row.knn)),
+        Line::new("linear", accuracy(|at| at.row.linear)),
+    ];
     let drawn = [
         chart("loss", &loss, true)?,
         chart("learning rate", &lr, true)?,
         watched("effective rank of features", |look| Some(look.effective_rank))?,
         watched("deviation of features", |look| Some(look.deviation))?,
         watched("k-NN, % of the monitor's images", |look| look.neighbours)?,
+        chart("probes while it went, % of few images", &probes, true)?,
         chart("weight decay", &wd, true)?,
     ];
     Ok(html! {

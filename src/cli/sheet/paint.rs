@@ -12,8 +12,10 @@ use std::sync::Arc;
 const FONT: &str = "DejaVu Sans";
 /// Pixels of a PNG for one of the sheet, so that text is sharp on today's screens; one where the sheet is large.
 const DENSITY: u32 = 2;
-/// The longest side of a PNG.
+/// The longest side of a PNG that is drawn so.
 const MOST_PIXELS: f64 = 8000.0;
+/// Pixels of a PNG at most: 600 MB while it is drawn.
+const MOST_AREA: u64 = 150_000_000;
 
 /// Text for XML and HTML: marked characters as entities, characters that XML can't hold as their code.
 pub fn escaped(text: &str) -> String {
@@ -132,6 +134,11 @@ impl Sheet {
         };
         let scale = f64::from(density);
         let [width, height] = [self.width(), self.height()].map(|side| side.ceil() as u32 * density);
+        if u64::from(width) * u64::from(height) > MOST_AREA {
+            return Err(Error::usage(format!(
+                "the picture would have {width} x {height} pixels: take fewer images (--count), or write an .svg"
+            )));
+        }
         let mut canvas = tiny_skia::Pixmap::new(width, height).ok_or_else(|| wrong("it is empty or too large"))?;
         canvas.fill(tiny_skia::Color::WHITE);
         for item in &self.items {
@@ -211,6 +218,17 @@ mod tests {
             assert!(text.contains("A &lt;title&gt; &amp; &quot;more&quot;\\u{1}"), "{text}");
             assert!(text.contains("href=\"data:image/png;base64,"));
         }
+    }
+
+    #[test]
+    fn a_picture_that_no_memory_holds_is_refused() {
+        let mut sheet = sheet();
+        sheet.dot((20_000.0, 20_000.0), 3.0, [0; 3]);
+        let error = sheet.pixels().unwrap_err();
+        assert!(
+            error.exit_code() == 2 && error.to_string().contains("take fewer images"),
+            "{error}"
+        );
     }
 
     #[test]

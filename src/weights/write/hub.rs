@@ -31,7 +31,8 @@ fn pretty(value: &Value) -> Result<String> {
 }
 
 /// `config.json`, `model.safetensors` and `preprocessor_config.json` of an `IJepaModel`: `network` (`encoder` or
-/// `target_encoder`) of `tensors`.
+/// `target_encoder`) of `tensors`; with classes, whose layer is `{network}.head` of the tensors, of an
+/// `IJepaForImageClassification`.
 ///
 /// Errors: run, where a file can't be written.
 pub fn hugging_face(
@@ -40,10 +41,14 @@ pub fn hugging_face(
     tensors: &Tensors,
     network: &str,
     processor: Processor,
+    classes: Option<&[String]>,
 ) -> Result<()> {
     let mut list = vec![];
     for (ours, tensor) in encoder(tensors, network) {
-        let theirs = to_hugging_face(ours);
+        let mut theirs = to_hugging_face(ours);
+        if classes.is_some() && !ours.starts_with("head.") {
+            theirs.iter_mut().for_each(|name| *name = format!("ijepa.{name}"));
+        }
         let mut shape = tensor.shape.clone();
         // Query, key and value lie below each other.
         shape[0] /= theirs.len().max(1);
@@ -52,8 +57,8 @@ pub fn hugging_face(
             list.push((name, shape.clone(), &tensor.values[part * each..(part + 1) * each]));
         }
     }
-    let config = json!({
-        "architectures": ["IJepaModel"],
+    let mut config = json!({
+        "architectures": [classes.map_or("IJepaModel", |_| "IJepaForImageClassification")],
         "attention_probs_dropout_prob": 0.0,
         "dtype": "float32",
         "hidden_act": "gelu",
@@ -71,6 +76,17 @@ pub fn hugging_face(
         "qkv_bias": true,
         "torch_dtype": "float32",
     });
+    if let Some(classes) = classes {
+        let by_number = classes.iter().enumerate();
+        let names: serde_json::Map<_, _> = by_number
+            .clone()
+            .map(|(i, name)| (i.to_string(), json!(name)))
+            .collect();
+        let numbers: serde_json::Map<_, _> = by_number.map(|(i, name)| (name.clone(), json!(i))).collect();
+        config["id2label"] = Value::Object(names);
+        config["label2id"] = Value::Object(numbers);
+        config["problem_type"] = json!("single_label_classification");
+    }
     let Processor { short, crop, mean, std } = processor;
     let images = json!({
         "crop_size": {"height": crop, "width": crop},
@@ -109,14 +125,23 @@ pub fn timm_name(model: &ModelConfig) -> (&'static str, bool) {
     }
 }
 
-/// `config.json` and `model.safetensors` for timm, which makes the model of `local-dir:FOLDER`.
+/// `config.json` and `model.safetensors` for timm, which makes the model of `local-dir:FOLDER`; with classes as
+/// [`hugging_face`].
 ///
 /// Errors: run, where a file can't be written.
-pub fn timm(folder: &Path, model: &ModelConfig, tensors: &Tensors, network: &str, processor: Processor) -> Result<()> {
+pub fn timm(
+    folder: &Path,
+    model: &ModelConfig,
+    tensors: &Tensors,
+    network: &str,
+    processor: Processor,
+    classes: Option<&[String]>,
+) -> Result<()> {
     let Processor { short, crop, mean, std } = processor;
-    let config = json!({
+    let count = classes.map_or(0, <[String]>::len);
+    let mut config = json!({
         "architecture": timm_name(model).0,
-        "num_classes": 0,
+        "num_classes": count,
         "num_features": model.embed_dim,
         "num_attention_heads": model.num_heads,
         "global_pool": "avg",
@@ -139,12 +164,15 @@ pub fn timm(folder: &Path, model: &ModelConfig, tensors: &Tensors, network: &str
             "crop_mode": "center",
             "mean": mean,
             "std": std,
-            "num_classes": 0,
+            "num_classes": count,
             "pool_size": null,
             "first_conv": "patch_embed.proj",
             "classifier": "head",
         },
     });
+    if let Some(classes) = classes {
+        config["label_names"] = json!(classes);
+    }
     text(&folder.join("config.json"), &pretty(&config)?)?;
     let list =
         encoder(tensors, network).map(|(name, tensor)| (name.to_string(), tensor.shape.clone(), &tensor.values[..]));

@@ -28,10 +28,18 @@ pub struct Options {
 }
 
 /// Writes `model.onnx`: `pixel_values` `[batch, 3, crop, crop]` in; `features` `[batch, D]` (the mean of the patches) and
-/// `last_hidden_state` `[batch, N, D]` out.
+/// `last_hidden_state` `[batch, N, D]` out. With classes, whose layer is `{network}.head` of the tensors, also `logits`
+/// `[batch, C]`, and their names as a JSON list in the metadata.
 ///
 /// Errors: run, where a tensor is missing or a file can't be written.
-pub fn onnx(folder: &Path, model: &ModelConfig, tensors: &Tensors, network: &str, options: Options) -> Result<()> {
+pub fn onnx(
+    folder: &Path,
+    model: &ModelConfig,
+    tensors: &Tensors,
+    network: &str,
+    options: Options,
+    classes: Option<&[String]>,
+) -> Result<()> {
     let path = folder.join("model.onnx");
     let failed = |e: std::io::Error| Error::run(format!("{} can't be written: {e}", path.display()));
     let beside = match options.beside {
@@ -47,7 +55,7 @@ pub fn onnx(folder: &Path, model: &ModelConfig, tensors: &Tensors, network: &str
         message: Message::default(),
         names: 0,
     };
-    graph.encoder(model)?;
+    graph.encoder(model, classes.map(<[String]>::len))?;
     if let Some(beside) = &mut graph.beside {
         beside.flush().map_err(failed)?;
     }
@@ -60,6 +68,12 @@ pub fn onnx(folder: &Path, model: &ModelConfig, tensors: &Tensors, network: &str
         opset.text(1, "");
         opset.int(2, OPSET);
     });
+    if let Some(classes) = classes {
+        file.message(14, |entry| {
+            entry.text(1, "classes");
+            entry.text(2, &serde_json::json!(classes).to_string());
+        });
+    }
     std::fs::write(&path, file.end()).map_err(failed)
 }
 
@@ -87,7 +101,7 @@ struct Graph<'a> {
 }
 
 impl Graph<'_> {
-    fn encoder(&mut self, model: &ModelConfig) -> Result<()> {
+    fn encoder(&mut self, model: &ModelConfig, classes: Option<usize>) -> Result<()> {
         let (n, d, patch) = (model.num_patches() as i64, model.embed_dim as i64, model.patch as i64);
         self.message.text(2, "ijepa");
         let mut x = "pixel_values".to_string();
@@ -110,7 +124,9 @@ impl Graph<'_> {
         }
         x = self.norm("norm", &x)?;
         let mut mean = self.node("ReduceMean", &[&x], &[Ints("axes", &[1]), Int("keepdims", 0)]);
+        let mut logits = classes.map(|_| self.linear("head", &mean)).transpose()?;
         if self.half {
+            logits = logits.map(|logits| self.node("Cast", &[&logits], &[Int("to", FLOAT)]));
             (x, mean) = (
                 self.node("Cast", &[&x], &[Int("to", FLOAT)]),
                 self.node("Cast", &[&mean], &[Int("to", FLOAT)]),
@@ -122,6 +138,10 @@ impl Graph<'_> {
         self.value(11, "pixel_values", &[3, side, side]);
         self.value(12, "features", &[d]);
         self.value(12, "last_hidden_state", &[n, d]);
+        if let (Some(logits), Some(classes)) = (logits, classes) {
+            self.named("Identity", &logits, "logits");
+            self.value(12, "logits", &[classes as i64]);
+        }
         Ok(())
     }
 
