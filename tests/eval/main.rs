@@ -3,6 +3,7 @@
 mod labelled;
 mod monitor;
 mod pictures;
+mod search;
 
 use ijepa::eval::knn::{knn_accuracy, leave_one_out};
 use ijepa::eval::probe::{ProbeTable, Row};

@@ -2,7 +2,7 @@
 
 use super::place::{Found, IndexArgs, ShowArgs};
 use super::sheet::{Cell, Pictures, Section, Sheet};
-use crate::cli::escaped;
+use crate::cli::{escaped, say};
 use ijepa::Result;
 use ijepa::eval::search::groups::{Group, duplicates};
 
@@ -40,6 +40,9 @@ fn cosine(text: &str) -> Result<f32, String> {
 pub fn run(args: Args) -> Result<()> {
     args.show.check()?;
     let found = args.index.read()?;
+    if found.index.len() > 20_000 {
+        say(&format!("asking for the neighbours of {} images", found.index.len()));
+    }
     // The cosine of a row with itself is 1 but for rounding.
     let groups = duplicates(&found.index, args.above.min(1.0 - 1e-5));
     args.show

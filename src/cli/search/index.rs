@@ -56,6 +56,10 @@ is gone leaves the index. Files that are no images are passed over. The index kn
 Ctrl-C keeps what was done. With 2000 images and more it has a graph (HNSW), which is made anew when a tenth has changed.
 example: ijepa search index photos --weights runs/first";
 
+const ELSEWHERE: &str = "name another one by --index";
+/// Images of which the graph takes more than some seconds.
+const MANY: usize = 20_000;
+
 /// A file that was looked into.
 enum Looked {
     /// Its bytes are those of an image that the index had.
@@ -79,7 +83,7 @@ pub fn run(args: Args) -> Result<()> {
         Some(path) => path.clone(),
         None => beside(&args.folder)?,
     };
-    let mut draft = Draft::create(&out, "name another one by --index")?;
+    let mut draft = Draft::create(&out, ELSEWHERE)?;
     let mut read = args.encoder.read(&args.weights)?;
     let data = Dataset::open_all(&args.folder, 0, read.config.data.max_pixels)?;
     if data.bytes(0, 0).is_none() {
@@ -199,18 +203,24 @@ pub fn run(args: Args) -> Result<()> {
                 .map_or("no file is one".to_string(), |(name, why)| format!("{name} {why}"))
         )));
     }
+    let save = |index: &Index, mut draft: Draft| {
+        let failed = |e: std::io::Error| Error::run(format!("{}: {e}", out.display()));
+        let mut writer = BufWriter::with_capacity(1 << 20, &draft.file);
+        file::write(index, &settings, &mut writer).map_err(failed)?;
+        writer.flush().map_err(failed)?;
+        drop(writer);
+        draft.publish().map_err(failed)
+    };
     if index.is_due() && !stopped {
-        if index.len() > 20_000 {
+        if index.len() > MANY {
+            // The graph takes minutes: who ends the program meanwhile has the features, and queries that compare all.
+            save(&index, draft)?;
+            draft = Draft::create(&out, ELSEWHERE)?;
             progress.say(&format!("making the graph of {} images", index.len()));
         }
         index.settle();
     }
-    let failed = |e: std::io::Error| Error::run(format!("{}: {e}", out.display()));
-    let mut writer = BufWriter::with_capacity(1 << 20, &draft.file);
-    file::write(&index, &settings, &mut writer).map_err(failed)?;
-    writer.flush().map_err(failed)?;
-    drop(writer);
-    draft.publish().map_err(failed)?;
+    save(&index, draft)?;
     progress.end();
     told(&bad, &progress);
     if stopped {

@@ -8,6 +8,9 @@ use std::cmp::Ordering;
 
 /// Fewer images than this are compared one by one: that takes a millisecond.
 const FEW: usize = 2_000;
+/// A new graph is asked for the neighbours of so many rows, and must find this share of them.
+const ASKED: usize = 64;
+const LEAST: f64 = 0.95;
 /// Rows are compared with a query in parts of so many.
 const PART: usize = 4_096;
 
@@ -139,6 +142,28 @@ impl Index {
         }
         self.centre();
         self.graph = (self.len() >= FEW).then(|| Graph::build(&self.rows));
+        // Thousands of rows that are all the same can cut a graph in two. One that misses what it should find is of no use.
+        if self.recall() < LEAST {
+            self.graph = None;
+        }
+    }
+
+    /// Which share of the nearest rows the graph finds, of some rows spread over all.
+    fn recall(&self) -> f64 {
+        const NEAREST: usize = 10;
+        let found = parallel::map(ASKED.min(self.len()), |i| {
+            let row = self.row(i * self.len() / ASKED.min(self.len()));
+            let exact = self.exact(row, NEAREST);
+            let least = exact.last().map_or(0.0, |hit| hit.cosine - 1e-5); // any of those that are equally near will do
+            let near = self.nearest(row, NEAREST);
+            near.iter().filter(|hit| hit.cosine >= least).count() as f64 / exact.len().max(1) as f64
+        });
+        found.iter().sum::<f64>() / found.len().max(1) as f64
+    }
+
+    /// Whether there is a graph; without one all rows are compared.
+    pub fn has_graph(&self) -> bool {
+        self.graph.is_some()
     }
 
     /// The `count` images nearest to a row of length 1, the nearest first; few of them are missed (`benches/RESULTS.md`).
