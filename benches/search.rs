@@ -44,6 +44,7 @@ fn search(bench: &mut Criterion) {
         for (i, vector) in vectors.iter().enumerate() {
             let item = Item {
                 name: i.to_string(),
+                raw: None,
                 size: 0,
                 at: 0,
                 digest: String::new(),

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{Error, ErrorKind, Read, Result};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Opens a file, followed through links; anything but an ordinary file is an error.
 pub fn open(path: &Path) -> Result<File> {
@@ -22,6 +22,33 @@ pub fn read(path: &Path, most: u64) -> Result<Vec<u8>> {
     let mut bytes = vec![];
     file.take(most).read_to_end(&mut bytes)?;
     Ok(bytes)
+}
+
+/// Whether a path names this open file itself: not another one that has come to its place, and no link to it. Where systems
+/// do not tell, it does.
+pub fn is_at(path: &Path, file: &File) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        match (std::fs::symlink_metadata(path), file.metadata()) {
+            (Ok(a), Ok(b)) => (a.dev(), a.ino()) == (b.dev(), b.ino()),
+            _ => false,
+        }
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = file;
+        std::fs::symlink_metadata(path).is_ok_and(|found| found.is_file())
+    }
+}
+
+/// The name of a file while it is made, beside it: one that nobody else gives.
+pub fn draft_of(out: &Path, ends: &str) -> PathBuf {
+    let mut name = std::ffi::OsString::from(".");
+    name.push(out.file_name().unwrap_or_default());
+    name.push(".ijepa-");
+    name.push(ends);
+    out.with_file_name(name)
 }
 
 /// Its text.

@@ -1,7 +1,8 @@
 //! A file that is being made: under another name beside its own until it is whole, and locked against a second writer.
 
-use ijepa::{Error, Result};
+use ijepa::{Error, Result, ordinary};
 use std::fs::{File, OpenOptions, TryLockError};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// The file while it is written, under another name; gone unless it is published.
@@ -12,35 +13,58 @@ pub struct Draft<'a> {
     published: bool,
 }
 
+/// Each is lost to another run only.
+const TRIES: usize = 20;
+
 impl Draft<'_> {
     /// `else_do`: what the user can do where nothing can be written there.
     ///
     /// Errors: usage, then and where another process writes there.
     pub fn create<'a>(out: &'a Path, else_do: &str) -> Result<Draft<'a>> {
-        let mut path = out.as_os_str().to_os_string();
-        path.push(".tmp");
-        let path = PathBuf::from(path);
+        let path = ordinary::draft_of(out, "tmp");
         let refused = |e: std::io::Error| Error::usage(format!("{} cannot be written: {e}; {else_do}", path.display()));
-        let file = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&path)
-            .map_err(refused)?;
-        // What was left by a run that was killed is written over; what another run writes is not.
-        if let Err(TryLockError::WouldBlock) = file.try_lock() {
-            return Err(Error::usage(format!(
+        let busy = || {
+            Error::usage(format!(
                 "{} is being written by another ijepa: wait for it, or {else_do}",
                 out.display()
-            )));
+            ))
+        };
+        for _ in 0..TRIES {
+            let (file, left) = match OpenOptions::new().create_new(true).write(true).open(&path) {
+                Ok(file) => (file, false),
+                Err(e) if e.kind() == ErrorKind::AlreadyExists => {
+                    let found = std::fs::symlink_metadata(&path);
+                    if found.is_ok_and(|found| !found.is_file()) {
+                        return Err(refused(std::io::Error::other("is no ordinary file")));
+                    }
+                    match OpenOptions::new().write(true).open(&path) {
+                        Ok(file) => (file, true),
+                        Err(e) if e.kind() == ErrorKind::NotFound => continue,
+                        Err(e) => return Err(refused(e)),
+                    }
+                }
+                Err(e) => return Err(refused(e)),
+            };
+            if let Err(TryLockError::WouldBlock) = file.try_lock() {
+                return Err(busy());
+            }
+            // Between opening and locking, another run may have published this very file under its name for good.
+            if !ordinary::is_at(&path, &file) {
+                continue;
+            }
+            // What a run that was killed has left is removed, and never written into.
+            if left {
+                std::fs::remove_file(&path).map_err(refused)?;
+                continue;
+            }
+            return Ok(Draft {
+                file,
+                path,
+                out,
+                published: false,
+            });
         }
-        file.set_len(0).map_err(refused)?;
-        Ok(Draft {
-            file,
-            path,
-            out,
-            published: false,
-        })
+        Err(busy())
     }
 
     /// Gives the file its name, once all of it is on the disk; how many bytes it has.
@@ -69,4 +93,66 @@ impl Drop for Draft<'_> {
 pub fn folder_of(file: &Path) -> &Path {
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
     folder.unwrap_or(Path::new("."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    fn made(out: &Path, text: &str) -> Result<u64> {
+        let mut draft = Draft::create(out, "wait")?;
+        draft.file.write_all(text.as_bytes()).unwrap();
+        Ok(draft.publish().unwrap())
+    }
+
+    #[test]
+    fn only_files_of_our_own_are_written_over() {
+        let place = tempfile::tempdir().unwrap();
+        let out = place.path().join("f");
+        let own = ordinary::draft_of(&out, "tmp");
+        std::fs::write(place.path().join("f.tmp"), "precious").unwrap();
+        std::fs::write(&own, "left by a run that was killed").unwrap();
+        assert_eq!(made(&out, "new").unwrap(), 3);
+        assert_eq!(std::fs::read(&out).unwrap(), b"new");
+        assert_eq!(std::fs::read(place.path().join("f.tmp")).unwrap(), b"precious");
+        let draft = Draft::create(&out, "wait").unwrap();
+        assert!(made(&out, "other").unwrap_err().to_string().contains("another ijepa"));
+        drop(draft);
+        assert!(!own.exists());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_are_not_followed() {
+        let place = tempfile::tempdir().unwrap();
+        let (out, precious) = (place.path().join("f"), place.path().join("precious"));
+        std::fs::write(&precious, "precious").unwrap();
+        std::os::unix::fs::symlink(&precious, ordinary::draft_of(&out, "tmp")).unwrap();
+        assert!(
+            made(&out, "new")
+                .unwrap_err()
+                .to_string()
+                .contains("is no ordinary file")
+        );
+        assert_eq!(std::fs::read(&precious).unwrap(), b"precious");
+    }
+
+    /// Writers without end: each either has it all to itself or is refused, and what was published is never cut.
+    #[test]
+    fn writers_beside_each_other_never_empty_what_was_published() {
+        let place = tempfile::tempdir().unwrap();
+        let out = place.path().join("f");
+        made(&out, "whole").unwrap();
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..200 {
+                        let _ = made(&out, "whole");
+                        assert_eq!(std::fs::read(&out).unwrap(), b"whole");
+                    }
+                });
+            }
+        });
+    }
 }

@@ -104,7 +104,11 @@ pub fn run(args: Args) -> Result<()> {
         ("features", if args.patches { "patches" } else { "images" }.to_string()),
         ("batch", batch.to_string()),
         ("adapter", net.gpu().info().name.clone()),
+        ("data.max_pixels", max_pixels.to_string()),
     ]);
+    if data.source().starts_with("generated:") {
+        settings.push(("meta.seed", seed.to_string())); // draws the images
+    }
     let mut part = Part::open(&args.out, shape, &settings)?;
     if part.next() > 0 {
         progress.say(&format!(

@@ -33,9 +33,9 @@ impl Encoder {
 /// How an encoder is taken from a file.
 #[derive(clap::Args)]
 pub struct EncoderArgs {
-    /// Which of the two encoders, where the weights have both
-    #[arg(long, value_enum, default_value_t = Encoder::Target)]
-    encoder: Encoder,
+    /// Which of the two encoders, where the weights have both [default: target, or the one that made the index]
+    #[arg(long, value_enum)]
+    encoder: Option<Encoder>,
     /// Configuration of weights that carry none
     #[arg(long, value_name = "F.yaml")]
     config: Option<PathBuf>,
@@ -60,6 +60,13 @@ pub struct Read {
 }
 
 impl EncoderArgs {
+    /// Where none is named, the one of this word.
+    pub fn take(&mut self, word: Option<&str>) {
+        let both = [Encoder::Target, Encoder::Context];
+        let known = both.into_iter().find(|encoder| Some(encoder.word()) == word);
+        self.encoder = self.encoder.or(known);
+    }
+
     /// Errors: usage, where the weights can't be read or fit no configuration.
     pub fn read(&self, weights: &Path) -> Result<Read> {
         let start = Start::open(weights, self.partial)?;
@@ -70,7 +77,8 @@ impl EncoderArgs {
         config.check_model()?;
         let (model, fitted) = start.encoders(&config)?;
         let Fitted { mut tensors, notes, .. } = fitted;
-        if self.encoder == Encoder::Context {
+        let which = self.encoder.unwrap_or(Encoder::Target);
+        if which == Encoder::Context {
             let own = tensors.iter().filter(|(name, _)| name.starts_with("encoder."));
             let own: Vec<_> = own
                 .map(|(name, tensor)| (format!("target_{name}"), tensor.clone()))
@@ -87,7 +95,7 @@ impl EncoderArgs {
             transform: config.eval_transform(),
             config,
             origin: start.weights.origin.clone(),
-            which: self.encoder,
+            which,
             fingerprint,
             notes,
             tensors,

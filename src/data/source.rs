@@ -139,6 +139,16 @@ impl Dataset {
         }
     }
 
+    /// The bytes of that name as its file has it: two files may be shown alike.
+    pub fn raw_name(&self, index: usize) -> Vec<u8> {
+        match &self.kind {
+            Kind::Glyphs { .. } => self.name(index).into_bytes(),
+            Kind::Held(entries) => entries[index].name.clone(),
+            #[cfg(feature = "native")]
+            Kind::Files { entries, .. } => entries[index].name.clone(),
+        }
+    }
+
     /// Files that were skipped so far.
     pub fn bad(&self) -> &BadFiles {
         &self.bad

@@ -1,14 +1,18 @@
 //! What tells whether a data set's files are still the same, without reading them.
 
-use crate::data::place::{Entry, Place};
+use crate::data::place::{Archive, Entry, Place};
 use crate::data::source::{Dataset, Kind};
+use std::fs::Metadata;
+use std::sync::PoisonError;
+use std::time::UNIX_EPOCH;
 
-/// Of a file its size and when it was changed last; of an archive's member its size and where it begins.
+/// Of a file its size and when it was changed last; of an archive's member its size, where it begins, and the archive's.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stamp {
     /// In bytes.
     pub size: u64,
-    /// In nanoseconds since 1970, or in bytes from the archive's start; 0 where there is no telling.
+    /// In nanoseconds since 1970, or of a member a digest: a tar of other images may have the same names, sizes and places. 0
+    /// where there is no telling.
     pub at: i64,
 }
 
@@ -16,7 +20,7 @@ impl Dataset {
     /// An image's stamp; that of one which is drawn or held in memory has nothing to tell.
     pub fn stamp(&self, index: usize) -> Stamp {
         match &self.kind {
-            Kind::Files { entries, .. } => stamp(&entries[index]),
+            Kind::Files { entries, archive, .. } => stamp(&entries[index], archive),
             _ => Stamp::default(),
         }
     }
@@ -47,23 +51,39 @@ impl Dataset {
     }
 }
 
-fn stamp(entry: &Entry) -> Stamp {
+fn stamp(entry: &Entry, archive: &Archive) -> Stamp {
     match &entry.place {
-        Place::Path(path) => std::fs::metadata(path).map_or(Stamp::default(), |file| {
-            let modified = file.modified().unwrap_or(std::time::UNIX_EPOCH);
-            let since = modified.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        Place::Path(path) => std::fs::metadata(path).map_or(Stamp::default(), |file| of_file(&file)),
+        Place::Bytes { start, length } => {
+            let whole = match archive {
+                Archive::Tar(file) => {
+                    let file = file.lock().unwrap_or_else(PoisonError::into_inner);
+                    file.metadata().map_or(Stamp::default(), |file| of_file(&file))
+                }
+                _ => Stamp::default(),
+            };
+            let mut digest = blake3::Hasher::new();
+            digest.update(&start.to_le_bytes());
+            digest.update(&whole.size.to_le_bytes());
+            digest.update(&whole.at.to_le_bytes());
+            let [a, b, c, d, e, f, g, h, ..] = *digest.finalize().as_bytes();
             Stamp {
-                size: file.len(),
-                at: since.as_nanos().min(i64::MAX as u128) as i64,
+                size: *length,
+                at: i64::from_le_bytes([a, b, c, d, e, f, g, h]),
             }
-        }),
-        Place::Bytes { start, length } => Stamp {
-            size: *length,
-            at: *start as i64,
-        },
+        }
         Place::Packed(record) => Stamp {
             size: record.length(),
             at: record.checksum().into(),
         },
+    }
+}
+
+fn of_file(file: &Metadata) -> Stamp {
+    let modified = file.modified().unwrap_or(UNIX_EPOCH);
+    let since = modified.duration_since(UNIX_EPOCH).unwrap_or_default();
+    Stamp {
+        size: file.len(),
+        at: since.as_nanos().min(i64::MAX as u128) as i64,
     }
 }

@@ -183,10 +183,10 @@ fn what_was_stopped_goes_on_and_writes_the_same_bytes() {
     let whole = std::fs::read(at.join("whole.safetensors")).unwrap();
     // An output that can't be put in place leaves the part: a folder of its name came in between.
     let mut child = ijepa(at, &embed("f.safetensors", &[]));
-    std::fs::create_dir(at.join("f.safetensors.part.tmp")).unwrap();
+    std::fs::create_dir(at.join(".f.safetensors.ijepa-tmp")).unwrap();
     let output = child.output().unwrap();
     assert_eq!(output.status.code(), Some(1));
-    std::fs::remove_dir(at.join("f.safetensors.part.tmp")).unwrap();
+    std::fs::remove_dir(at.join(".f.safetensors.ijepa-tmp")).unwrap();
     let part = std::fs::read(at.join("f.safetensors.part")).unwrap();
     assert_eq!(names(at), ["f.safetensors.part", "photos", "run", "whole.safetensors"]);
     for (cut, batches) in [(part.len() - 5, 5), (part.len() * 2 / 3, 3), (part.len() / 3, 1)] {
@@ -245,6 +245,81 @@ fn what_was_stopped_goes_on_and_writes_the_same_bytes() {
     refused(&other, "weights (then ");
     save(&at.join("photos/class 0/new.png"), 5);
     refused(&embed("f.safetensors", &[]), "images (then ");
+}
+
+/// Embeds into a part that is whole, and comes no further.
+fn waits(at: &Path, words: &[&str], own: &str) {
+    std::fs::create_dir(at.join(own)).unwrap();
+    fails(at, 1, words);
+    std::fs::remove_dir(at.join(own)).unwrap();
+}
+
+/// A crash between the two files of `.npy`, and names of somebody else.
+#[test]
+fn names_that_came_before_their_array_are_known_again() {
+    let place = trained();
+    let at = place.path();
+    succeeds(at, &embed("f.npy", &[]));
+    std::fs::write(at.join("g.npy.part.tmp"), "precious").unwrap();
+    waits(at, &embed("g.npy", &[]), ".g.npy.ijepa-tmp");
+    std::fs::write(at.join("g.names.json"), "[]").unwrap();
+    let message = fails(at, 1, &embed("g.npy", &[]));
+    assert!(
+        message.contains("g.names.json has other names: move it away"),
+        "{message}"
+    );
+    assert_eq!(std::fs::read(at.join("g.names.json")).unwrap(), b"[]");
+    std::fs::copy(at.join("f.names.json"), at.join("g.names.json")).unwrap();
+    succeeds(at, &embed("g.npy", &[]));
+    for end in ["npy", "names.json"] {
+        let [f, g] = ["f", "g"].map(|name| std::fs::read(at.join(format!("{name}.{end}"))).unwrap());
+        assert!(f == g);
+    }
+    let all = [
+        "f.names.json",
+        "f.npy",
+        "g.names.json",
+        "g.npy",
+        "g.npy.part.tmp",
+        "photos",
+        "run",
+    ];
+    assert_eq!(names(at), all);
+    assert_eq!(std::fs::read(at.join("g.npy.part.tmp")).unwrap(), b"precious");
+}
+
+/// Glyphs are drawn from the seed; a larger limit takes images that were skipped.
+#[test]
+fn a_part_of_other_glyphs_is_refused() {
+    let place = trained();
+    let at = place.path();
+    let words = [
+        &[
+            "embed",
+            "--weights",
+            "run",
+            "--data",
+            "generated:glyphs",
+            "--split",
+            "test",
+            "--out",
+            "f.npy",
+        ][..],
+        &["--batch", "500", "--quiet"],
+    ]
+    .concat();
+    waits(at, &words, ".f.npy.ijepa-tmp");
+    let yaml = super::tiny::text(&at.join("run/params-ijepa.yaml"));
+    for key in ["seed", "max_pixels"] {
+        let value = { yaml.lines() }
+            .find_map(|line| line.trim().strip_prefix(key)?.strip_prefix(": "))
+            .unwrap_or_else(|| panic!("{key}: {yaml}"));
+        let other = yaml.replace(&format!("{key}: {value}"), &format!("{key}: 123456"));
+        std::fs::write(at.join("other.yaml"), other).unwrap();
+        let message = fails(at, 2, &[&words[..], &["--config", "other.yaml"]].concat());
+        let wanted = format!("{key} (then {value}, now 123456)");
+        assert!(message.contains(&wanted), "{wanted}: {message}");
+    }
 }
 
 #[test]

@@ -64,7 +64,8 @@ fn nothing_is_written_over_and_nothing_half_done_is_left() {
         names
     };
     std::fs::write(at.join("set"), "precious").unwrap();
-    std::fs::write(at.join("set.tmp"), "left by a run that was killed").unwrap();
+    std::fs::write(at.join(".set.ijepa-tmp"), "left by a run that was killed").unwrap();
+    std::fs::write(at.join("set.tmp"), "precious").unwrap();
     std::fs::create_dir(at.join("bad")).unwrap();
     for i in 0..5 {
         std::fs::write(at.join(format!("bad/{i}.png")), "rubbish").unwrap();
@@ -85,7 +86,7 @@ fn nothing_is_written_over_and_nothing_half_done_is_left() {
             &["photos", "photos/set"],
             "photos/set would lie among the images that are read: choose an OUT outside of ",
         ),
-        (2, &["photos", "none/set"], "none/set.tmp cannot be written: "),
+        (2, &["photos", "none/set"], "none/.set.ijepa-tmp cannot be written: "),
         (2, &["none", "new"], "none cannot be opened: "),
         (
             1,
@@ -96,10 +97,11 @@ fn nothing_is_written_over_and_nothing_half_done_is_left() {
         let message = fails(at, code, &[&["pack"], arguments].concat());
         assert!(message.contains(wanted), "{wanted:?} is not in: {message}");
     }
-    assert_eq!(names(), ["bad", "photos", "set", "set.tmp"]);
+    assert_eq!(names(), [".set.ijepa-tmp", "bad", "photos", "set", "set.tmp"]);
     assert_eq!(std::fs::read(at.join("set")).unwrap(), b"precious");
     pack(at, &["photos", "set", "--force"]);
-    assert_eq!(names(), ["bad", "photos", "set"]);
+    assert_eq!(names(), ["bad", "photos", "set", "set.tmp"]);
+    assert_eq!(std::fs::read(at.join("set.tmp")).unwrap(), b"precious");
     let whole = std::fs::read(at.join("set")).unwrap();
     let message = fails(at, 2, &["pack", "set", "set", "--force"]);
     assert!(
@@ -112,11 +114,11 @@ fn nothing_is_written_over_and_nothing_half_done_is_left() {
 #[test]
 fn a_file_that_another_run_writes_is_left_alone() {
     let place = place();
-    let draft = std::fs::File::create(place.path().join("set.tmp")).unwrap();
+    let draft = std::fs::File::create(place.path().join(".set.ijepa-tmp")).unwrap();
     draft.lock().unwrap();
     let message = fails(place.path(), 2, &["pack", "photos", "set"]);
     assert!(message.contains("set is being written by another ijepa"), "{message}");
-    assert!(place.path().join("set.tmp").exists());
+    assert!(place.path().join(".set.ijepa-tmp").exists());
 }
 
 #[test]
@@ -172,7 +174,7 @@ fn ctrl_c_leaves_nothing_behind() {
         .spawn()
         .unwrap();
     let begun = std::time::Instant::now();
-    while !at.join("set.tmp").exists() {
+    while !at.join(".set.ijepa-tmp").exists() {
         assert!(begun.elapsed().as_secs() < 60 && child.try_wait().unwrap().is_none());
         std::thread::sleep(std::time::Duration::from_millis(1));
     }
@@ -187,5 +189,5 @@ fn ctrl_c_leaves_nothing_behind() {
         said.contains("ijepa pack: stopped before all images were packed"),
         "{said}"
     );
-    assert!(!at.join("set").exists() && !at.join("set.tmp").exists());
+    assert!(!at.join("set").exists() && !at.join(".set.ijepa-tmp").exists());
 }

@@ -197,7 +197,7 @@ fn what_cannot_be_used_is_named_and_left_as_it_is() {
     assert!(std::fs::read(&index).unwrap() == good);
 
     // Two writers; empty folders; files that are no images.
-    let draft = std::fs::File::create(at.join("photos.ijepa-index.tmp")).unwrap();
+    let draft = std::fs::File::create(at.join(".photos.ijepa-index.ijepa-tmp")).unwrap();
     draft.lock().unwrap();
     let message = fails(at, 2, &[&["search"], &INDEX[..]].concat());
     assert!(
@@ -205,7 +205,7 @@ fn what_cannot_be_used_is_named_and_left_as_it_is() {
         "{message}"
     );
     drop(draft);
-    std::fs::remove_file(at.join("photos.ijepa-index.tmp")).unwrap();
+    std::fs::remove_file(at.join(".photos.ijepa-index.ijepa-tmp")).unwrap();
     std::fs::create_dir(at.join("empty")).unwrap();
     let empty = ["search", "index", "empty", "--weights", "run"];
     assert!(fails(at, 2, &empty).contains("empty has no images: it holds no files"));
@@ -227,4 +227,92 @@ fn what_cannot_be_used_is_named_and_left_as_it_is() {
     assert!(message.contains(
         "there are 2 *.ijepa-index files in this folder: name one by --index, such as --index a.ijepa-index"
     ));
+}
+
+/// Writes a tar of twelve pictures that all take the same bytes.
+fn tar_of(path: &Path, first: usize) {
+    let mut tar = tar::Builder::new(std::fs::File::create(path).unwrap());
+    for i in 0..12 {
+        let picture = path.with_file_name("one.bmp");
+        save(&picture, first + i);
+        tar.append_path_with_name(&picture, format!("{i}.bmp")).unwrap();
+        std::fs::remove_file(&picture).unwrap();
+    }
+    tar.finish().unwrap();
+}
+
+#[test]
+fn archives_few_images_and_the_other_encoder() {
+    let place = indexed();
+    let at = place.path();
+    // A tar of other images, though of the same names, sizes and places.
+    let index = ["index", "t.tar", "--weights", "run", "--quiet"];
+    tar_of(&at.join("t.tar"), 0);
+    assert_eq!(json(at, &index)["new"], 12);
+    assert_eq!(json(at, &index)["moved"], 0);
+    let length = std::fs::metadata(at.join("t.tar")).unwrap().len();
+    tar_of(&at.join("t.tar"), 12);
+    assert_eq!(std::fs::metadata(at.join("t.tar")).unwrap().len(), length);
+    let said = json(at, &index);
+    assert_eq!((&said["images"], &said["changed"]), (&12.into(), &12.into()));
+    std::fs::remove_file(at.join("t.tar.ijepa-index")).unwrap();
+
+    // Two files of the same bytes; then thirty.
+    std::fs::create_dir(at.join("twins")).unwrap();
+    let index = ["index", "twins", "--weights", "run", "--encoder", "context", "--quiet"];
+    for (from, to) in [(0, 2), (2, 30)] {
+        (from..to).for_each(|i| save(&at.join(format!("twins/{i}.png")), 1));
+        assert_eq!(json(at, &index)["images"], to);
+        let groups = &json(at, &["duplicates"])["groups"];
+        assert_eq!(groups.as_array().unwrap().len(), 1);
+        assert_eq!(groups[0]["images"].as_array().unwrap().len(), to);
+        // The index knows its encoder.
+        let hits = query(at, "twins/1.png");
+        assert!(hits[0].1 > 0.9999, "{hits:?}");
+    }
+    let target = ["search", "query", "twins/1.png", "--encoder", "target"];
+    assert!(fails(at, 2, &target).contains("name the same by --weights and --encoder"));
+    // A page shows some of a large group; more images are looked for than a batch has.
+    succeeds(at, &["search", "duplicates", "--html", "d.html"]);
+    let page = std::fs::read_to_string(at.join("d.html")).unwrap();
+    assert_eq!(page.matches("<img ").count(), 24);
+    assert!(
+        page.contains("30 images, cosine 1.000, the first 24 and 6 more"),
+        "{}",
+        &page[..3000]
+    );
+    let asked: Vec<String> = (0..9).map(|i| format!("photos/class {}/{i}.png", i % 2)).collect();
+    let mut words = vec!["query", "--most", "1", "--html", "q.html"];
+    words.extend(asked.iter().map(String::as_str));
+    assert_eq!(json(at, &words).as_array().unwrap().len(), 9);
+    let page = std::fs::read_to_string(at.join("q.html")).unwrap();
+    assert_eq!(page.matches("<li class=\"marked\">").count(), 9);
+}
+
+/// Names that are shown alike are two files, and one with a line break is found.
+#[cfg(target_os = "linux")]
+#[test]
+fn names_of_any_bytes() {
+    use std::os::unix::ffi::OsStrExt;
+    let place = indexed();
+    let at = place.path();
+    let files: [&[u8]; 3] = [b"a\xfe.png", b"a\xff.png", b"b\nc.png"];
+    for (i, name) in files.into_iter().enumerate() {
+        save(&at.join("picture.png"), 50 + i);
+        let path = at.join("photos").join(std::ffi::OsStr::from_bytes(name));
+        std::fs::rename(at.join("picture.png"), path).unwrap();
+    }
+    assert_eq!(update(at), [47, 47, 0, 0, 0]);
+    assert_eq!(update(at), [47, 0, 0, 0, 0]);
+    for (i, ends) in ["photos/a\\xfe.png", "photos/a\\xff.png", "photos/b\nc.png"]
+        .iter()
+        .enumerate()
+    {
+        save(&at.join("asked.png"), 50 + i);
+        let said = json(at, &["query", "asked.png"]);
+        let path = said[0]["hits"][0]["path"].as_str().unwrap();
+        assert!(path.ends_with(ends), "{path:?}");
+    }
+    std::fs::remove_file(at.join("photos").join(std::ffi::OsStr::from_bytes(files[0]))).unwrap();
+    assert_eq!(update(at), [46, 0, 0, 0, 1]);
 }

@@ -11,6 +11,7 @@ const ROWS: usize = 3_000;
 fn item(i: usize) -> Item {
     Item {
         name: format!("{i}.png"),
+        raw: None,
         size: i as u64,
         at: 7,
         digest: format!("{i:032x}"),
@@ -90,7 +91,8 @@ fn a_file_gives_the_same_index_and_one_that_is_damaged_gives_a_sentence() {
     let mut index = index();
     index.retain(|i| i % 15 != 0);
     (ROWS..ROWS + 50).for_each(|i| index.add(item(i), &vector(i)));
-    index.add(item(9_999), &index.row(5).to_vec()); // not the same place, but near its like
+    let like = index.row(5).to_vec();
+    index.add(item(9_999), &like); // not the same place, but near its like
     let settings: Settings = [("weights".to_string(), "a".to_string())].into();
     let mut bytes = vec![];
     file::write(&index, &settings, &mut bytes).unwrap();
@@ -154,4 +156,93 @@ fn copies_are_found_in_a_graph_too() {
         let [a, b] = group.images[..] else { panic!("{group:?}") };
         assert_eq!(b, ROWS + a / 100);
     }
+}
+
+/// Less their mean, images that are all the same, or two, have nothing left to be compared by.
+#[test]
+fn few_images_and_uniform_ones_are_compared_as_they_are() {
+    let of = |vectors: &[Vec<f32>]| {
+        let mut index = Index::new(WIDTH);
+        vectors.iter().enumerate().for_each(|(i, v)| index.add(item(i), v));
+        index.settle();
+        index
+    };
+    let nearly: Vec<f32> = vector(1)
+        .iter()
+        .enumerate()
+        .map(|(i, v)| v + 1e-3 * (i % 3) as f32)
+        .collect();
+    for vectors in [
+        vec![vector(1)],
+        vec![vector(1), nearly],
+        vec![vector(1); 2],
+        vec![vector(1); 40],
+    ] {
+        let index = of(&vectors);
+        let hits = index.nearest(&index.query(&vectors[0]), vectors.len());
+        assert!(hits.iter().all(|hit| hit.cosine > 0.999), "{hits:?}");
+        let groups = duplicates(&index, 0.95);
+        assert_eq!(groups.len(), usize::from(vectors.len() > 1));
+        assert!(groups.iter().all(|group| group.images.len() == vectors.len()));
+    }
+    // All of them far from 0, others are about at right angles all the same.
+    let index = of(&(0..200).map(vector).collect::<Vec<_>>());
+    let cosine = |i: usize| -> f32 { index.row(i).iter().zip(index.row(i + 1)).map(|(a, b)| a * b).sum() };
+    let mean = (0..199).map(cosine).sum::<f32>() / 199.0;
+    assert!(mean.abs() < 0.2, "{mean}");
+}
+
+/// Whatever the encoder makes of them, and though one file has nothing but the mean.
+#[test]
+fn files_of_the_same_bytes_are_duplicates() {
+    let mut index = Index::new(WIDTH);
+    (0..30).for_each(|i| index.add(item(i), &vector(i)));
+    for (i, far) in [(30, 31), (31, 35)] {
+        let digest = item(7).digest;
+        index.add(Item { digest, ..item(i) }, &vector(far));
+    }
+    index.settle();
+    let groups = duplicates(&index, 0.9999);
+    assert_eq!(groups.len(), 1, "{groups:?}");
+    assert_eq!(groups[0].images, [7, 30, 31]);
+    assert!(groups[0].pairs.iter().all(|pair| pair.cosine == 1.0));
+}
+
+/// Who was stopped has rows less their mean, and the graph is made by the next one, but not again and again.
+#[test]
+fn what_was_stopped_is_centred_and_gets_its_graph_later() {
+    let mut index = Index::new(WIDTH);
+    (0..ROWS).for_each(|i| index.add(item(i), &vector(i)));
+    index.centre_if_due();
+    assert!(!index.has_graph() && index.is_due());
+    let mut sums = [0f32; WIDTH];
+    (0..ROWS).for_each(|i| index.row(i).iter().zip(&mut sums).for_each(|(x, sum)| *sum += x));
+    assert!(sums.iter().all(|sum| sum.abs() < 0.1 * ROWS as f32), "{sums:?}");
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("a.ijepa-index");
+    let again = |index: &Index| {
+        let mut bytes = vec![];
+        file::write(index, &Settings::new(), &mut bytes).unwrap();
+        std::fs::write(&path, &bytes).unwrap();
+        file::read(&path).unwrap().unwrap().0
+    };
+    let mut index = again(&index);
+    assert!(index.is_due());
+    index.settle();
+    assert!(index.has_graph() && !again(&index).is_due());
+    let mut few = Index::new(WIDTH);
+    (0..20).for_each(|i| few.add(item(i), &vector(i)));
+    few.settle();
+    assert!(!few.has_graph() && !again(&few).is_due());
+}
+
+/// One of 17 GB that is no index is known by its first bytes.
+#[cfg(unix)]
+#[test]
+fn what_is_no_index_is_not_read_to_its_end() {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("a.ijepa-index");
+    std::fs::File::create(&path).unwrap().set_len(17 << 30).unwrap();
+    let error = file::read(&path).err().unwrap().to_string();
+    assert!(error.contains("is no index of"), "{error}");
 }

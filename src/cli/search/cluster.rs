@@ -47,7 +47,7 @@ pub fn run(args: Args) -> Result<()> {
             let cell = |&image: &usize| Cell {
                 name: found.name(image).to_string(),
                 note: String::new(),
-                picture: pictures.of_name(found.name(image)),
+                picture: pictures.of_item(&found.index.items()[image]),
                 marked: false,
             };
             Section {

@@ -25,6 +25,9 @@ pub struct Args {
 /// See `benches/RESULTS.md`: what copies reach, and what others do not.
 const ABOVE: f32 = 0.95;
 
+/// Images of a group that a page shows: text and JSON have them all.
+const CELLS: usize = 24;
+
 const AFTER: &str = "\
 Images whose features have a cosine (less their mean) of at least --above, best first, in groups that hang together by pairs.
 Nothing is removed: look before you do. A lower --above finds more that is merely alike.
@@ -52,12 +55,16 @@ pub fn run(args: Args) -> Result<()> {
                 let cell = |&image: &usize| Cell {
                     name: found.name(image).to_string(),
                     note: format!("{} KB", found.index.items()[image].size.div_ceil(1000)),
-                    picture: pictures.of_name(found.name(image)),
+                    picture: pictures.of_item(&found.index.items()[image]),
                     marked: false,
                 };
+                let more = match group.images.len().saturating_sub(CELLS) {
+                    0 => String::new(),
+                    more => format!(", the first {CELLS} and {more} more"),
+                };
                 Section {
-                    title: format!("{} images, {}", group.images.len(), cosines(group)),
-                    cells: group.images.iter().map(cell).collect(),
+                    title: format!("{} images, {}{more}", group.images.len(), cosines(group)),
+                    cells: group.images.iter().take(CELLS).map(cell).collect(),
                 }
             };
             let more = match groups.len().saturating_sub(args.most as usize) {

@@ -14,7 +14,7 @@ use ijepa::eval::search::file::{self, Settings};
 use ijepa::eval::search::index::{Index, Item};
 use ijepa::{Error, Result};
 use rayon::prelude::*;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
@@ -112,13 +112,13 @@ pub fn run(args: Args) -> Result<()> {
     stop.listen();
 
     // What has the size and time that it had is taken for what it was.
-    let old: HashMap<String, usize> = (0..index.len()).map(|i| (index.items()[i].name.clone(), i)).collect();
+    let old: HashMap<Vec<u8>, usize> = (0..index.len()).map(|i| (index.items()[i].path(), i)).collect();
     let digests: HashMap<String, usize> = (0..index.len()).map(|i| (index.items()[i].digest.clone(), i)).collect();
     let mut kept = vec![false; index.len()];
     let mut open: Vec<usize> = vec![];
     for image in 0..data.len() {
         let stamp = data.stamp(image);
-        match old.get(&data.name(image)) {
+        match old.get(&data.raw_name(image)) {
             Some(&was) if index.items()[was].size == stamp.size && index.items()[was].at == stamp.at => {
                 kept[was] = true
             }
@@ -149,7 +149,7 @@ pub fn run(args: Args) -> Result<()> {
                     known.push((item, was));
                 }
                 Looked::New(item, cut) => {
-                    match old.contains_key(&item.name) {
+                    match old.contains_key(&item.path()) {
                         true => counts.changed += 1,
                         false => counts.new += 1,
                     }
@@ -176,20 +176,20 @@ pub fn run(args: Args) -> Result<()> {
     }
     // What was not looked into any more stays as it was.
     let stopped = done < open.len();
-    for was in open[done..].iter().filter_map(|&image| old.get(&data.name(image))) {
+    for was in open[done..].iter().filter_map(|&image| old.get(&data.raw_name(image))) {
         kept[*was] = true;
     }
-    if made.is_empty() && known.is_empty() && kept.iter().all(|kept| *kept) && !fresh && !stopped {
+    let same = made.is_empty() && known.is_empty() && kept.iter().all(|kept| *kept);
+    // One that was stopped before has no graph yet.
+    if same && !fresh && !stopped && !index.is_due() {
         progress.end();
         told(&bad, &progress);
         return said(&args, &out, &index, &counts);
     }
-    let there: std::collections::HashSet<&str> = made
-        .iter()
-        .map(|(item, _)| item.name.as_str())
-        .chain(known.iter().map(|(item, _)| item.name.as_str()))
+    let there: HashSet<Vec<u8>> = { made.iter().map(|(item, _)| item.path()) }
+        .chain(known.iter().map(|(item, _)| item.path()))
         .collect();
-    let gone = (0..kept.len()).filter(|&was| !kept[was] && !there.contains(index.items()[was].name.as_str()));
+    let gone = (0..kept.len()).filter(|&was| !kept[was] && !there.contains(&index.items()[was].path()));
     counts.gone = gone.count();
     let was = index.len();
     known.into_iter().for_each(|(item, like)| index.add_like(item, like));
@@ -211,7 +211,9 @@ pub fn run(args: Args) -> Result<()> {
         drop(writer);
         draft.publish().map_err(failed)
     };
-    if index.is_due() && !stopped {
+    if stopped {
+        index.centre_if_due();
+    } else if index.is_due() {
         if index.len() > MANY {
             // The graph takes minutes: who ends the program meanwhile has the features, and queries that compare all.
             save(&index, draft)?;
@@ -296,8 +298,10 @@ fn look(data: &Dataset, image: usize, read: &Read, digests: &HashMap<String, usi
         Some(Err(reason)) => return Looked::Bad(reason),
         None => return Looked::Bad("has no file".to_string()),
     };
+    let name = data.name(image);
     let item = Item {
-        name: data.name(image),
+        raw: Item::raw_of(&data.raw_name(image), &name),
+        name,
         size: stamp.size,
         at: stamp.at,
         digest: blake3::hash(&bytes).to_hex()[..32].to_string(),

@@ -78,9 +78,18 @@ impl Found {
         &self.index.items()[image].name
     }
 
-    /// Where the image's file is.
+    /// Where the image's file is; bytes that are no text as `\xff`.
     pub fn path_of(&self, image: usize) -> String {
-        Path::new(self.folder()).join(self.name(image)).display().to_string()
+        let path = self.index.items()[image].path();
+        let mut name = String::new();
+        for chunk in path.utf8_chunks() {
+            name += chunk.valid();
+            chunk
+                .invalid()
+                .iter()
+                .for_each(|byte| name += &format!("\\x{byte:02x}"));
+        }
+        Path::new(self.folder()).join(name).display().to_string()
     }
 }
 
@@ -105,6 +114,11 @@ impl ShowArgs {
             ))),
             _ => Ok(()),
         }
+    }
+
+    /// Whether there will be a page.
+    pub fn has_page(&self) -> bool {
+        self.html.is_some()
     }
 
     /// Prints the answer, and writes the page.

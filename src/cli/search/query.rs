@@ -39,26 +39,37 @@ const AFTER: &str = "\
 Beside each name stands the cosine of the features less their mean: 1 for the same image, about 0 for any two.
 example: ijepa search query cat.jpg --most 20 --html found.html";
 
-pub fn run(args: Args) -> Result<()> {
+pub fn run(mut args: Args) -> Result<()> {
     args.show.check()?;
     let found = args.index.read()?;
     let weights = args.weights.clone().or(found.settings.get(WEIGHTS).map(PathBuf::from));
     let weights =
         weights.ok_or_else(|| Error::usage("the index does not say where its weights are: name them by --weights"))?;
+    args.encoder.take(found.settings.get("encoder").map(String::as_str));
     let mut read = args.encoder.read(&weights)?;
     same(&found, &read)?;
     read.notes.iter().for_each(|note| say(note));
-    let images: Vec<Image> = { args.images.iter() }
-        .map(|path| decoded(path, read.config.data.max_pixels))
-        .collect::<Result<_>>()?;
-    let (transform, crop) = (read.transform, read.model.crop);
-    let pixels: Vec<u8> = images.iter().flat_map(|image| transform.apply(image, crop)).collect();
-    let mut net = read.open(&args.adapter, Some(images.len() as u32))?;
-    let features = pollster::block_on(encode(&mut net, &pixels, images.len()))?;
-    let hits: Vec<Vec<Hit>> = { features.chunks_exact(found.index.width()) }
-        .map(|features| found.index.nearest(&found.index.query(features), args.most as usize))
-        .collect();
-    show(&args, &found, &images, &hits)
+    // One image is in memory at a time, and one batch of what is cut out of them.
+    let batch = args.images.len().min(read.config.data.batch_size).max(1);
+    let (mut net, mut pictures, mut hits) = (None, vec![], vec![]);
+    for some in args.images.chunks(batch) {
+        let mut pixels = vec![];
+        for path in some {
+            let image = decoded(path, read.config.data.max_pixels)?;
+            pixels.extend(read.transform.apply(&image, read.model.crop));
+            if args.show.has_page() {
+                pictures.push(picture(&image));
+            }
+        }
+        let net = match &mut net {
+            Some(net) => net,
+            none => none.insert(read.open(&args.adapter, Some(batch as u32))?),
+        };
+        let features = pollster::block_on(encode(net, &pixels, some.len()))?;
+        let nearest = |features: &[f32]| found.index.nearest(&found.index.query(features), args.most as usize);
+        hits.extend(features.chunks_exact(found.index.width()).map(nearest));
+    }
+    show(&args, &found, &pictures, &hits)
 }
 
 /// Refuses weights that did not make the index.
@@ -76,7 +87,7 @@ fn same(found: &Found, read: &Read) -> Result<()> {
     match differ.is_empty() {
         true => Ok(()),
         false => Err(Error::usage(format!(
-            "{} was made with other weights than {}: {}; name the same by --weights, or make the index anew",
+            "{} was made with other weights than {}: {}; name the same by --weights and --encoder, or make the index anew",
             found.path.display(),
             read.origin,
             differ.join(", ")
@@ -91,7 +102,8 @@ fn decoded(path: &Path, max_pixels: u64) -> Result<Image> {
     decode::decode(&bytes, max_pixels).map_err(|reason| Error::usage(format!("{shown} {reason}: name an image")))
 }
 
-fn show(args: &Args, found: &Found, images: &[Image], hits: &[Vec<Hit>]) -> Result<()> {
+/// `asked_for`: pictures of the images that were asked for, if there is to be a page.
+fn show(args: &Args, found: &Found, asked_for: &[Result<String, String>], hits: &[Vec<Hit>]) -> Result<()> {
     let asked: Vec<String> = args.images.iter().map(|path| path.display().to_string()).collect();
     let mut text = String::new();
     let mut json = vec![];
@@ -112,13 +124,13 @@ fn show(args: &Args, found: &Found, images: &[Image], hits: &[Vec<Hit>]) -> Resu
             let mut cells = vec![Cell {
                 name: asked[i].clone(),
                 note: "query".to_string(),
-                picture: picture(&images[i]),
+                picture: asked_for[i].clone(),
                 marked: true,
             }];
             cells.extend(hits.iter().map(|hit| Cell {
                 name: found.name(hit.image).to_string(),
                 note: format!("{:.3}", hit.cosine),
-                picture: pictures.of_name(found.name(hit.image)),
+                picture: pictures.of_item(&found.index.items()[hit.image]),
                 marked: false,
             }));
             let title = format!("Most like {}", asked[i]);

@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use ijepa::data::decode::MAX_PIXELS;
 use ijepa::data::image::Image;
 use ijepa::data::source::Dataset;
+use ijepa::eval::search::index::Item;
 use image::codecs::jpeg::JpegEncoder;
 use image::{ExtendedColorType, ImageEncoder};
 use std::collections::HashMap;
@@ -98,25 +99,25 @@ fn escaped(text: &str) -> String {
     text.chars().map(one).collect()
 }
 
-/// The images of a folder by their names, read once they are shown.
-pub struct Pictures(Option<(Dataset, HashMap<String, usize>)>);
+/// The images of a folder by their paths in it, read once they are shown.
+pub struct Pictures(Option<(Dataset, HashMap<Vec<u8>, usize>)>);
 
 impl Pictures {
     /// A folder that is no longer there has none.
     pub fn of(folder: &str) -> Pictures {
         let data = Dataset::open_all(folder, 0, MAX_PIXELS).ok();
         Pictures(data.map(|data| {
-            let places = (0..data.len()).map(|index| (data.name(index), index)).collect();
+            let places = (0..data.len()).map(|index| (data.raw_name(index), index)).collect();
             (data, places)
         }))
     }
 
     /// A small picture as a `data:` address.
-    pub fn of_name(&self, name: &str) -> Result<String, String> {
+    pub fn of_item(&self, item: &Item) -> Result<String, String> {
         let found = self
             .0
             .as_ref()
-            .and_then(|(data, places)| Some((data, *places.get(name)?)));
+            .and_then(|(data, places)| Some((data, *places.get(&item.path())?)));
         let (data, index) = found.ok_or("is no longer there")?;
         picture(&data.image(index)?)
     }

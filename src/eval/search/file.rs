@@ -34,6 +34,8 @@ struct Header {
     items: Vec<Item>,
     lengths: Vec<f32>,
     points: Vec<Option<u32>>,
+    #[serde(default)]
+    settled: bool,
 }
 
 /// Writes an index with what it depends on.
@@ -46,6 +48,7 @@ pub fn write(index: &Index, settings: &Settings, file: &mut impl Write) -> std::
         items: index.items.clone(),
         lengths: index.lengths.clone(),
         points: points.iter().map(|&row| (row != GONE).then_some(row)).collect(),
+        settled: index.settled,
     };
     let header = serde_json::to_vec(&header)?;
     let mut bytes = vec![];
@@ -74,6 +77,10 @@ pub fn write(index: &Index, settings: &Settings, file: &mut impl Write) -> std::
 /// Errors: usage, where it can't be read, is no index, is of another version or is not as it was written.
 pub fn read(path: &Path) -> Result<Option<(Index, Settings)>> {
     let shown = path.display();
+    // What is none is not read into memory, however large it is.
+    if !own(path)? {
+        return Ok(None);
+    }
     let bytes = match ordinary::read(path, MOST_BYTES) {
         Ok(bytes) => bytes,
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
@@ -140,18 +147,22 @@ fn parsed(bytes: &[u8]) -> Option<(Index, Settings)> {
         rows,
         lengths: header.lengths,
         graph,
+        settled: header.settled,
     };
     fits.then_some((index, header.settings))
 }
 
 /// Whether there is an index, of any version, whole or not.
 ///
-/// Errors: usage, where there is a file that is none.
+/// Errors: usage, where there is a file that is none or can't be read.
 pub fn own(path: &Path) -> Result<bool> {
     let mut magic = [0; MAGIC.len()];
     match ordinary::open(path).and_then(|mut file| file.read_exact(&mut magic)) {
         Err(e) if e.kind() == ErrorKind::NotFound => Ok(false),
         Ok(()) if magic == *MAGIC => Ok(true),
+        Err(e) if e.kind() != ErrorKind::UnexpectedEof => {
+            Err(Error::usage(format!("{} cannot be read: {e}", path.display())))
+        }
         _ => Err(foreign(path)),
     }
 }

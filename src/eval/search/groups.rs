@@ -3,6 +3,7 @@
 use super::index::Index;
 use crate::parallel;
 use std::cmp::Ordering;
+use std::collections::HashMap;
 
 /// Neighbours of each image that are looked at: copies beyond them are reached over others of their group.
 const NEIGHBOURS: usize = 32;
@@ -23,7 +24,8 @@ pub struct Group {
     pub pairs: Vec<Pair>,
 }
 
-/// All pairs with a cosine of at least `above`, best first, in groups; the group with the best pair comes first.
+/// All pairs with a cosine of at least `above`, best first, in groups; the group with the best pair comes first. Files of the same
+/// bytes are pairs of cosine 1, each with the first of them, whatever their features are.
 pub fn duplicates(index: &Index, above: f32) -> Vec<Group> {
     let found = parallel::map(index.len(), |image| {
         let near = index.nearest(index.row(image), NEIGHBOURS + 1);
@@ -31,7 +33,18 @@ pub fn duplicates(index: &Index, above: f32) -> Vec<Group> {
         near.map(|hit| (image.min(hit.image), image.max(hit.image), hit.cosine))
             .collect::<Vec<_>>()
     });
-    let mut pairs: Vec<_> = found.into_iter().flatten().collect();
+    let items = index.items();
+    let mut first: HashMap<&str, usize> = HashMap::new();
+    let mut pairs: Vec<_> = (0..items.len())
+        .filter_map(|image| {
+            let a = *first.entry(&items[image].digest).or_insert(image);
+            (a != image).then_some((a, image, 1.0))
+        })
+        .collect();
+    pairs.extend(found.into_iter().flatten().map(|(a, b, cosine)| {
+        let same = items[a].digest == items[b].digest;
+        (a, b, if same { 1.0 } else { cosine })
+    }));
     // Each comes from both sides, unless one of them has nearer ones.
     pairs.sort_by_key(|pair| (pair.0, pair.1));
     pairs.dedup_by(|a, b| (a.0, a.1) == (b.0, b.1));

@@ -8,6 +8,9 @@ use std::cmp::Ordering;
 
 /// Fewer images than this are compared one by one: that takes a millisecond.
 const FEW: usize = 2_000;
+/// Fewer images than this are not centred, nor are those whose features have less of their own than this share (of squares).
+const FEWEST: usize = 3;
+const OWN: f64 = 1e-6;
 /// A new graph is asked for the neighbours of so many rows, and must find this share of them.
 const ASKED: usize = 64;
 const LEAST: f64 = 0.95;
@@ -17,14 +20,36 @@ const PART: usize = 4_096;
 /// An image's file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Item {
-    /// Its path within the folder.
+    /// Its path within the folder, fit to be shown.
     pub name: String,
+    /// Bytes of that path in hexadecimal digits, where they are others than those of `name`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub raw: Option<String>,
     /// In bytes.
     pub size: u64,
     /// See [`crate::data::stamp::Stamp`].
     pub at: i64,
     /// A digest of its bytes.
     pub digest: String,
+}
+
+impl Item {
+    /// Its path within the folder as the system has it: two paths may look the same.
+    pub fn path(&self) -> Vec<u8> {
+        let digits = |raw: &String| {
+            let pairs = raw.as_bytes().chunks(2).map(|two| std::str::from_utf8(two).ok());
+            let bytes = pairs.map(|two| u8::from_str_radix(two?, 16).ok());
+            bytes.collect::<Option<Vec<u8>>>()
+        };
+        let raw = self.raw.as_ref().and_then(digits);
+        raw.unwrap_or_else(|| self.name.clone().into_bytes())
+    }
+
+    /// `raw` of a path that is shown as `name`.
+    pub fn raw_of(path: &[u8], name: &str) -> Option<String> {
+        let digits = || path.iter().map(|byte| format!("{byte:02x}")).collect();
+        (path != name.as_bytes()).then(digits)
+    }
 }
 
 /// An image that was found.
@@ -46,6 +71,8 @@ pub struct Index {
     /// How long each row was before it became 1.
     pub(super) lengths: Vec<f32>,
     pub(super) graph: Option<Graph>,
+    /// Nothing came or went since [`Index::settle`], which need not have made a graph.
+    pub(super) settled: bool,
 }
 
 impl Index {
@@ -58,6 +85,7 @@ impl Index {
             rows: vec![],
             lengths: vec![],
             graph: None,
+            settled: false,
         }
     }
 
@@ -90,6 +118,7 @@ impl Index {
     /// Adds an image with its features `[width]`.
     pub fn add(&mut self, item: Item, features: &[f32]) {
         let (row, length) = self.scaled(features);
+        self.settled = false;
         self.items.push(item);
         self.rows.push(Vector(row.into()));
         self.lengths.push(length);
@@ -97,6 +126,7 @@ impl Index {
 
     /// Adds an image with the features of one that is there.
     pub fn add_like(&mut self, item: Item, image: usize) {
+        self.settled = false;
         self.items.push(item);
         self.rows.push(self.rows[image].clone());
         self.lengths.push(self.lengths[image]);
@@ -114,6 +144,7 @@ impl Index {
         if kept.len() == self.len() {
             return;
         }
+        self.settled = false;
         kept.iter().enumerate().for_each(|(now, &was)| new[was] = now as u32);
         self.items = kept.iter().map(|&image| self.items[image].clone()).collect();
         self.rows = kept.iter().map(|&image| self.rows[image].clone()).collect();
@@ -123,11 +154,11 @@ impl Index {
         }
     }
 
-    /// Whether [`Index::settle`] would make the graph anew: more than a tenth of its points are gone, or as many rows are not in
-    /// it.
+    /// Whether [`Index::settle`] has something to do: more than a tenth of the graph's points are gone, or as many rows are not
+    /// in it, or there is none and anything has changed.
     pub fn is_due(&self) -> bool {
         match &self.graph {
-            None => true,
+            None => !self.settled,
             Some(graph) => {
                 let (there, most) = (graph.there(), graph.rows().len() / 10);
                 graph.rows().len() - there > most || self.len() - there > most.max(FEW)
@@ -141,10 +172,21 @@ impl Index {
             return;
         }
         self.centre();
+        self.settled = true;
         self.graph = (self.len() >= FEW).then(|| Graph::build(&self.rows));
         // Thousands of rows that are all the same can cut a graph in two. One that misses what it should find is of no use.
         if self.recall() < LEAST {
             self.graph = None;
+        }
+    }
+
+    /// What there is time for where the program was told to stop: rows are centred, and compared one by one until
+    /// [`Index::settle`] makes the graph.
+    pub fn centre_if_due(&mut self) {
+        if self.is_due() {
+            self.graph = None;
+            self.settled = false;
+            self.centre();
         }
     }
 
@@ -203,21 +245,28 @@ impl Index {
         }
     }
 
-    /// Rows as differences from their mean of now.
+    /// Rows as differences from their mean of now. Of one image or two, and of images that are all the same, there is no telling
+    /// what they have in common with others: what is left less the mean is nothing, or rounding. These stay as they are.
     fn centre(&mut self) {
         let features = |image: usize, mean: &[f32], rows: &[Vector], lengths: &[f32]| -> Vec<f32> {
             let row = rows[image].0.iter().zip(mean);
             row.map(|(x, m)| x * lengths[image] + m).collect()
         };
         let mut sums = vec![0f64; self.width];
+        let mut squares = 0f64;
         for image in 0..self.len() {
             let values = features(image, &self.mean, &self.rows, &self.lengths);
+            squares += values.iter().map(|&value| f64::from(value).powi(2)).sum::<f64>();
             sums.iter_mut()
                 .zip(values)
                 .for_each(|(sum, value)| *sum += f64::from(value));
         }
         let count = self.len().max(1) as f64;
         let mut was: Vec<f32> = sums.iter().map(|sum| (sum / count) as f32).collect();
+        let common = sums.iter().map(|sum| (sum / count).powi(2)).sum::<f64>();
+        if self.len() < FEWEST || squares / count - common < common * OWN {
+            was.fill(0.0);
+        }
         std::mem::swap(&mut self.mean, &mut was);
         for image in 0..self.len() {
             let (row, length) = self.scaled(&features(image, &was, &self.rows, &self.lengths));

@@ -7,7 +7,7 @@ mod parquet;
 pub mod part;
 mod safetensors;
 
-use crate::{Error, Result};
+use crate::{Error, Result, ordinary};
 use part::Part;
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -74,10 +74,11 @@ pub fn names_beside(out: &Path) -> Option<PathBuf> {
     }
 }
 
-/// Refuses to write over a file.
+/// Refuses to write over a file. Names beside a part may be its own, from a run that ended before the array had its name:
+/// whether they are, [`finish`] sees.
 pub fn vacant(out: &Path) -> Result<()> {
-    let beside = names_beside(out);
-    match [Some(out), beside.as_deref()]
+    let names = names_beside(out).filter(|_| !part::is_one(&beside(out, ".part")));
+    match [Some(out), names.as_deref()]
         .into_iter()
         .flatten()
         .find(|path| path.exists())
@@ -98,9 +99,9 @@ pub fn vacant(out: &Path) -> Result<()> {
 pub fn finish(mut part: Part, out: &Path, shape: Shape, metadata: &[(&str, String)]) -> Result<usize> {
     let form = Form::of(out)?;
     let images = part.images();
-    let whole = beside(out, ".part.tmp");
+    let (whole, listed) = (ordinary::draft_of(out, "tmp"), ordinary::draft_of(out, "names"));
     let written = (|| {
-        let mut file = BufWriter::with_capacity(1 << 20, File::create(&whole)?);
+        let mut file = BufWriter::with_capacity(1 << 20, new(&whole)?);
         match form {
             Form::Safetensors => safetensors::write(&mut part, &mut file, shape, metadata)?,
             Form::Npy => npy::write(&mut part, &mut file, shape)?,
@@ -112,22 +113,34 @@ pub fn finish(mut part: Part, out: &Path, shape: Shape, metadata: &[(&str, Strin
         vacant(out)
             .map_err(|_| std::io::Error::other("appeared while features were computed, and is left as it is"))?;
         if let Some(names) = names_beside(out) {
-            let listed = beside(out, ".part.names.tmp");
-            let mut file = BufWriter::new(File::create(&listed)?);
+            let mut file = BufWriter::new(new(&listed)?);
             npy::names(&mut part, &mut file)?;
             file.flush()?;
             file.get_ref().sync_all()?;
+            if names.exists() && std::fs::read(&names)? != std::fs::read(&listed)? {
+                let text = format!(
+                    "{} has other names: move it away, and the same command goes on",
+                    names.display()
+                );
+                return Err(std::io::Error::other(text));
+            }
             std::fs::rename(&listed, names)?;
         }
         std::fs::rename(&whole, out)
     })();
     if let Err(error) = written {
         let _ = std::fs::remove_file(&whole);
-        let _ = std::fs::remove_file(beside(out, ".part.names.tmp"));
+        let _ = std::fs::remove_file(&listed);
         return Err(failed(out, error));
     }
     part.remove();
     Ok(images)
+}
+
+/// A new file under a name of our own, in place of what a run that was killed has left there: the part is locked.
+fn new(path: &Path) -> std::io::Result<File> {
+    let _ = std::fs::remove_file(path);
+    File::create_new(path)
 }
 
 /// A file's name with something after it.

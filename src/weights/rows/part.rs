@@ -8,7 +8,7 @@
 //! ```
 
 use super::{Shape, beside, failed};
-use crate::{Error, Result};
+use crate::{Error, Result, ordinary};
 use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{BufReader, ErrorKind, Read, Seek, SeekFrom, Write};
@@ -56,6 +56,12 @@ impl Part {
             return Err(Error::usage(format!(
                 "{} is being made by another ijepa: wait for it, or choose another --out",
                 out.display()
+            )));
+        }
+        // Between opening and locking, another run may have finished and removed it.
+        if !ordinary::is_at(&path, &file) {
+            return Err(refused(std::io::Error::other(
+                "another ijepa has just finished it, or it is a link",
             )));
         }
         let mut part = Part {
@@ -207,6 +213,13 @@ impl Part {
         }
         self.file.set_len(self.bounds[1]).map_err(unreadable)
     }
+}
+
+/// Whether there is a file that begins like a part.
+pub fn is_one(path: &Path) -> bool {
+    let mut magic = [0; MAGIC.len()];
+    let read = ordinary::open(path).and_then(|mut file| file.read_exact(&mut magic));
+    read.is_ok() && magic == *MAGIC
 }
 
 /// One that holds nothing is of no use to anybody.
