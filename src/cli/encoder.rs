@@ -5,7 +5,7 @@ use super::settings;
 use ijepa::Result;
 use ijepa::data::transform::EvalTransform;
 use ijepa::model::config::ModelConfig;
-use ijepa::model::ijepa::{Ijepa, Terms};
+use ijepa::model::ijepa::Ijepa;
 use ijepa::model::needs::{Dims, largest_batch};
 use ijepa::model::tensors::Tensors;
 use ijepa::train::config::Config;
@@ -77,13 +77,18 @@ impl EncoderArgs {
                 .collect();
             tensors.extend(own);
         }
+        let fingerprint = fingerprint::of_encoder(&tensors);
+        // In memory as on the GPU, one is enough.
+        if tensors.keys().any(|name| name.starts_with("target_encoder.")) {
+            tensors.retain(|name, _| name.starts_with("target_"));
+        }
         Ok(Read {
             model,
             transform: config.eval_transform(),
             config,
             origin: start.weights.origin.clone(),
             which: self.encoder,
-            fingerprint: fingerprint::of_encoder(&tensors),
+            fingerprint,
             notes,
             tensors,
         })
@@ -99,8 +104,7 @@ impl Read {
         let batch = batch.map_or(self.config.data.batch_size, |batch| batch as usize);
         let batch = largest_batch(gpu.kind(), &self.model, &Dims::encode(batch), gpu.most_bytes()).max(1);
         let tensors = std::mem::take(&mut self.tensors);
-        let terms = Terms::default();
-        Ijepa::new(&gpu, &self.model, &tensors, &self.origin, terms, Dims::encode(batch))
+        Ijepa::encoder(&gpu, &self.model, &tensors, &self.origin, batch)
     }
 
     /// All that features depend on beside the images, in words.

@@ -7,8 +7,7 @@ use ijepa::eval::pca;
 use ijepa::eval::samples::Features;
 use ijepa::gpu::Gpu;
 use ijepa::model::config::ModelConfig;
-use ijepa::model::ijepa::{Ijepa, Images, Terms};
-use ijepa::model::needs::Dims;
+use ijepa::model::ijepa::{Ijepa, Images};
 use ijepa::model::tensors::Tensors;
 use ijepa::{Error, Result};
 use image::{ImageFormat, Rgb, RgbImage};
@@ -111,7 +110,7 @@ pub fn features(
         inputs.extend(EvalTransform::Exact.apply(&image, model.crop));
     }
     for (row, (tensors, origin)) in encoders.iter().enumerate() {
-        let mut net = Ijepa::new(gpu, model, tensors, origin, Terms::default(), Dims::encode(count))?;
+        let mut net = Ijepa::encoder(gpu, model, tensors, origin, count)?;
         let tokens = pollster::block_on(net.encode(Images::Bytes(&inputs), count))?;
         let colours = pca::patch_colours(&Features::new(tokens, model.embed_dim)?);
         for (column, image) in colours.chunks_exact(grid * grid).enumerate() {

@@ -6,7 +6,7 @@ use super::probe::{ProbeTable, Row, score};
 use crate::Result;
 use crate::gpu::Gpu;
 use crate::model::config::ModelConfig;
-use crate::model::ijepa::{Ijepa, Terms};
+use crate::model::ijepa::Ijepa;
 use crate::model::needs::{Dims, largest_batch};
 use crate::model::tensors::Tensors;
 
@@ -51,7 +51,7 @@ impl Comparison<'_> {
         batch: usize,
         with_pixels: bool,
     ) -> Result<(Row, [Collected; 2])> {
-        let mut net = Ijepa::new(gpu, self.model, tensors, origin, Terms::default(), Dims::encode(batch))?;
+        let mut net = Ijepa::encoder(gpu, self.model, tensors, origin, batch)?;
         let (mut encoded, mut pixels) = (<[Collected; 2]>::default(), <[Collected; 2]>::default());
         for (which, images) in [self.train, self.test].into_iter().enumerate() {
             for some in images.batches(batch * (DECODED / batch).max(1)) {

@@ -99,14 +99,20 @@ pub struct Ijepa {
     pub terms: Terms,
     pub(super) gpu: Gpu,
     pub(super) rec: Recorder,
-    parameters: Parameters,
+    pub(super) parameters: Parameters,
     pub(super) memory: Memory,
+    /// `None` where there is the target encoder alone.
+    pub(super) trained: Option<Trained>,
+    pub(super) target: Encoder,
+    pub(super) positions: Positions,
+    pub(super) measured: Vec<View>,
+}
+
+/// What a step trains, and its gradients.
+pub(super) struct Trained {
     weights: (Encoder, Predictor),
     gradients: (Encoder, Predictor),
     sums: (Encoder, Predictor),
-    pub(super) target: Encoder,
-    pub(super) positions: Positions,
-    measured: Vec<View>,
 }
 
 /// What a batch, or a part of it, has to do with the whole.
@@ -153,10 +159,13 @@ impl Ijepa {
                 Predictor::of(&parameters, config, copy)?,
             ))
         };
-        Ok(Ijepa {
+        let trained = Trained {
             weights: both(Copy::Weights)?,
             gradients: both(Copy::Gradients)?,
             sums: both(Copy::Sums)?,
+        };
+        Ok(Ijepa {
+            trained: Some(trained),
             target: Encoder::of(&parameters, config, Copy::Target)?,
             positions: Positions::new(gpu, config, tensors, origin)?,
             memory: Memory::new(gpu, config, dims)?,
@@ -294,10 +303,11 @@ impl Ijepa {
         smooth_l1::share(rec, compared, share.values, &memory.partial, losses, slot)?;
 
         // Gradients, in the opposite order; none flows into the targets. From the second part on they are added up.
-        let (encoder, predictor) = &self.weights;
+        let trained = self.trained.as_ref().ok_or_else(encodes_alone)?;
+        let (encoder, predictor) = &trained.weights;
         let (dencoder, dpredictor) = match share.part {
-            None | Some(0) => &self.gradients,
-            Some(_) => &self.sums,
+            None | Some(0) => &trained.gradients,
+            Some(_) => &trained.sums,
         };
         predictor.backward(rec, dpredictor, config, lengths, &context, memory)?;
         if self.terms.regularized() {
@@ -350,7 +360,7 @@ impl Ijepa {
 
         // "Prediction": a mask token and a position for each hidden patch.
         let (config, memory, rec) = (&self.config, &self.memory, &mut self.rec);
-        let predictor = &self.weights.1;
+        let predictor = &self.trained.as_ref().ok_or_else(encodes_alone)?.weights.1;
         let predictions = predictor.forward(rec, config, lengths, &context, &self.positions.predictor, memory)?;
         Ok(Forward {
             lengths,
@@ -364,24 +374,8 @@ impl Ijepa {
     fn context(&mut self, pixels: Pixels, lengths: Lengths) -> Result<View> {
         let (config, memory, rec) = (&self.config, &self.memory, &mut self.rec);
         let contexts = [lengths.contexts, lengths.k_context];
-        let encoder = &self.weights.0;
+        let encoder = &self.trained.as_ref().ok_or_else(encodes_alone)?.weights.0;
         encoder.forward(rec, config, pixels, contexts, &self.positions.encoder, memory)
-    }
-
-    /// The target encoder's output for whole images, `[B*N, D]`.
-    pub async fn encode(&mut self, images: Images<'_>, batch: usize) -> Result<Vec<f32>> {
-        if batch > self.memory.dims.batch {
-            return Err(Error::run(format!(
-                "{batch} images to encode, but memory is planned for {}",
-                self.memory.dims.batch
-            )));
-        }
-        let pixels = self.put_images(images, batch)?;
-        let positions = &self.positions.target;
-        let out = self
-            .target
-            .forward_all(&mut self.rec, &self.config, pixels, batch, positions, &self.memory)?;
-        self.rec.read(&out).await
     }
 
     /// Weights, target and position embeddings by the reference's names; with `moments` AdamW's state, too.
@@ -481,4 +475,8 @@ impl Ijepa {
         // The flag outlives the plan.
         self.rec.copy(&control, &self.memory.control)
     }
+}
+
+fn encodes_alone() -> Error {
+    Error::run("this network has its target encoder alone: it encodes, and can't be trained")
 }

@@ -101,7 +101,11 @@ impl Memory {
         let needs = needs(gpu.kind(), config, &dims);
         let total: u64 = needs.iter().map(Need::bytes).sum();
         // A plan that grew on the way may ask for more than the one that was agreed on.
-        let all = total + parameters::sizes(config).iter().sum::<u64>();
+        let [weights, gradients, moments, target] = parameters::sizes(config);
+        let all = match dims.num_enc {
+            0 => total + target, // who encodes alone has nothing else
+            _ => total + weights + gradients + moments + target,
+        };
         if let Some(limit) = gpu.memory_limit().filter(|&limit| all > limit) {
             let (all, limit) = (all >> 20, limit >> 20);
             gpu.fail(

@@ -4,6 +4,7 @@ pub mod block;
 pub mod classifier;
 pub mod config;
 pub mod describe;
+mod encode;
 pub mod encoder;
 pub mod ijepa;
 pub mod init;

@@ -24,12 +24,18 @@ struct Arena {
     decayed: bool,
     rate: f64,
     tensors: Vec<(Spec, usize)>,
+    /// `None` where nothing is trained.
+    trained: Option<Trained>,
+    /// The target encoder's copy; the predictor has none.
+    target: Option<View>,
+}
+
+/// What training needs of an arena.
+struct Trained {
     weights: View,
     gradients: View,
     mean: View,
     square: View,
-    /// The target encoder's copy; the predictor has none.
-    target: Option<View>,
 }
 
 /// All trained parameters with gradients, moments and the target encoder's weights.
@@ -93,8 +99,23 @@ impl Parameters {
         Parameters::of(gpu, &groups, tensors, origin)
     }
 
+    /// The target encoder's weights alone, for who encodes: a quarter to a fifth of the memory.
+    pub fn encoder(gpu: &Gpu, config: &ModelConfig, tensors: &Tensors, origin: &str) -> Result<Parameters> {
+        require(gpu, config)?;
+        let group = Group {
+            specs: encoder(config),
+            rate: 1.0,
+            averaged: true,
+        };
+        Parameters::filled(gpu, &[group], false, tensors, origin)
+    }
+
     /// The same of any groups: first what decays of each, then the rest of each.
     pub fn of(gpu: &Gpu, groups: &[Group], tensors: &Tensors, origin: &str) -> Result<Parameters> {
+        Parameters::filled(gpu, groups, true, tensors, origin)
+    }
+
+    fn filled(gpu: &Gpu, groups: &[Group], trained: bool, tensors: &Tensors, origin: &str) -> Result<Parameters> {
         let limit = (gpu.most_bytes() / 4) as usize;
         let (mut arenas, mut places) = (vec![], HashMap::new());
         for (decayed, group) in [true, false]
@@ -106,14 +127,20 @@ impl Parameters {
             for spec in group.specs.iter().filter(|spec| spec.decays() == decayed) {
                 let length = spec.len().next_multiple_of(ALIGN);
                 if end + length > limit {
-                    arenas.push(Arena::new(gpu, decayed, group, std::mem::take(&mut some), end)?);
+                    arenas.push(Arena::new(
+                        gpu,
+                        (decayed, trained),
+                        group,
+                        std::mem::take(&mut some),
+                        end,
+                    )?);
                     end = 0;
                 }
                 some.push((spec.clone(), end));
                 end += length;
             }
             if !some.is_empty() {
-                arenas.push(Arena::new(gpu, decayed, group, some, end)?);
+                arenas.push(Arena::new(gpu, (decayed, trained), group, some, end)?);
             }
         }
         for (i, arena) in arenas.iter().enumerate() {
@@ -132,32 +159,33 @@ impl Parameters {
         let arena = &self.arenas[arena];
         let (spec, start) = &arena.tensors[place];
         let buffer = match copy {
-            Copy::Weights => &arena.weights,
-            Copy::Gradients | Copy::Sums => &arena.gradients,
-            Copy::Target => arena.target.as_ref().ok_or_else(missing)?,
+            Copy::Weights => arena.trained.as_ref().map(|trained| &trained.weights),
+            Copy::Gradients | Copy::Sums => arena.trained.as_ref().map(|trained| &trained.gradients),
+            Copy::Target => arena.target.as_ref(),
         };
+        let buffer = buffer.ok_or_else(missing)?;
         let (rows, cols) = spec.matrix();
         buffer.part(*start, rows, cols)
     }
 
     /// All gradients, arena by arena.
     pub fn gradients(&self) -> Vec<&View> {
-        self.arenas.iter().map(|arena| &arena.gradients).collect()
+        self.trained().map(|(_, trained)| &trained.gradients).collect()
     }
 
     /// AdamW on every arena, at its own rate, and the target's moving average.
     pub fn update(&self, rec: &mut Recorder, step: adamw::Step, control: &View) -> Result<()> {
-        for arena in &self.arenas {
+        for (arena, trained) in self.trained() {
             let step = adamw::Step {
                 lr: arena.rate * step.lr,
                 wd: if arena.decayed { step.wd } else { 0.0 },
                 ..step
             };
             let tensors = adamw::Tensors {
-                weights: &arena.weights,
-                gradients: &arena.gradients,
-                mean: &arena.mean,
-                square: &arena.square,
+                weights: &trained.weights,
+                gradients: &trained.gradients,
+                mean: &trained.mean,
+                square: &trained.square,
                 target: arena.target.as_ref(),
             };
             adamw::adamw(rec, step, tensors, control)?;
@@ -169,16 +197,18 @@ impl Parameters {
     pub async fn read(&self, rec: &mut Recorder, moments: bool) -> Result<Tensors> {
         let mut tensors = Tensors::new();
         for arena in &self.arenas {
-            let weights = rec.read::<f32>(&arena.weights).await?;
-            arena.split(&weights, &mut tensors, |name| name.to_string());
+            if let Some(trained) = &arena.trained {
+                let weights = rec.read::<f32>(&trained.weights).await?;
+                arena.split(&weights, &mut tensors, |name| name.to_string());
+            }
             if let Some(target) = &arena.target {
                 let values = rec.read::<f32>(target).await?;
                 arena.split(&values, &mut tensors, |name| format!("target_{name}"));
             }
-            if moments {
-                let mean = rec.read::<f32>(&arena.mean).await?;
+            if let Some(trained) = arena.trained.as_ref().filter(|_| moments) {
+                let mean = rec.read::<f32>(&trained.mean).await?;
                 arena.split(&mean, &mut tensors, |name| format!("mean.{name}"));
-                let square = rec.read::<f32>(&arena.square).await?;
+                let square = rec.read::<f32>(&trained.square).await?;
                 arena.split(&square, &mut tensors, |name| format!("square.{name}"));
             }
         }
@@ -188,28 +218,46 @@ impl Parameters {
     /// Reads the gradients of the last step, under the parameters' names.
     pub async fn read_gradients(&self, rec: &mut Recorder) -> Result<Tensors> {
         let mut tensors = Tensors::new();
-        for arena in &self.arenas {
-            let values = rec.read::<f32>(&arena.gradients).await?;
+        for (arena, trained) in self.trained() {
+            let values = rec.read::<f32>(&trained.gradients).await?;
             arena.split(&values, &mut tensors, |name| name.to_string());
         }
         Ok(tensors)
     }
+
+    fn trained(&self) -> impl Iterator<Item = (&Arena, &Trained)> {
+        self.arenas
+            .iter()
+            .filter_map(|arena| Some((arena, arena.trained.as_ref()?)))
+    }
 }
 
 impl Arena {
-    fn new(gpu: &Gpu, decayed: bool, group: &Group, tensors: Vec<(Spec, usize)>, length: usize) -> Result<Arena> {
+    fn new(
+        gpu: &Gpu,
+        (decayed, trained): (bool, bool),
+        group: &Group,
+        tensors: Vec<(Spec, usize)>,
+        length: usize,
+    ) -> Result<Arena> {
         let alloc = |what: &str| gpu.alloc(what, 1, length);
         let target = match group.averaged {
             true => Some(alloc("target weights")?),
             false => None,
         };
+        let trained = match trained {
+            true => Some(Trained {
+                weights: alloc("weights")?,
+                gradients: alloc("gradients")?,
+                mean: alloc("mean of gradients")?,
+                square: alloc("mean of squared gradients")?,
+            }),
+            false => None,
+        };
         Ok(Arena {
             decayed,
             rate: group.rate,
-            weights: alloc("weights")?,
-            gradients: alloc("gradients")?,
-            mean: alloc("mean of gradients")?,
-            square: alloc("mean of squared gradients")?,
+            trained,
             target,
             tensors,
         })
@@ -218,14 +266,16 @@ impl Arena {
     fn fill(&self, gpu: &Gpu, tensors: &Tensors, origin: &str) -> Result<()> {
         let moments = tensors.keys().any(|name| name.starts_with("mean."));
         let own_target = tensors.keys().any(|name| name.starts_with("target_encoder."));
-        self.join(gpu, &self.weights, tensors, origin, |name| name.to_string())?;
+        if let Some(trained) = &self.trained {
+            self.join(gpu, &trained.weights, tensors, origin, |name| name.to_string())?;
+        }
         if let Some(target) = &self.target {
             let prefix = if own_target { "target_" } else { "" };
             self.join(gpu, target, tensors, origin, |name| format!("{prefix}{name}"))?;
         }
-        if moments {
-            self.join(gpu, &self.mean, tensors, origin, |name| format!("mean.{name}"))?;
-            self.join(gpu, &self.square, tensors, origin, |name| format!("square.{name}"))?;
+        if let Some(trained) = self.trained.as_ref().filter(|_| moments) {
+            self.join(gpu, &trained.mean, tensors, origin, |name| format!("mean.{name}"))?;
+            self.join(gpu, &trained.square, tensors, origin, |name| format!("square.{name}"))?;
         }
         Ok(())
     }

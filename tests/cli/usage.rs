@@ -2,11 +2,12 @@
 
 use super::{ijepa, prints, refused};
 
-const COMMANDS: [&str; 14] = [
+const COMMANDS: [&str; 15] = [
     "demo",
     "train",
     "probe",
     "embed",
+    "search",
     "export",
     "info",
     "trace",
@@ -26,12 +27,16 @@ fn every_command_has_help_with_an_example_that_begins_with_its_name() {
         assert!(all.contains(&format!("\n  {command} ")), "{all}");
         let help = prints(&[command, "--help"]);
         assert!(help.contains(&format!("example: ijepa {command}")), "{help}");
-        let computes = !["export", "info", "masks", "pack", "visualize"].contains(&command);
+        let computes = !["search", "export", "info", "masks", "pack", "visualize"].contains(&command);
         assert_eq!(
             help.contains("--adapter <WHICH>") && help.contains("--backend <NAME>"),
             computes,
             "{help}"
         );
+    }
+    for what in ["index", "query", "duplicates", "cluster"] {
+        let help = prints(&["search", what, "--help"]);
+        assert!(help.contains(&format!("example: ijepa search {what}")), "{help}");
     }
     assert!(prints(&["--version"]).starts_with("ijepa "));
 }

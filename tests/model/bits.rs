@@ -3,7 +3,7 @@
 use crate::case::{Case, bits, gpu, masks};
 use ijepa::data::masks::Masks;
 use ijepa::gpu::Kind;
-use ijepa::model::ijepa::{Images, Terms};
+use ijepa::model::ijepa::{Ijepa, Images, Terms};
 use ijepa::model::needs::{Dims, Need, Part, needs};
 use ijepa::train::config::Config;
 use ijepa::train::plan;
@@ -120,7 +120,8 @@ fn encoding_is_the_target_encoders_pass() {
     let seen = pollster::block_on(net.activations(&case.masks)).unwrap();
     let alone = pollster::block_on(net.encode(Images::Bytes(&case.bytes), 3)).unwrap();
     assert_eq!(seen["target_encoder_out"].values, alone);
-    let mut encoder = case.net(&gpu("", None), Dims::encode(2));
+    // One that has nothing else gives the same bits, and refuses to learn.
+    let mut encoder = Ijepa::encoder(&gpu("", None), &case.config, &case.tensors, "a test", 2).unwrap();
     let image = 3 * case.config.crop * case.config.crop;
     let two = pollster::block_on(encoder.encode(Images::Bytes(&case.bytes[image..]), 2)).unwrap();
     assert_eq!(
@@ -130,6 +131,13 @@ fn encoding_is_the_target_encoders_pass() {
     );
     let three = pollster::block_on(encoder.encode(Images::Bytes(&case.bytes), 3));
     assert!(three.unwrap_err().to_string().contains("planned for 2"));
+    let step = encoder.forward_and_backward(Images::Bytes(&case.bytes), &case.masks);
+    assert!(step.unwrap_err().to_string().contains("its target encoder alone"));
+    let held = pollster::block_on(encoder.tensors(true)).unwrap();
+    let all_targets = held
+        .keys()
+        .all(|name| name.starts_with("target_") || name.ends_with("pos_embed"));
+    assert!(all_targets && held.len() > 3);
 }
 
 #[test]
