@@ -17,6 +17,7 @@ pub mod mean_pool;
 pub mod patchify;
 pub mod predictor_tokens;
 pub mod reduce;
+pub mod sgd;
 mod shape;
 pub mod smooth_l1;
 pub mod tiles;
@@ -26,7 +27,7 @@ pub mod ways;
 use crate::gpu::Kernel;
 
 /// Every kernel there is, with all the pipelines that may be made of it.
-pub static KERNELS: [&Kernel; 49] = [
+pub static KERNELS: [&Kernel; 50] = [
     &adamw::ADAMW,
     &add_positions::ADD_POSITIONS,
     &attention::SOFTMAX,
@@ -73,6 +74,7 @@ pub static KERNELS: [&Kernel; 49] = [
     &patchify::PATCHIFY,
     &predictor_tokens::PREDICTOR_TOKENS,
     &reduce::REDUCE,
+    &sgd::SGD,
     &smooth_l1::SMOOTH_L1,
     &variance_covariance::CENTER,
     &variance_covariance::TERMS,

@@ -3,6 +3,7 @@
 mod adamw;
 mod add_positions;
 mod attention;
+mod attention_pooled;
 mod cast;
 mod ceiling;
 mod column_sum;
@@ -19,6 +20,7 @@ mod mean_pool;
 mod patchify;
 mod predictor_tokens;
 mod reduce;
+mod sgd;
 mod smooth_l1;
 mod tiles;
 mod variance_covariance;
