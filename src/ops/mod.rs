@@ -8,6 +8,7 @@ pub mod ceiling;
 pub mod column_sum;
 pub mod cross_entropy;
 pub mod drop_path;
+pub mod fragments;
 pub mod gather;
 pub mod gradient_norm;
 pub mod largest;
@@ -27,7 +28,7 @@ pub mod ways;
 use crate::gpu::Kernel;
 
 /// Every kernel there is, with all the pipelines that may be made of it.
-pub static KERNELS: [&Kernel; 50] = [
+pub static KERNELS: [&Kernel; 51] = [
     &adamw::ADAMW,
     &add_positions::ADD_POSITIONS,
     &attention::SOFTMAX,
@@ -40,6 +41,7 @@ pub static KERNELS: [&Kernel; 50] = [
     &column_sum::COLUMN_SUM,
     &cross_entropy::CROSS_ENTROPY,
     &drop_path::DROP_PATH,
+    &fragments::FRAGMENTS,
     &gather::FORWARD,
     &gather::BACKWARD,
     &gradient_norm::SQUARES,

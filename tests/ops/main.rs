@@ -9,6 +9,7 @@ mod ceiling;
 mod column_sum;
 mod cross_entropy;
 mod drop_path;
+mod fragments;
 mod gather;
 mod gradient_norm;
 mod harness;

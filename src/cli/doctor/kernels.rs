@@ -445,6 +445,7 @@ mod tests {
             "matmul_broadcast",
             "matmul_broadcast_tn",
             "matmul_quad",
+            "matmul_fragments", // where there are matrix units
         ];
         let examined: BTreeSet<&str> = CHECKS
             .iter()
