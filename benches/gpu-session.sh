@@ -90,9 +90,14 @@ for variant in tile any; do
         bench "matmul-$variant-$shape" 30 --matmul $shape --variant $variant
     done
 done
+# Where the driver has matrix units, f16 is multiplied on them (`way` says so); --variant tile is the same without.
 for operands in bf16 f16; do
     bench "matmul-$operands" 30 --matmul 32768x768x3072 --form nt --after gelu --operands $operands
 done
+for form in nn nt tn; do
+    bench "matmul-f16-$form" 30 --matmul 4096x4096x4096 --form $form --operands f16
+done
+bench matmul-f16-tile 30 --matmul 4096x4096x4096 --operands f16 --variant tile
 bench attention 30 --attention 128x256x12x64
 # Which tiles are the quickest for base? What the step takes with the default's, then with those.
 bench base 90 --preset base --patch 14 --batch 128 --step
@@ -102,6 +107,7 @@ export IJEPA_TUNE="$out/tune.json"
 bench base-tuned 60 --preset base --patch 14 --batch 128 --step
 export IJEPA_TUNE=
 bench base-bf16 60 --preset base --patch 14 --batch 128 --step --set meta.use_bfloat16=true
+bench base-f16 60 --preset base --patch 14 --batch 128 --step --set meta.use_float16=true
 bench base-kernels 90 --preset base --patch 14 --batch 128 --svg "$out/roofline-base.svg"
 bench nano 40 --preset nano --step
 bench nano-kernels 40 --preset nano --svg "$out/roofline-nano.svg"

@@ -59,15 +59,38 @@ fn texts(kernel: &Kernel) -> Vec<(String, String)> {
     texts
 }
 
-/// The module, if it is valid. Subgroups are asked for where the driver that has them is; nothing else is.
-fn validate(text: &str, subgroups: bool) -> Result<(Module, ModuleInfo), String> {
+/// What a pipeline asks of an adapter, beyond what plain WebGPU has: one of these, never both (drivers crash).
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Asks {
+    Nothing,
+    /// Chosen where the driver that has them is.
+    Subgroups,
+    /// With values of f16; on Vulkan and Metal alone.
+    MatrixUnits,
+}
+
+impl Asks {
+    fn of(kernel: &Kernel, text: &str) -> Asks {
+        let by_subgroups = ["attention_broadcast", "matmul_broadcast", "matmul_quad"];
+        if text.starts_with("enable f16;\nenable wgpu_cooperative_matrix;\n") {
+            Asks::MatrixUnits
+        } else if by_subgroups.iter().any(|name| kernel.name.starts_with(name)) {
+            Asks::Subgroups
+        } else {
+            Asks::Nothing
+        }
+    }
+}
+
+/// The module, if it is valid with what it may ask for and nothing else.
+fn validate(text: &str, asks: Asks) -> Result<(Module, ModuleInfo), String> {
     let module = naga::front::wgsl::parse_str(text).map_err(|e| e.emit_to_string(text))?;
     // Pairs of f16 packed into a word are core WGSL; values of type f16 are not.
     let plain = Capabilities::SHADER_FLOAT16_IN_FLOAT32;
-    let capabilities = if subgroups {
-        plain | Capabilities::SUBGROUP
-    } else {
-        plain
+    let capabilities = match asks {
+        Asks::Nothing => plain,
+        Asks::Subgroups => plain | Capabilities::SUBGROUP,
+        Asks::MatrixUnits => plain | Capabilities::SHADER_FLOAT16 | Capabilities::COOPERATIVE_MATRIX,
     };
     let info = Validator::new(ValidationFlags::all(), capabilities)
         .validate(&module)
@@ -175,23 +198,26 @@ fn barriers(module: &Module, block: &Block, left: &mut bool) -> Result<bool, Str
     Ok(found)
 }
 
-/// Writes the module for Vulkan, Metal and DX12, as wgpu would.
-fn translate(module: &Module, info: &ModuleInfo, subgroups: bool) -> Result<(), String> {
+/// Writes the module for Vulkan, Metal and DX12, as wgpu would; what needs matrix units not for DX12, which is given no such.
+fn translate(module: &Module, info: &ModuleInfo, asks: Asks) -> Result<(), String> {
     let options = spv::Options {
         lang_version: (1, 3),
         ..Default::default()
     };
     spv::write_vec(module, info, &options, None).map_err(|e| format!("SPIR-V: {e}"))?;
     let options = msl::Options {
-        lang_version: (2, 1),
+        lang_version: if asks == Asks::MatrixUnits { (3, 0) } else { (2, 1) },
         ..Default::default()
     };
     msl::write_string(module, info, &options, &Default::default()).map_err(|e| format!("MSL: {e}"))?;
+    if asks == Asks::MatrixUnits {
+        return Ok(());
+    }
     let options = hlsl::Options {
         // What DX12 compiles without a newer compiler beside it; subgroups need that.
-        shader_model: match subgroups {
-            true => hlsl::ShaderModel::V6_0,
-            false => hlsl::ShaderModel::V5_1,
+        shader_model: match asks {
+            Asks::Subgroups => hlsl::ShaderModel::V6_0,
+            _ => hlsl::ShaderModel::V5_1,
         },
         // DX12 has no number of workgroups; wgpu passes it in this buffer.
         special_constants_binding: Some(hlsl::BindTarget {
@@ -214,17 +240,15 @@ fn translate(module: &Module, info: &ModuleInfo, subgroups: bool) -> Result<(), 
 fn every_pipeline_is_valid_within_plain_limits_and_translates() {
     let (mut count, mut wrong) = (0, vec![]);
     for kernel in KERNELS {
-        let subgroups = ["attention_broadcast", "matmul_broadcast", "matmul_quad"]
-            .iter()
-            .any(|name| kernel.name.starts_with(name));
         for (label, text) in texts(kernel) {
             count += 1;
-            let verdict = validate(&text, subgroups).and_then(|(module, info)| {
+            let asks = Asks::of(kernel, &text);
+            let verdict = validate(&text, asks).and_then(|(module, info)| {
                 let complaints = complaints(kernel, &module);
                 if !complaints.is_empty() {
                     return Err(complaints.join("; "));
                 }
-                translate(&module, &info, subgroups)
+                translate(&module, &info, asks)
             });
             if let Err(text) = verdict {
                 wrong.push(format!("{label}: {text}"));
@@ -277,7 +301,7 @@ fn kernel(source: &'static str) -> Kernel {
 #[test]
 fn what_is_wrong_is_seen() {
     const HEAD: &str = "@group(0) @binding(0) var<uniform> params: vec4<u32>;\n";
-    let validated = |source: &str| validate(&format!("{HEAD}{source}"), false);
+    let validated = |source: &str| validate(&format!("{HEAD}{source}"), Asks::Nothing);
     let store = "@group(0) @binding(1) var<storage, read> x: array<f32>;
         @compute @workgroup_size(1) fn main() { x[0] = 1.0; }";
     assert!(validated(store).is_err(), "a store to a binding that is read");

@@ -2,7 +2,8 @@
 
 use super::tune::cache;
 use ijepa::Result;
-use ijepa::gpu::{AdapterChoice, Gpu, Options, VARIANTS};
+use ijepa::gpu::{AdapterChoice, Gpu, Options, UnitsChoice, VARIANTS};
+use ijepa::ops::fragments::try_units;
 use ijepa::train::snapshot::Machine;
 
 #[derive(clap::Args)]
@@ -46,9 +47,21 @@ impl AdapterArgs {
         again.open_tuned(say).or_else(|_| self.open_tuned(say))
     }
 
-    /// Opens the GPU with what `ijepa tune` found on it; `say` gets one line about that, where there is something to say.
+    /// Opens the GPU with its matrix units, where they compute right, and with what `ijepa tune` found on it; `say` gets one line about that, where there is something to say.
     pub fn open_tuned(&self, say: &dyn Fn(&str)) -> Result<Gpu> {
-        let gpu = self.open()?;
+        let mut gpu = self.open()?;
+        match pollster::block_on(try_units(&gpu)) {
+            Ok(wrong) => wrong.iter().for_each(|wrong| say(wrong)),
+            Err(e) => {
+                say(&format!(
+                    "matrix units are of no use here, f16 is multiplied without them: {e}"
+                ));
+                gpu = pollster::block_on(Gpu::open(&Options {
+                    units: UnitsChoice::Off,
+                    ..self.options()
+                }))?;
+            }
+        }
         cache::apply(&gpu, say);
         Ok(gpu)
     }

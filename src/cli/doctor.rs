@@ -47,6 +47,13 @@ pub fn run(args: Args) -> Result<()> {
             ))?,
         }
     }
+    let units = match products::matrix_units(&gpu) {
+        None => "none here that multiply f16 and add in f32".to_string(),
+        Some(said) => {
+            said.map_err(|error| Error::run(format!("matrix units could not be tried: {error}; {WHAT_TO_DO}")))?
+        }
+    };
+    print(&format!("  {:<34} {units}\n", "matrix units"))?;
     for (part, answers) in step::answers(&gpu)? {
         patient.note(&format!("training step: {part}"), Ok(answers))?;
     }

@@ -28,6 +28,18 @@ impl Encoder {
             Encoder::Context => "context",
         }
     }
+
+    /// Tensors whose target encoder, which is the one that encodes, is the one that is meant.
+    pub fn as_target(self, mut tensors: Tensors) -> Tensors {
+        if self == Encoder::Context {
+            let own = tensors.iter().filter(|(name, _)| name.starts_with("encoder."));
+            let own: Vec<_> = own
+                .map(|(name, tensor)| (format!("target_{name}"), tensor.clone()))
+                .collect();
+            tensors.extend(own);
+        }
+        tensors
+    }
 }
 
 /// How an encoder is taken from a file.
@@ -69,14 +81,8 @@ impl EncoderArgs {
         };
         config.check_model()?;
         let (model, fitted) = start.encoders(&config)?;
-        let Fitted { mut tensors, notes, .. } = fitted;
-        if self.encoder == Encoder::Context {
-            let own = tensors.iter().filter(|(name, _)| name.starts_with("encoder."));
-            let own: Vec<_> = own
-                .map(|(name, tensor)| (format!("target_{name}"), tensor.clone()))
-                .collect();
-            tensors.extend(own);
-        }
+        let Fitted { tensors, notes, .. } = fitted;
+        let mut tensors = self.encoder.as_target(tensors);
         let fingerprint = fingerprint::of_encoder(&tensors);
         // In memory as on the GPU, one is enough.
         if tensors.keys().any(|name| name.starts_with("target_encoder.")) {

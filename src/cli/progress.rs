@@ -31,6 +31,8 @@ pub struct Progress {
     /// What the last probe gave.
     probed: String,
     judgement: Option<(String, bool)>,
+    /// What the bar counts, where it is one of several.
+    stage: String,
 }
 
 /// Between two plain lines.
@@ -50,6 +52,7 @@ impl Progress {
             look: String::new(),
             probed: String::new(),
             judgement: None,
+            stage: String::new(),
         }
     }
 
@@ -142,6 +145,29 @@ impl Progress {
         let done = image - first;
         let rate = done as f64 / began.elapsed().as_secs_f64().max(1e-9);
         self.show("image", image, of, done, began, format!("{rate:.0} images/s"));
+    }
+
+    /// One of several things that are done one after the other: a bar of its own, which goes when the next one comes.
+    pub fn stage(&mut self, what: &str, at: usize, of: usize) {
+        if self.stage != what {
+            if let Some(bar) = self.bar.take() {
+                bar.finish_and_clear();
+            }
+            self.stage = what.to_string();
+            self.started = None;
+        }
+        let began = self.started.get_or_insert((Instant::now(), 0, Duration::ZERO)).0;
+        // Where there is no bar, what is quickly done is not spoken of.
+        if self.terminal || self.spoken.elapsed() >= PAUSE {
+            self.show(what, at as u64, of as u64, at as u64, began, String::new());
+        }
+    }
+
+    /// Takes the bar of the last stage away.
+    pub fn end_stages(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
     }
 
     /// A product that is tuned.

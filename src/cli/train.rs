@@ -59,8 +59,8 @@ pub struct Args {
     /// --resume, from here on [default: the configuration's]
     #[arg(long, value_name = "N")]
     accumulate: Option<Count>,
-    /// Every N steps show k-NN and linear accuracy on labelled images, in at most a twentieth of the time; 0: never; with
-    /// --resume, from here on [default: the configuration's]
+    /// Every N steps show k-NN and linear accuracy on labelled images, less often where that would take more than a twentieth
+    /// of the time; 0: never; with --resume, from here on [default: the configuration's]
     #[arg(long, value_name = "N")]
     probe_every: Option<usize>,
     /// Plan memory, take one step on the first batch, print memory and time, and write nothing

@@ -97,3 +97,70 @@ pub fn backward(dout: &[f64], qkv: &[f64], batch: usize, tokens: usize, heads: u
     }
     dqkv
 }
+
+/// Of each image's tokens x `[batch, tokens, width]` the averages with the weights softmax(u x / sqrt(width)) of queries u
+/// `[queries, width]`: `[batch, queries, width]`.
+pub fn pooled(queries: &[f64], x: &[f64], batch: usize, tokens: usize, width: usize) -> Vec<f64> {
+    let count = queries.len() / width;
+    let mut pooled = vec![0.0; batch * count * width];
+    for b in 0..batch {
+        for q in 0..count {
+            let p = looks(
+                &queries[q * width..][..width],
+                &x[b * tokens * width..][..tokens * width],
+                width,
+            );
+            for j in 0..tokens {
+                for c in 0..width {
+                    pooled[(b * count + q) * width + c] += p[j] * x[(b * tokens + j) * width + c];
+                }
+            }
+        }
+    }
+    pooled
+}
+
+/// Gradient of `pooled` with respect to the queries, `[queries, width]`, from `dpooled` `[batch, queries, width]`.
+pub fn pooled_backward(
+    dpooled: &[f64],
+    queries: &[f64],
+    x: &[f64],
+    batch: usize,
+    tokens: usize,
+    width: usize,
+) -> Vec<f64> {
+    let (count, scale) = (queries.len() / width, 1.0 / (width as f64).sqrt());
+    let mut dqueries = vec![0.0; queries.len()];
+    for b in 0..batch {
+        for q in 0..count {
+            let p = looks(
+                &queries[q * width..][..width],
+                &x[b * tokens * width..][..tokens * width],
+                width,
+            );
+            let (mut dp, mut delta) = (vec![0.0; tokens], 0.0);
+            for j in 0..tokens {
+                for c in 0..width {
+                    dp[j] += dpooled[(b * count + q) * width + c] * x[(b * tokens + j) * width + c];
+                }
+                delta += p[j] * dp[j];
+            }
+            for j in 0..tokens {
+                for c in 0..width {
+                    dqueries[q * width + c] += scale * p[j] * (dp[j] - delta) * x[(b * tokens + j) * width + c];
+                }
+            }
+        }
+    }
+    dqueries
+}
+
+/// The weights of one query over the tokens of one image.
+fn looks(query: &[f64], x: &[f64], width: usize) -> Vec<f64> {
+    let score =
+        |token: &[f64]| -> f64 { query.iter().zip(token).map(|(u, x)| u * x).sum::<f64>() / (width as f64).sqrt() };
+    let scores: Vec<f64> = x.chunks(width).map(score).collect();
+    let max = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let sum: f64 = scores.iter().map(|score| (score - max).exp()).sum();
+    scores.iter().map(|score| (score - max).exp() / sum).collect()
+}

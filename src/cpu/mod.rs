@@ -26,6 +26,7 @@ pub mod positions;
 pub mod predictor;
 pub mod predictor_tokens;
 pub mod reduce;
+pub mod sgd;
 pub mod smooth_l1;
 pub mod variance_covariance;
 

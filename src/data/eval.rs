@@ -27,16 +27,29 @@ pub fn eval_batches(
     batch: usize,
     limit: Option<usize>,
 ) -> impl Iterator<Item = Result<EvalBatch>> {
-    let total = data.len();
-    let count = limit.unwrap_or(total).min(total);
+    eval_batches_of(data, crop, transform, batch, picked(data.len(), limit))
+}
+
+/// The places, ascending, of up to `limit` of `total` images: picked by chance, always the same.
+pub fn picked(total: usize, limit: Option<usize>) -> Vec<usize> {
     let mut chosen = Draw::keyed("eval", 0, 0, 0).permutation(total);
-    chosen.truncate(count);
+    chosen.truncate(limit.unwrap_or(total));
     chosen.sort_unstable();
+    chosen.into_iter().map(|index| index as usize).collect()
+}
+
+/// These images of a data set; else as [`eval_batches`].
+pub fn eval_batches_of(
+    data: &Dataset,
+    crop: usize,
+    transform: EvalTransform,
+    batch: usize,
+    indices: Vec<usize>,
+) -> impl Iterator<Item = Result<EvalBatch>> {
     let batch = batch.max(1);
-    (0..count).step_by(batch).map(move |first| {
-        let indices = &chosen[first..count.min(first + batch)];
-        let indices: Vec<usize> = indices.iter().map(|&index| index as usize).collect();
-        some(data, crop, transform, indices)
+    (0..indices.len()).step_by(batch).map(move |first| {
+        let indices = &indices[first..indices.len().min(first + batch)];
+        some(data, crop, transform, indices.to_vec())
     })
 }
 

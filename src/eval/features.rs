@@ -5,14 +5,32 @@ use crate::model::ijepa::{Ijepa, Images};
 
 /// Target features of `count` images `[count, crop, crop, 3]`, patches averaged: `[count, D]`.
 pub async fn encode(net: &mut Ijepa, images: &[u8], count: usize) -> Result<Vec<f32>> {
-    let (patches, width) = (net.config.num_patches(), net.config.embed_dim);
+    let [patches, width] = [net.config.num_patches(), net.config.embed_dim];
     let mut features = Vec::with_capacity(count * width);
     for (first, now) in batches(net, count) {
-        let tokens = part(net, images, first, now).await?;
-        for image in tokens.chunks_exact(patches * width) {
-            let sum = |channel: usize| image.iter().skip(channel).step_by(width).sum::<f32>();
-            features.extend((0..width).map(|channel| sum(channel) / patches as f32));
-        }
+        features.extend(averaged(&part(net, images, first, now).await?, [patches, width]));
+    }
+    Ok(features)
+}
+
+/// Of tokens `[n * patches, width]` the averages over patches, `[n, width]`.
+pub fn averaged(tokens: &[f32], [patches, width]: [usize; 2]) -> Vec<f32> {
+    let mut features = Vec::with_capacity(tokens.len() / patches);
+    for image in tokens.chunks_exact(patches * width) {
+        let sum = |channel: usize| image.iter().skip(channel).step_by(width).sum::<f32>();
+        features.extend((0..width).map(|channel| sum(channel) / patches as f32));
+    }
+    features
+}
+
+/// What the last `blocks` blocks of the target encoder (or all, where there are fewer) make of `count` images, patches averaged
+/// and blocks side by side: `[count, blocks * D]`, see [`Ijepa::pooled`].
+pub async fn encode_blocks(net: &mut Ijepa, images: &[u8], count: usize, blocks: usize) -> Result<Vec<f32>> {
+    let mut features = vec![];
+    let bytes = 3 * net.config.crop * net.config.crop;
+    for (first, now) in batches(net, count) {
+        let images = Images::Bytes(&images[first * bytes..(first + now) * bytes]);
+        features.extend(net.pooled(images, now, blocks).await?);
     }
     Ok(features)
 }

@@ -1,9 +1,10 @@
 //! Labelled images, cut for evaluation: what probes are fitted on and scored with. Decoded batch by batch and never kept,
 //! so that memory does not grow with the pixels of a data set.
 
+use super::parts::fraction;
 use super::samples::{Features, Samples};
 use crate::Result;
-use crate::data::eval::eval_batches;
+use crate::data::eval::{eval_batches_of, picked};
 use crate::data::image::Image;
 use crate::data::source::Dataset;
 use crate::data::transform::EvalTransform;
@@ -20,7 +21,11 @@ pub struct Labelled<'a> {
     labels: Vec<u32>,
     crop: usize,
     transform: EvalTransform,
+    /// How many may be used of how many.
     most: usize,
+    all: usize,
+    /// Those that are used, ascending.
+    chosen: Vec<usize>,
 }
 
 /// Some of the images, `[n, crop, crop, 3]` u8, with the class of each.
@@ -48,13 +53,36 @@ impl<'a> Labelled<'a> {
             crop,
             transform,
             most,
+            all: data.len(),
+            chosen: picked(data.len(), Some(most)),
         })
+    }
+
+    /// A part of the labels alone, the same share of each class (see [`fraction`]); of that again up to `most` images.
+    ///
+    /// Errors: usage, where this leaves a class without images.
+    pub fn with_fraction(mut self, share: f64, seed: u64) -> Result<Labelled<'a>> {
+        let part = fraction(&self.labels, self.data.class_names(), share, seed)?;
+        self.all = part.len();
+        let chosen = picked(part.len(), Some(self.most));
+        self.chosen = chosen.into_iter().map(|place| part[place]).collect();
+        Ok(self)
+    }
+
+    /// How many images are used, bad ones among them.
+    pub fn count(&self) -> usize {
+        self.chosen.len()
+    }
+
+    /// The data set's classes, which labels are places in.
+    pub fn class_names(&self) -> &[String] {
+        self.data.class_names()
     }
 
     /// About `size` images at a time. Bad ones are left out and recorded in the data set's list: an error once a tenth of
     /// the images are bad.
     pub fn batches(&self, size: usize) -> impl Iterator<Item = Result<Batch>> {
-        eval_batches(self.data, self.crop, self.transform, size, Some(self.most)).map(|batch| {
+        eval_batches_of(self.data, self.crop, self.transform, size, self.chosen.clone()).map(|batch| {
             let batch = batch?;
             Ok(Batch {
                 labels: batch.indices.iter().map(|&i| self.labels[i]).collect(),
@@ -65,7 +93,7 @@ impl<'a> Labelled<'a> {
 
     /// "photos has 1281167 images: 50000 of them are used, ..."; `None` where all are.
     pub fn notice(&self) -> Option<String> {
-        let (all, most) = (self.data.len(), self.most);
+        let (all, most) = (self.all, self.most);
         let source = self.data.source();
         (all > most).then(|| {
             format!(

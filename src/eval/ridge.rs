@@ -3,6 +3,7 @@
 
 use super::rows;
 use super::samples::{Samples, same_dims};
+use super::scaling::Scaling;
 use crate::{Error, Result};
 use nalgebra::{Cholesky, DMatrix, DMatrixViewMut};
 use rayon::prelude::*;
@@ -173,49 +174,6 @@ impl Fit<'_> {
             best.is_some_and(|(class, _)| classes[class] == samples.labels()[images[i]])
         });
         named_right.into_iter().filter(|right| *right).count()
-    }
-}
-
-/// Makes each channel's mean 0 and its deviation 1 over some images.
-struct Scaling {
-    mean: Vec<f64>,
-    scale: Vec<f64>,
-}
-
-impl Scaling {
-    fn new(samples: &Samples, images: &[usize]) -> Self {
-        let dims = samples.features.dims();
-        let mut mean = vec![0.0; dims];
-        for &image in images {
-            mean.iter_mut()
-                .zip(samples.features.row(image))
-                .for_each(|(sum, x)| *sum += f64::from(*x));
-        }
-        mean.iter_mut().for_each(|sum| *sum /= images.len() as f64);
-        let mut square = vec![0.0; dims];
-        for &image in images {
-            for ((sum, x), mean) in square.iter_mut().zip(samples.features.row(image)).zip(&mean) {
-                *sum += (f64::from(*x) - mean).powi(2);
-            }
-        }
-        // A channel that varies by rounding alone says nothing.
-        let scale = square.iter().zip(&mean).map(|(square, mean)| {
-            let deviation = (square / images.len() as f64).sqrt();
-            if deviation > 1e-9 * mean.abs() {
-                1.0 / deviation
-            } else {
-                0.0
-            }
-        });
-        let scale = scale.map(|scale| if scale.is_finite() { scale } else { 0.0 }).collect();
-        Self { mean, scale }
-    }
-
-    fn apply(&self, row: &[f32], standard: &mut [f64]) {
-        let channels = row.iter().zip(&self.mean).zip(&self.scale);
-        for (out, ((x, mean), scale)) in standard.iter_mut().zip(channels) {
-            *out = (f64::from(*x) - mean) * scale;
-        }
     }
 }
 

@@ -86,6 +86,18 @@ impl Samples {
         Ok(Self { features, labels })
     }
 
+    /// These of the images, in this order; at least one.
+    pub(super) fn pick(&self, images: &[usize]) -> Samples {
+        let values = images.iter().flat_map(|&image| self.features.row(image)).copied();
+        Samples {
+            features: Features {
+                values: values.collect(),
+                dims: self.features.dims,
+            },
+            labels: images.iter().map(|&image| self.labels[image]).collect(),
+        }
+    }
+
     /// One class for each image; any numbers.
     pub fn labels(&self) -> &[u32] {
         &self.labels

@@ -1,6 +1,7 @@
 //! Finds an adapter, opens a device on it, and says what kind of machine it is.
 
 use super::kernel::PipelineCache;
+use super::units::{self, Units, UnitsChoice};
 use crate::{Error, Result};
 use std::sync::{Arc, Mutex};
 
@@ -55,6 +56,8 @@ pub struct Options {
     pub kind: Option<Kind>,
     /// Bytes of the adapter's memory that plans may ask for; all there is when `None`.
     pub memory: Option<u64>,
+    /// Matrix units for products of f16.
+    pub units: UnitsChoice,
 }
 
 impl Default for Options {
@@ -68,6 +71,7 @@ impl Default for Options {
             variant: None,
             kind: None,
             memory: None,
+            units: UnitsChoice::Auto,
         }
     }
 }
@@ -128,6 +132,8 @@ pub(super) struct Inner {
     pub unused: std::sync::OnceLock<super::View>,
     pub tuned: std::sync::OnceLock<super::Tuned>,
     pub ones: std::sync::OnceLock<super::View>,
+    pub units: Option<Units>,
+    pub units_trusted: std::sync::OnceLock<bool>,
 }
 
 fn instance(backends: wgpu::Backends) -> wgpu::Instance {
@@ -246,8 +252,7 @@ impl Gpu {
             required_limits: limits.clone(),
             ..Default::default()
         };
-        let (device, queue) = adapter
-            .request_device(&descriptor)
+        let ((device, queue), units) = units::open(&adapter, descriptor, options)
             .await
             .map_err(|e| Error::run(format!("adapter \"{}\" did not open: {e}; {ANOTHER_WAY}", info.name)))?;
         // The first failure is kept for whoever waits for a result; nothing panics in a callback.
@@ -287,6 +292,8 @@ impl Gpu {
             unused: std::sync::OnceLock::new(),
             tuned: std::sync::OnceLock::new(),
             ones: std::sync::OnceLock::new(),
+            units,
+            units_trusted: std::sync::OnceLock::new(),
         };
         // In a browser handles stay on the thread that made them.
         #[cfg_attr(target_arch = "wasm32", allow(clippy::arc_with_non_send_sync))]

@@ -41,14 +41,16 @@ pub struct Build<'a> {
 impl Kernel {
     /// The WGSL text that the driver gets.
     pub fn text(&self, build: &Build) -> String {
-        let mut text = String::new();
+        // What is enabled stands first of all.
+        let shared: String = build.shared.iter().flat_map(|(_, text)| [*text, "\n"]).collect();
+        let (enabled, shared): (Vec<&str>, Vec<&str>) = shared
+            .split_inclusive('\n')
+            .partition(|line| line.starts_with("enable "));
+        let mut text = enabled.concat();
         for (name, value) in build.constants {
             text += &format!("const {name}: u32 = {value}u;\n");
         }
-        for (_, shared) in build.shared {
-            text += shared;
-            text.push('\n');
-        }
+        text += &shared.concat();
         text + &repeat::expand(self.source, build.constants)
     }
 

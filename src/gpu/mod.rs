@@ -8,6 +8,7 @@ mod recorder;
 mod repeat;
 mod timing;
 mod tuned;
+mod units;
 
 pub use device::{AdapterChoice, Gpu, Kind, Options, Trouble, VARIANTS, adapters};
 pub use kernel::{Access, Build, Kernel, Shared};
@@ -16,3 +17,4 @@ pub use readback::Readback;
 pub use recorder::{Cost, Grid, MOST_WORKGROUPS, Recorder};
 pub use timing::{Label, Timed};
 pub use tuned::{Product, Tuned};
+pub use units::{Units, UnitsChoice, WIDTHS};

@@ -27,6 +27,9 @@ impl Gpu {
         if let Some(tuned) = other.inner.tuned.get() {
             self.tune(tuned.clone());
         }
+        if let Some(right) = other.inner.units_trusted.get() {
+            self.trust_units(*right);
+        }
         self
     }
 

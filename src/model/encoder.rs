@@ -11,6 +11,7 @@ use crate::gpu::{Recorder, View};
 use crate::ops::add_positions::add_positions;
 use crate::ops::attention::{self, Heads};
 use crate::ops::layer_norm::{self, Affine, Saved};
+use crate::ops::mean_pool;
 use crate::ops::patchify::{Pixels, patchify};
 
 /// The encoder's parameters; or their gradients; or the target's copy.
@@ -40,15 +41,43 @@ impl Encoder {
         positions: &View,
         memory: &Memory,
     ) -> Result<View> {
-        let x = self.blocks_over_all(rec, config, (pixels, batch), positions, memory, self.blocks.len())?;
+        let (images, all) = ((pixels, batch), self.blocks.len());
+        let x = self.blocks_over_all(rec, config, images, positions, memory, all, &mut |_, _, _| Ok(()))?;
         let out = memory.target_out.shaped(x.rows, config.embed_dim)?;
         let stats = memory.target_stats.shaped(x.rows, 2)?;
         layer_norm::forward(rec, &x, Some(&self.norm), EPS, &out, &stats)?;
         Ok(out)
     }
 
+    /// Every patch of a batch, after each of the last `means.len()` blocks: means `[B, D]` over each image's patches of what the
+    /// block put out, after the encoder's norm; the last block's come last.
+    pub fn forward_means(
+        &self,
+        rec: &mut Recorder,
+        config: &ModelConfig,
+        pixels: Pixels,
+        positions: &View,
+        memory: &Memory,
+        means: &[View],
+    ) -> Result<()> {
+        let (all, batch) = (self.blocks.len(), means.first().map_or(0, |means| means.rows));
+        let first = all.saturating_sub(means.len());
+        let mut after = |rec: &mut Recorder, block: usize, x: &View| {
+            let Some(means) = block.checked_sub(first).and_then(|place| means.get(place)) else {
+                return Ok(());
+            };
+            let out = memory.target_out.shaped(x.rows, config.embed_dim)?;
+            let stats = memory.target_stats.shaped(x.rows, 2)?;
+            layer_norm::forward(rec, x, Some(&self.norm), EPS, &out, &stats)?;
+            mean_pool::forward(rec, &out, means)
+        };
+        self.blocks_over_all(rec, config, (pixels, batch), positions, memory, all, &mut after)?;
+        Ok(())
+    }
+
     /// The stream after the first `blocks` blocks over every patch, `[B*N, D]`: two streams take turns, and
-    /// `memory.turn_saves` is the last block's.
+    /// `memory.turn_saves` is the last block's. `after` sees what each block put out.
+    #[allow(clippy::too_many_arguments)]
     fn blocks_over_all(
         &self,
         rec: &mut Recorder,
@@ -57,6 +86,7 @@ impl Encoder {
         positions: &View,
         memory: &Memory,
         blocks: usize,
+        after: &mut dyn FnMut(&mut Recorder, usize, &View) -> Result<()>,
     ) -> Result<View> {
         let rows = batch * config.num_patches();
         let list = memory.every.shaped(rows, 1)?;
@@ -73,6 +103,7 @@ impl Encoder {
         let saves = memory.turn_saves.shaped(rows, config.num_heads)?;
         for (i, block) in self.blocks.iter().take(blocks).enumerate() {
             block.forward(rec, heads, &turns[i % 2], &saves, &turns[(i + 1) % 2], memory)?;
+            after(rec, i, &turns[(i + 1) % 2])?;
         }
         let [even, odd] = turns;
         Ok(if blocks.is_multiple_of(2) { even } else { odd })
@@ -89,7 +120,8 @@ impl Encoder {
         memory: &Memory,
         (block, maps): (usize, &View),
     ) -> Result<()> {
-        self.blocks_over_all(rec, config, (pixels, 1), positions, memory, block + 1)?;
+        let (images, blocks) = ((pixels, 1), block + 1);
+        self.blocks_over_all(rec, config, images, positions, memory, blocks, &mut |_, _, _| Ok(()))?;
         let saves = memory.turn_saves.shaped(config.num_patches(), config.num_heads)?;
         attention::weights(
             rec,

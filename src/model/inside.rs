@@ -55,6 +55,39 @@ impl Ijepa {
         Ok(values.chunks_exact(pitch).flat_map(|row| &row[..n]).copied().collect())
     }
 
+    /// What the last `blocks` blocks of the target encoder (or all, where there are fewer) put out for `batch` images, each after
+    /// the encoder's norm and averaged over patches, side by side: `[B, blocks * D]`, the last block's last.
+    ///
+    /// Errors: run, where these are no such images, or more than memory is planned for.
+    pub async fn pooled(&mut self, images: Images<'_>, batch: usize, blocks: usize) -> Result<Vec<f32>> {
+        if batch > self.memory.dims.batch {
+            return Err(Error::run(format!(
+                "{batch} images to encode, but memory is planned for {}",
+                self.memory.dims.batch
+            )));
+        }
+        let (width, blocks) = (self.config.embed_dim, blocks.min(self.config.depth));
+        let pixels = self.put_images(images, batch)?;
+        // A block's means begin where bindings may.
+        let apart = (batch * width).next_multiple_of(64);
+        let all = self.gpu.alloc("averages of patches", blocks, apart)?;
+        let means: Vec<View> = (0..blocks)
+            .map(|block| all.part(block * apart, batch, width))
+            .collect::<Result<_>>()?;
+        let positions = &self.positions.target;
+        self.target
+            .forward_means(&mut self.rec, &self.config, pixels, positions, &self.memory, &means)?;
+        let means: Vec<f32> = self.rec.read(&all).await?;
+        self.rec.forget_bindings(); // they are not kept
+        let mut features = Vec::with_capacity(batch * blocks * width);
+        for image in 0..batch {
+            for block in means.chunks_exact(apart) {
+                features.extend(&block[image * width..][..width]);
+            }
+        }
+        Ok(features)
+    }
+
     /// The predictor's guess at the `hidden` patches of one image `[crop, crop, 3]` of which only the patches `seen` are
     /// shown (paper section 3); both lists ascending, of patches below N.
     ///

@@ -3,6 +3,7 @@
 //! `broadcast` and heads are small, one kernel does all of it (`broadcast`).
 
 mod broadcast;
+pub mod pooled;
 
 pub(super) use broadcast::{BROADCAST, BROADCAST_BACKWARD};
 

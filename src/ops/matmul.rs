@@ -2,11 +2,12 @@
 //! or 16 bits a value; sums, C and what is beside it are f32.
 
 use super::cast::{Bits, Half};
+use super::fragments;
 use super::shape::{Item, LANES, SCALAR, VEC4, YES_OR_NO, expect};
 use super::tiles::{self, TILES};
 use super::ways::by_four;
 pub use super::ways::{Way, choose, default_way, may, variant, way};
-use crate::gpu::{Access, Build, Cost, Grid, Kernel, MOST_WORKGROUPS, Recorder, Shared, View};
+use crate::gpu::{Access, Build, Cost, Gpu, Grid, Kernel, MOST_WORKGROUPS, Recorder, Shared, Units, View};
 use crate::{Error, Result};
 
 /// How A and B lie.
@@ -57,16 +58,19 @@ pub enum Variant {
     Broadcast,
     /// Quads of lanes that pass B round; for such drivers with subgroups of 4, as browsers have.
     Quad,
+    /// Matrix units, for operands in f16.
+    Fragments,
 }
 
 impl Variant {
-    /// The word that `--variant` takes.
+    /// The word that `--variant` takes, but for `Fragments`, which the operands decide.
     pub fn name(self) -> &'static str {
         match self {
             Variant::Any => "any",
             Variant::Tile => "tile",
             Variant::Broadcast => "broadcast",
             Variant::Quad => "quad",
+            Variant::Fragments => "fragments",
         }
     }
 }
@@ -118,7 +122,7 @@ const F16_BY_ONE: Shared = (
         include_str!("../../wgsl/shared/operands_16_scalar.wgsl")
     ),
 );
-const F16_BY_FOUR: Shared = (
+pub(super) const F16_BY_FOUR: Shared = (
     "f16+operands_16_vec4",
     concat!(
         include_str!("../../wgsl/shared/f16.wgsl"),
@@ -227,10 +231,38 @@ pub fn product16(rec: &mut Recorder, form: Form, a: &Half, b: &Half, c: &View, e
         }
     };
     let batch = fitting(form, [a.rows, a.cols], [b.rows, b.cols], c)?;
-    let way = choose(rec.gpu(), form, &batch);
+    let way = way_in(rec.gpu(), a.bits, form, &batch);
     let views = [a.words(), b.words(), c];
     let how = (way, Some((a.bits, inverse)));
     record(rec, how, form, &batch, views, epilogue, true)
+}
+
+/// How [`product16`] computes a product of these sizes.
+pub fn way16(gpu: &Gpu, bits: Bits, form: Form, m: usize, n: usize, k: usize) -> Way {
+    way_in(gpu, bits, form, &packed(form, m, n, k))
+}
+
+fn way_in(gpu: &Gpu, bits: Bits, form: Form, batch: &Batch) -> Way {
+    match fragments::units(gpu, bits, form, batch) {
+        Some(units) => Way::Fragments(units, fragments::count(units, batch)),
+        None => choose(gpu, form, batch),
+    }
+}
+
+/// The product of f16 on these matrix units, with so many fragments, trusted or not.
+pub(super) fn by_units(rec: &mut Recorder, way: (Units, u32), form: Form, [a, b]: [&Half; 2], c: &View) -> Result<()> {
+    let ones = rec.gpu().ones()?;
+    let batch = fitting(form, [a.rows, a.cols], [b.rows, b.cols], c)?;
+    let (way, views) = (Way::Fragments(way.0, way.1), [a.words(), b.words(), c]);
+    record(
+        rec,
+        (way, Some((Bits::F16, &ones))),
+        form,
+        &batch,
+        views,
+        Epilogue::Plain,
+        true,
+    )
 }
 
 /// The product of packed matrices of these shapes as a batch of one.
@@ -334,7 +366,7 @@ fn record(
         )));
     }
     let item = match way {
-        Way::Broadcast | Way::Quad => Item::Vec4,
+        Way::Broadcast | Way::Quad | Way::Fragments(..) => Item::Vec4,
         Way::Tile(_) if by_four(form, batch) => Item::Vec4,
         Way::Any | Way::Tile(_) => Item::Scalar,
     };
@@ -392,6 +424,11 @@ fn record(
             constants.extend(tile.constants());
             (tiles::kernel(number, item), [tile.m as usize, tile.n as usize])
         }
+        (Way::Fragments(units, count), _) => {
+            constants.extend([("COUNT", count), ("WIDTH", units.width)]);
+            let side = fragments::tile(units, count);
+            (&fragments::FRAGMENTS, [side, side])
+        }
         (Way::Quad, _) => (&QUAD, [32, 32]),
         (Way::Broadcast, Form::Tn) => {
             constants.push(("FIXED_M", fixed(m)));
@@ -416,8 +453,12 @@ fn record(
         (Some(Bits::F16), Item::Scalar) => F16_BY_ONE,
         (Some(Bits::F16), Item::Vec4) => F16_BY_FOUR,
     };
+    let mut shared = vec![item.shared(), operands, GELU, SHARED];
+    if let Way::Fragments(units, _) = way {
+        shared.push(fragments::shared(units));
+    }
     let build = Build {
-        shared: &[item.shared(), operands, GELU, SHARED],
+        shared: &shared,
         constants: &constants,
     };
     // The grid's third dimension counts matrices: long batches go in parts.

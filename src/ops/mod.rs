@@ -8,6 +8,7 @@ pub mod ceiling;
 pub mod column_sum;
 pub mod cross_entropy;
 pub mod drop_path;
+pub mod fragments;
 pub mod gather;
 pub mod gradient_norm;
 pub mod largest;
@@ -17,6 +18,7 @@ pub mod mean_pool;
 pub mod patchify;
 pub mod predictor_tokens;
 pub mod reduce;
+pub mod sgd;
 mod shape;
 pub mod smooth_l1;
 pub mod tiles;
@@ -26,7 +28,7 @@ pub mod ways;
 use crate::gpu::Kernel;
 
 /// Every kernel there is, with all the pipelines that may be made of it.
-pub static KERNELS: [&Kernel; 49] = [
+pub static KERNELS: [&Kernel; 51] = [
     &adamw::ADAMW,
     &add_positions::ADD_POSITIONS,
     &attention::SOFTMAX,
@@ -39,6 +41,7 @@ pub static KERNELS: [&Kernel; 49] = [
     &column_sum::COLUMN_SUM,
     &cross_entropy::CROSS_ENTROPY,
     &drop_path::DROP_PATH,
+    &fragments::FRAGMENTS,
     &gather::FORWARD,
     &gather::BACKWARD,
     &gradient_norm::SQUARES,
@@ -73,6 +76,7 @@ pub static KERNELS: [&Kernel; 49] = [
     &patchify::PATCHIFY,
     &predictor_tokens::PREDICTOR_TOKENS,
     &reduce::REDUCE,
+    &sgd::SGD,
     &smooth_l1::SMOOTH_L1,
     &variance_covariance::CENTER,
     &variance_covariance::TERMS,

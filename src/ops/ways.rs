@@ -3,7 +3,7 @@
 
 use super::matmul::{Batch, Form, Place, Variant, packed};
 use super::tiles::{self, TILES, Tile};
-use crate::gpu::{Gpu, Kind, MOST_WORKGROUPS, Product};
+use crate::gpu::{Gpu, Kind, MOST_WORKGROUPS, Product, Units};
 
 /// What computes a product: a variant, and the number of the configuration in [`TILES`] where that has some.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,9 +12,11 @@ pub enum Way {
     Broadcast,
     Quad,
     Tile(usize),
+    /// Matrix units with so many rows and columns of fragments a subgroup, for operands in f16: `ops::fragments`.
+    Fragments(Units, u32),
 }
 
-/// Every way there is. Findings of `ijepa tune` count them by their places here, and name them in files.
+/// Every way to multiply f32. Findings of `ijepa tune` count them by their places here, and name them in files.
 pub const WAYS: [Way; 3 + TILES.len()] = {
     let mut ways = [Way::Any; 3 + TILES.len()];
     ways[1] = Way::Broadcast;
@@ -34,14 +36,18 @@ impl Way {
             Way::Broadcast => Variant::Broadcast,
             Way::Quad => Variant::Quad,
             Way::Tile(_) => Variant::Tile,
+            Way::Fragments(..) => Variant::Fragments,
         }
     }
 }
 
-/// `broadcast`, `tile 128x64x16 8x4`
+/// `broadcast`, `tile 128x64x16 8x4`, `fragments 16x16 4x4`
 impl std::fmt::Display for Way {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}", self.variant().name())?;
+        if let Way::Fragments(units, count) = self {
+            write!(f, " {}x{0} {count}x{count}", units.side)?;
+        }
         if let Way::Tile(number) = self {
             let Tile {
                 m, n, k, rows, columns, ..
@@ -107,6 +113,8 @@ fn able(gpu: &Gpu, way: Way, form: Form, batch: &Batch) -> bool {
         // A quad is four lanes of a subgroup of whatever width.
         Way::Quad => width.is_some_and(|width| width >= 4) && by_four(form, batch) && grid_holds(32),
         Way::Tile(number) => TILES.get(number).is_some_and(|tile| tile.holds(batch)),
+        // Of f16 alone, and not chosen here: `ops::fragments::units`.
+        Way::Fragments(..) => false,
         // It alone folds its grid, so that no number of rows is too many for it.
         Way::Any => true,
     }

@@ -137,7 +137,7 @@ pub const KEYS: &[Key] = &[
     ),
     own(
         "logging.probe_every",
-        "steps between two probes (k-NN and linear accuracy on labelled images), at most a twentieth of the time; 0: never",
+        "steps between two probes (k-NN and linear accuracy on labelled images), fewer where they would take more than a twentieth of the time; 0: never",
         |c| Count(&mut c.logging.probe_every),
     ),
     official("logging.write_tag", "first part of the CSV's file name", |c| {

@@ -1,6 +1,6 @@
 //! What a run's features are worth while it goes: k-NN and a linear fit on labelled images, as `ijepa probe` has them, on
-//! so few images and so seldom that it takes a twentieth of the time at most. Weights and draws are left alone, so a run
-//! gives the same bits with it and without.
+//! so few images and so seldom that a twentieth of the time is enough, but for the first in a very short run. Weights and
+//! draws are left alone, so a run gives the same bits with it and without.
 
 use super::config::Config;
 use super::plan;
@@ -90,7 +90,7 @@ impl Prober {
         })
     }
 
-    /// Whether another probe still leaves the run its share of the time.
+    /// Whether another probe still leaves the run its share of the time. The first always does: what it takes is not known.
     pub fn affords(&self) -> bool {
         let taken = (self.spent + self.longest).as_secs_f64();
         taken <= SHARE * (self.began.elapsed() + self.longest).as_secs_f64()

@@ -324,9 +324,6 @@ impl Run<'_> {
         if !self.trainer.has_looked() && config.logging.monitor_every > 0 {
             self.look(first, tell).await?;
         }
-        if first == 0 {
-            self.probe(0, tell).await?; // what there is without learning
-        }
         let loader_config = LoaderConfig {
             batches: config.batches(),
             first_step: first,
@@ -363,7 +360,7 @@ impl Run<'_> {
             if monitor {
                 self.look(step, tell).await?;
             }
-            if probe && (last || self.prober.as_ref().is_some_and(|prober| prober.affords())) {
+            if probe && self.prober.as_ref().is_some_and(|prober| prober.affords()) {
                 self.probe(step, tell).await?;
             }
             if (save || stop) && done > first {

@@ -114,3 +114,70 @@ fn what_cannot_be_scored_is_refused() {
     let message = fails(at, 2, &one);
     assert!(message.contains("no weights at run/latest.safetensors: "), "{message}");
 }
+
+#[test]
+fn what_no_protocol_can_do_is_refused() {
+    let place = place();
+    let at = place.path();
+    succeeds(at, &tiny("run", "2", &["--quiet"]));
+    for i in 0..8 {
+        for folder in ["set/train/round", "set/test/round", "one/train/only", "one/test/only"] {
+            let folder = at.join(folder);
+            std::fs::create_dir_all(&folder).unwrap();
+            super::tiny::save(&folder.join(format!("{i}.png")), i);
+        }
+    }
+    for part in ["train", "test"] {
+        let folder = at.join("set").join(part).join("rare");
+        std::fs::create_dir_all(&folder).unwrap();
+        super::tiny::save(&folder.join("0.png"), 9);
+        super::tiny::save(&folder.join("1.png"), 10);
+    }
+    std::fs::create_dir_all(at.join("there")).unwrap();
+    for (data, more, wanted) in [
+        (
+            "one",
+            &["--method", "knn"][..],
+            "the images have one class alone, \"only\": a probe needs two or more",
+        ),
+        (
+            "set",
+            &["--method", "knn", "--k", "11"],
+            "11 neighbours can't be found among 10 training images",
+        ),
+        (
+            "set",
+            &["--method", "knn", "--k", "0"],
+            "0 neighbours can't be found among 10 training images",
+        ),
+        (
+            "set",
+            &["--method", "knn", "--out", "there"],
+            "there exists already: choose another --out",
+        ),
+        (
+            "set",
+            &["--label-fraction", "0.1"],
+            "leaves none of the 2 images of class \"rare\"",
+        ),
+        (
+            "set",
+            &["--label-fraction", "0"],
+            "--label-fraction 0 is not above 0 and at most 1",
+        ),
+        (
+            "set",
+            &["--label-fraction", "NaN"],
+            "--label-fraction NaN is not above 0 and at most 1",
+        ),
+        (
+            "set",
+            &["--method", "attentive", "--cache", "0.000001"],
+            "are not enough for ten: give more memory by --cache",
+        ),
+    ] {
+        let arguments = [&["probe", "--weights", "run", "--data", data][..], more].concat();
+        let message = fails(at, 2, &arguments);
+        assert!(message.contains(wanted), "{wanted:?}: {message}");
+    }
+}

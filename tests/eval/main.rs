@@ -1,8 +1,13 @@
 //! Evaluation against answers that are known beforehand.
 
+#[path = "../common/device.rs"]
+mod device;
 mod labelled;
 mod monitor;
+mod parts;
 mod pictures;
+mod probes;
+mod scores;
 
 use ijepa::eval::knn::{knn_accuracy, leave_one_out};
 use ijepa::eval::probe::{ProbeTable, Row};

@@ -72,6 +72,35 @@ fn attention_is_that_of_the_target_encoders_block() {
     assert!(short.to_string().contains("9 came"), "{short}");
 }
 
+/// The last block's average is that of the encoder's output; those before it are normed by the same norm.
+#[test]
+fn pooled_blocks_are_averages_of_what_blocks_put_out() {
+    let (case, dims) = case();
+    let (config, parameters) = (&case.config, parameters(&case));
+    let (n, d, depth) = (config.num_patches(), config.embed_dim, config.depth);
+    let every: Vec<u32> = (0..n as u32).collect();
+    let mut net = case.net(&gpu("", None), dims);
+    let both = &case.bytes[..2 * 3 * config.crop * config.crop];
+    for blocks in [1, 2, 4] {
+        let got = pollster::block_on(net.pooled(Images::Bytes(both), 2, blocks)).unwrap();
+        let used = blocks.min(depth);
+        for i in 0..2 {
+            let floats = &f64s(&case.floats())[i * 3 * config.crop * config.crop..][..3 * config.crop * config.crop];
+            let encoder = cpu::encoder::forward(config, &parameters, "target_encoder", floats, &every, n);
+            for place in 0..used {
+                let out = &encoder.blocks_out[depth - used + place];
+                let normed = cpu::block::norm(&parameters, "target_encoder.norm", out.clone(), n).y;
+                let mean = |c: usize| normed.iter().skip(c).step_by(d).sum::<f64>() / n as f64;
+                let want: Vec<f64> = (0..d).map(mean).collect();
+                let own = &got[(i * used + place) * d..][..d];
+                near(&format!("image {i}, block {place} of {used}"), own, &want, 2e-5);
+            }
+        }
+    }
+    let many = pollster::block_on(net.pooled(Images::Bytes(both), 1000, 1)).unwrap_err();
+    assert!(many.to_string().contains("memory is planned for"), "{many}");
+}
+
 #[test]
 fn an_expectation_is_one_batch_of_one_image() {
     let (mut case, dims) = case();

@@ -1,6 +1,6 @@
 //! Devices, random tensors and comparison for the kernel tests.
 
-use ijepa::gpu::{Gpu, Kind, Options, Recorder, View};
+use ijepa::gpu::{Gpu, Kind, Options, Recorder, UnitsChoice, View};
 use rand::{RngExt, SeedableRng};
 use std::collections::HashMap;
 use std::sync::{Mutex, OnceLock};
@@ -15,7 +15,11 @@ pub fn gpu(variant: &'static str, kind: Option<Kind>) -> Gpu {
         let adapter = std::env::var("IJEPA_TEST_ADAPTER").unwrap_or("auto".into());
         let options = Options {
             adapter: adapter.parse().unwrap(),
-            variant: (!variant.is_empty()).then(|| variant.to_string()),
+            variant: (!variant.is_empty() && variant != UNITS).then(|| variant.to_string()),
+            units: match variant {
+                UNITS => UnitsChoice::Plain,
+                _ => UnitsChoice::Off,
+            },
             kind,
             ..Options::default()
         };
@@ -23,6 +27,9 @@ pub fn gpu(variant: &'static str, kind: Option<Kind>) -> Gpu {
     };
     devices.entry((variant, kind)).or_insert_with(open).clone()
 }
+
+/// As a variant: f16 by the kernel for matrix units, in plain WGSL.
+pub const UNITS: &str = "matrix units";
 
 /// Every family of kernels. On an adapter that can't run one, the next best is chosen by the code under test.
 pub use ijepa::gpu::VARIANTS;

@@ -420,6 +420,7 @@ fn no_number_of_rows_is_too_many_for_a_grid() {
                 Way::Tile(number) => TILES[number].m as usize,
                 Way::Broadcast => 16,
                 Way::Quad => 32,
+                Way::Fragments(..) => unreachable!("of f16 alone"),
             };
             assert!(rows.div_ceil(tile) <= 65_535, "{name}: {taken:?} for {rows} rows");
         }

@@ -17,8 +17,9 @@ fn a_probed_run_has_a_table_and_the_weights_of_one_that_is_not() {
     let said = succeeds(place.path(), &tiny("run", STEPS, &["--probe-every", "1"]));
     let folder = place.path().join("run");
     let rows = rows(&text(&folder.join("probe.csv")));
-    // In between there may be more: as many as a twentieth of the time bears.
-    assert_eq!((rows[0][0], rows.last().unwrap()[0]), (0.0, 60.0), "{rows:?}");
+    // The first is always taken; of the others as many as a twentieth of the time bears.
+    assert_eq!(rows[0][0], 1.0, "{rows:?}");
+    assert!(rows.is_sorted_by(|a, b| a[0] < b[0]) && rows.len() < 30, "{rows:?}");
     for row in &rows {
         assert_eq!(row[3..], [33.0, 11.0], "three of four images are fitted on");
         assert!(
@@ -26,7 +27,7 @@ fn a_probed_run_has_a_table_and_the_weights_of_one_that_is_not() {
             "{row:?}"
         );
     }
-    assert!(said.contains("step 60: probe: k-NN "), "{said}");
+    assert!(said.contains("step 1: probe: k-NN "), "{said}");
     let undisturbed = reference().0;
     for name in names(&undisturbed).iter().filter(|name| name.ends_with(".safetensors")) {
         let [a, b] = [&undisturbed, &folder].map(|folder| std::fs::read(folder.join(name)).unwrap());
@@ -43,7 +44,7 @@ fn a_run_that_goes_on_begins_to_probe_and_cuts_its_table_back() {
     let resume = ["train", "--resume", "run", "--steps", "14", "--probe-every", "2"];
     succeeds(place.path(), &resume);
     let table = text(&folder.join("probe.csv"));
-    assert_eq!(rows(&table).last().unwrap()[0], 14.0);
+    assert_eq!(rows(&table)[0][0], 12.0);
     assert!(text(&folder.join("params-ijepa.yaml")).contains("probe_every: 2"));
     // What a killed process may leave behind the last checkpoint.
     std::fs::write(folder.join("probe.csv"), format!("{table}15,1.00,1.00,33,11\n16,1.0")).unwrap();

@@ -2,6 +2,7 @@
 //! `make test-interop`.
 
 mod commands;
+mod corpus;
 mod hostile;
 mod made;
 mod misfits;

@@ -172,7 +172,7 @@ pub fn run(gpu: &Gpu, sizes: Sizes, like: &Product) -> Result<()> {
     // Findings of `ijepa tune` are about operands in f32.
     let way = match bits {
         None => matmul::way(gpu, form, m, n, k),
-        Some(_) => matmul::default_way(gpu, form, m, n, k),
+        Some(bits) => matmul::way16(gpu, bits, form, m, n, k),
     };
     let variant = way.variant().name();
     let [form, after, operands] = [word(like.form), word(like.after), word(like.operands)];

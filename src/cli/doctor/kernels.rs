@@ -70,6 +70,7 @@ pub const CHECKS: &[Check] = &[
         norm_of_gradients,
     ),
     check("adamw", &["adamw"], update),
+    check("sgd", &["sgd"], sgd),
     check("ceiling", &["ceiling_copy", "ceiling_arithmetic"], ceiling),
 ];
 
@@ -385,6 +386,35 @@ fn update(exam: &mut Exam, cols: usize) -> Result<()> {
     Ok(())
 }
 
+/// Two heads, of which one does not decay.
+fn sgd(exam: &mut Exam, cols: usize) -> Result<()> {
+    let length = ROWS * cols;
+    let (g, p, v, settings) = (
+        random(1, length),
+        random(2, length),
+        random(3, length),
+        [0.1, 0.01, 0.3, 0.0f32],
+    );
+    let (momentum, schedule, decays) = (0.9, 0.5, true);
+    let (vg, vsettings) = (exam.put(ROWS, cols, &g)?, exam.put(2, 2, &settings)?);
+    let (vp, vv) = (exam.put(ROWS, cols, &p)?, exam.put(ROWS, cols, &v)?);
+    let step = ops::sgd::Step {
+        momentum,
+        schedule,
+        decays,
+    };
+    ops::sgd::sgd(&mut exam.rec, step, &vg, &vsettings, &vp, &vv)?;
+    let theirs = cpu::sgd::Step {
+        momentum,
+        schedule,
+        decays,
+    };
+    let (mut p, mut v, s) = (f64s(&p), f64s(&v), f64s(&settings));
+    cpu::sgd::sgd(theirs, &f64s(&g), &[[s[0], s[1]], [s[2], s[3]]], &mut p, &mut v);
+    exam.check("weights", &vp, &p, ELEMENTWISE)?;
+    exam.check("velocity", &vv, &v, ELEMENTWISE)
+}
+
 /// What `ijepa bench` measures an adapter's ceilings with.
 fn ceiling(exam: &mut Exam, cols: usize) -> Result<()> {
     let x = random(1, ROWS * cols);
@@ -415,6 +445,7 @@ mod tests {
             "matmul_broadcast",
             "matmul_broadcast_tn",
             "matmul_quad",
+            "matmul_fragments", // where there are matrix units
         ];
         let examined: BTreeSet<&str> = CHECKS
             .iter()

@@ -3,7 +3,9 @@
 use super::answer::{Answer, ELEMENTWISE, Exam, f64s, random, sum_of};
 use ijepa::Result;
 use ijepa::cpu;
+use ijepa::gpu::Gpu;
 use ijepa::ops::cast::{Bits, Half, cast, cast_scaled};
+use ijepa::ops::fragments::try_units;
 use ijepa::ops::largest;
 use ijepa::ops::matmul::{self, Epilogue, Form, Variant, variant};
 
@@ -13,6 +15,13 @@ pub const VARIANTS: [Variant; 4] = [Variant::Any, Variant::Tile, Variant::Broadc
 /// Rows that are no multiple of a tile, and the length of sums: in fours where the columns are.
 fn sizes(cols: usize) -> (usize, usize) {
     (37, if cols.is_multiple_of(4) { 36 } else { 33 })
+}
+
+/// What becomes of f16 on this adapter's matrix units; `None` where it offers none.
+pub fn matrix_units(gpu: &Gpu) -> Option<Result<String>> {
+    let units = gpu.units_offered()?;
+    let tried = pollster::block_on(try_units(gpu));
+    Some(tried.map(|wrong| wrong.unwrap_or_else(|| format!("right, fragments of {}", units.side))))
 }
 
 /// A, B and C = A·B, A·Bᵀ or Aᵀ·B in all forms by one variant; `None` where the adapter can't run it.

@@ -1,0 +1,115 @@
+//! What `--out` writes: everything as JSON, and the learned features' confusion matrices as pictures.
+
+use crate::cli::sheet::{Anchor, GAP, MARGIN, MARK, Sheet, TEXT, paint, words};
+use ijepa::eval::protocol::{Probe, Protocol};
+use ijepa::{Error, Result};
+use image::{Rgb, RgbImage};
+use std::path::Path;
+
+/// Side of a matrix, about, and of its cells at most.
+const SIDE: f64 = 560.0;
+const CELL: f64 = 46.0;
+/// Cells of this side have their number, and rows and columns their names.
+const LEGIBLE: f64 = 14.0;
+const ROOMY: f64 = 26.0;
+/// The longest name of a class.
+const NAME: f64 = 180.0;
+/// All of a class: Okabe and Ito's sky blue, on which black text is read; none of it: white.
+const FULL: [u8; 3] = [86, 180, 233];
+
+/// A new folder `out`; it gets its name when all of it is there.
+pub fn write(protocol: &Protocol, out: &Path) -> Result<()> {
+    let mut files = vec![("probe.json".to_string(), (protocol.json() + "\n").into_bytes())];
+    for probe in protocol.probes.iter().filter(|probe| probe.features == "learned") {
+        let picture = sheet(probe, &protocol.classes).pixels()?;
+        files.push((format!("confusion-{}.png", probe.method.word()), paint::png(&picture)?));
+    }
+    let mut temporary = out.as_os_str().to_owned();
+    temporary.push(format!(".{}.tmp", std::process::id()));
+    let temporary = Path::new(&temporary);
+    let mut written = std::fs::create_dir_all(temporary);
+    for (name, bytes) in files {
+        written = written.and_then(|()| std::fs::write(temporary.join(name), bytes));
+    }
+    written.and_then(|()| std::fs::rename(temporary, out)).map_err(|e| {
+        let _ = std::fs::remove_dir_all(temporary);
+        Error::run(format!("{} could not be written: {e}", out.display()))
+    })
+}
+
+/// A row for each true class, a column for each that was named, and beside the rows what is right of them.
+fn sheet(probe: &Probe, classes: &[String]) -> Sheet {
+    let scores = &probe.scores;
+    let count = classes.len();
+    let cell = (SIDE / count as f64).min(CELL);
+    let [low, high] = scores.interval();
+    let lines = [
+        format!(
+            "{:.1} % of {} images right (95 %: {low:.1} ... {high:.1}), {}; fitted on {} images",
+            scores.accuracy(),
+            scores.images(),
+            probe.choice,
+            probe.fitted
+        ),
+        "rows: the true class; columns: the class that was named, by its number".to_string(),
+    ];
+    let width = SIDE + 2.0 * NAME;
+    let title = format!("Confusion matrix: {} on learned features", probe.method.title());
+    let mut sheet = Sheet::titled(&title, &lines, width);
+    let names: Vec<String> = (0..count)
+        .map(|class| words::shortened(&format!("{class} {}", classes[class]), NAME, TEXT))
+        .collect();
+    let legible = cell >= LEGIBLE;
+    let widest = names.iter().map(|name| words::width(name, TEXT)).fold(0.0, f64::max);
+    let left = MARGIN + if legible { widest + GAP } else { 0.0 };
+    let top = sheet.next() + if legible { TEXT + 6.0 } else { 0.0 };
+
+    let share = |truth: usize, named: usize| match scores.class(truth).images {
+        0 => 0.0,
+        images => scores.count(truth, named) as f64 / images as f64,
+    };
+    let tones = RgbImage::from_fn(count as u32, count as u32, |x, y| {
+        Rgb(tone(share(y as usize, x as usize)))
+    });
+    let side = cell * count as f64;
+    sheet.raster((left, top), (side, side), tones);
+    sheet.frame((left, top), (side, side), [110; 3], 1.0);
+    for class in (0..count).filter(|_| legible) {
+        let at = (class as f64 + 0.5) * cell;
+        let line = top + at + 0.36 * TEXT;
+        sheet.text((left - GAP / 2.0, line), TEXT, false, Anchor::End, &names[class]);
+        sheet.text((left + at, top - 6.0), TEXT, false, Anchor::Middle, &class.to_string());
+        let corner = (left + class as f64 * cell, top + class as f64 * cell);
+        sheet.frame(corner, (cell, cell), MARK, 2.0);
+        if let Some(accuracy) = scores.class(class).accuracy {
+            let text = format!("{accuracy:.0} %");
+            sheet.text((left + side + GAP, line), TEXT, true, Anchor::Start, &text);
+        }
+        for named in (0..count).filter(|_| cell >= ROOMY) {
+            let (number, x) = (scores.count(class, named), left + (named as f64 + 0.5) * cell);
+            if number > 0 {
+                sheet.text((x, line), TEXT, false, Anchor::Middle, &number.to_string());
+            }
+        }
+    }
+    let at = (left, sheet.next());
+    let bar = RgbImage::from_fn(256, 1, |x, _| Rgb(tone(f64::from(x) / 255.0)));
+    sheet.raster(at, (160.0, 12.0), bar);
+    sheet.frame(at, (160.0, 12.0), [110; 3], 1.0);
+    let below = at.1 + 12.0 + TEXT + 2.0;
+    sheet.text((at.0, below), TEXT, false, Anchor::Start, "0");
+    sheet.text((at.0 + 160.0, below), TEXT, false, Anchor::End, "100 %");
+    sheet.text(
+        (at.0 + 160.0 + GAP, at.1 + 11.0),
+        TEXT,
+        false,
+        Anchor::Start,
+        "of the row's images",
+    );
+    sheet
+}
+
+/// From white to sky blue.
+fn tone(share: f64) -> [u8; 3] {
+    FULL.map(|full| (255.0 + (f64::from(full) - 255.0) * share.clamp(0.0, 1.0)).round() as u8)
+}

@@ -1,0 +1,312 @@
+//! What each fuzz target does with its bytes: a file is made of them, and read as far as it can be. Nothing may panic, whatever
+//! they are; what must not be read is an error. The same functions go through the kept corpus in `cargo test`
+//! (tests/weights/corpus.rs).
+
+use ijepa::data::Split;
+use ijepa::data::pack::{Encoding, Scale, Source, Writer};
+use ijepa::data::source::Dataset;
+use ijepa::model::config::{Init, ModelConfig};
+use ijepa::model::init;
+use ijepa::model::tensors::{Tensor, Tensors};
+use ijepa::train::config::Config;
+use ijepa::weights::fit::{Wish, fit, moments};
+use ijepa::weights::open::open;
+use ijepa::weights::write::hub::{self, Processor};
+use ijepa::weights::write::reference::{self, Moment};
+use std::io::{Read, Write};
+use std::path::Path;
+use std::sync::LazyLock;
+use tempfile::TempDir;
+
+/// A function of bytes, by the name of its target and of its folder in `corpus/`.
+pub type Target = (&'static str, fn(&[u8]));
+
+pub const TARGETS: [Target; 8] = [
+    ("torch", torch),
+    ("pickle", pickle),
+    ("safetensors", safetensors),
+    ("header", header),
+    ("index", index),
+    ("beside", beside),
+    ("pack", pack),
+    ("yaml", yaml),
+];
+
+/// More bytes of tensors than a header is given.
+const MOST_DATA: usize = 1 << 20;
+
+/// As small as an I-JEPA can be.
+pub fn model() -> ModelConfig {
+    ModelConfig {
+        crop: 8,
+        patch: 4,
+        embed_dim: 4,
+        depth: 1,
+        num_heads: 1,
+        mlp_ratio: 1.0,
+        pred_emb_dim: 4,
+        pred_depth: 1,
+    }
+}
+
+/// Its networks, positions and moments.
+pub fn tensors() -> Tensors {
+    let model = model();
+    let mut tensors = init::draw(&model, Init::Reference, 0);
+    let trained = tensors
+        .clone()
+        .into_iter()
+        .filter(|(name, _)| !name.starts_with("target_encoder."));
+    let moments =
+        trained.flat_map(|(name, tensor)| ["mean", "square"].map(|kind| (format!("{kind}.{name}"), tensor.clone())));
+    tensors.extend(moments.collect::<Vec<_>>());
+    for (name, width) in [
+        ("encoder.pos_embed", model.embed_dim),
+        ("target_encoder.pos_embed", model.embed_dim),
+        ("predictor.predictor_pos_embed", model.pred_emb_dim),
+    ] {
+        let shape = vec![1, model.num_patches(), width];
+        let values = vec![0.0; shape.iter().product()];
+        tensors.insert(name.to_string(), Tensor { shape, values });
+    }
+    tensors
+}
+
+/// The reference's checkpoint of the model.
+pub fn checkpoint(path: &Path) {
+    let moment = Moment {
+        epoch: 1,
+        step: 2,
+        loss: 0.5,
+        batch_size: 2,
+        lr: 1e-3,
+        weight_decay: 0.04,
+        texts: vec![("note".to_string(), "ours".to_string())],
+    };
+    reference::checkpoint(path, &model(), &tensors(), &moment).expect("a checkpoint");
+}
+
+/// Hugging Face's folder of the model.
+pub fn hugging_face(folder: &Path) {
+    let processor = Processor {
+        short: 9,
+        crop: 8,
+        mean: [0.5; 3],
+        std: [0.5; 3],
+    };
+    hub::hugging_face(folder, &model(), &tensors(), "encoder", processor, None).expect("a folder");
+}
+
+/// A file of `torch.save` is these bytes.
+pub fn torch(bytes: &[u8]) {
+    let place = place();
+    let path = place.path().join("weights.pth.tar");
+    write(&path, bytes);
+    weights(&path);
+}
+
+/// The pickle in a file of `torch.save` is these bytes; the rest of it is whole.
+pub fn pickle(bytes: &[u8]) {
+    let place = place();
+    let path = place.path().join("weights.pth.tar");
+    let mut zip = zip::ZipWriter::new(std::fs::File::create(&path).expect("a file"));
+    let plain = zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+    for (name, whole) in &*ARCHIVE {
+        let bytes = if name.ends_with("/data.pkl") { bytes } else { whole };
+        zip.start_file(name.as_str(), plain).expect("an entry");
+        zip.write_all(bytes).expect("its bytes");
+    }
+    zip.finish().expect("an archive");
+    weights(&path);
+}
+
+/// What is in a checkpoint's archive, by name.
+pub static ARCHIVE: LazyLock<Vec<(String, Vec<u8>)>> = LazyLock::new(|| {
+    let place = place();
+    let path = place.path().join("whole.pth.tar");
+    checkpoint(&path);
+    let mut archive = zip::ZipArchive::new(std::fs::File::open(&path).expect("a file")).expect("an archive");
+    let entries = (0..archive.len()).map(|i| {
+        let mut entry = archive.by_index(i).expect("an entry");
+        let mut bytes = vec![];
+        entry.read_to_end(&mut bytes).expect("its bytes");
+        (entry.name().expect("a name").to_string(), bytes)
+    });
+    entries.collect()
+});
+
+/// A safetensors file is these bytes.
+pub fn safetensors(bytes: &[u8]) {
+    let place = place();
+    let path = place.path().join("weights.safetensors");
+    write(&path, bytes);
+    weights(&path);
+}
+
+/// The header of a safetensors file is these bytes, and as much follows as it says.
+pub fn header(bytes: &[u8]) {
+    let mut file = (bytes.len() as u64).to_le_bytes().to_vec();
+    file.extend(bytes);
+    let data = safetensors::SafeTensors::read_metadata(&file).map(|(_, header)| {
+        let tensors = header.tensors();
+        tensors.values().map(|tensor| tensor.data_offsets.1).max().unwrap_or(0)
+    });
+    file.resize(file.len() + data.unwrap_or(0).min(MOST_DATA), 1);
+    self::safetensors(&file);
+}
+
+/// The index of a model in several files is these bytes; one of its files is there.
+pub fn index(bytes: &[u8]) {
+    let place = place();
+    hugging_face(place.path());
+    let [one, part] = ["model.safetensors", "model-00001-of-00001.safetensors"].map(|name| place.path().join(name));
+    std::fs::rename(one, part).expect("a file");
+    write(&place.path().join("model.safetensors.index.json"), bytes);
+    weights(place.path());
+}
+
+/// The `config.json` beside a model is these bytes.
+pub fn beside(bytes: &[u8]) {
+    let place = place();
+    hugging_face(place.path());
+    write(&place.path().join("config.json"), bytes);
+    weights(place.path());
+}
+
+/// A packed set is these bytes, with the head and the checksums that it must have.
+pub fn pack(bytes: &[u8]) {
+    let mut bytes = bytes.to_vec();
+    if let Some(tail) = bytes.len().checked_sub(24).filter(|tail| *tail >= 16) {
+        bytes[..16].copy_from_slice(b"ijepa-pack\r\n\x01\0\0\0");
+        let start = u64::from_le_bytes(bytes[tail..tail + 8].try_into().expect("eight bytes")) as usize;
+        let index = crc32fast::hash(bytes.get(start..tail).unwrap_or_default());
+        bytes[tail + 16..tail + 20].copy_from_slice(&index.to_le_bytes());
+        let whole = crc32fast::hash(&bytes[tail..tail + 20]);
+        bytes[tail + 20..].copy_from_slice(&whole.to_le_bytes());
+    }
+    let place = place();
+    let path = place.path().join("set.ijepa-pack");
+    write(&path, &bytes);
+    let Ok(data) = Dataset::open(path.to_str().expect("a name"), Split::Train, 0, 1 << 16) else {
+        return;
+    };
+    for image in 0..data.len().min(64) {
+        let _ = data.image(image);
+        let _ = data.name(image);
+    }
+}
+
+/// A configuration is these bytes.
+pub fn yaml(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return;
+    };
+    if let Ok(config) = Config::from_yaml(text, "fuzzed.yaml") {
+        let _ = config.validate();
+        let again = Config::from_yaml(&config.to_yaml(), "again.yaml").expect("what is written is read");
+        assert!(
+            again == config || text.contains("nan"),
+            "what is written is what was read"
+        );
+    }
+}
+
+fn place() -> TempDir {
+    tempfile::tempdir().expect("a folder")
+}
+
+fn write(path: &Path, bytes: &[u8]) {
+    std::fs::write(path, bytes).expect("a file");
+}
+
+/// Opens weights, reads every tensor, and fits them into the model.
+fn weights(path: &Path) {
+    let Ok(weights) = open(path) else {
+        return;
+    };
+    let names: Vec<String> = weights.names().map(String::from).collect();
+    for name in names.iter().take(256) {
+        let shape = weights.shape(name).expect("a tensor that is named has a shape");
+        if let Some(tensor) = weights.read(name) {
+            assert_eq!(tensor.shape, shape);
+            assert_eq!(tensor.values.len(), shape.iter().product::<usize>());
+        }
+    }
+    let _ = weights.architecture.name();
+    for partial in [false, true] {
+        let wish = Wish {
+            init: Init::Reference,
+            seed: 0,
+            partial,
+            encoders: false,
+        };
+        let _ = fit(&weights, &model(), wish);
+    }
+    if weights.has_moments() {
+        let _ = moments(&weights, &model());
+    }
+}
+
+/// What a target begins with: a small file as this program writes it.
+pub fn seed(target: &str) -> Vec<u8> {
+    let place = place();
+    let at = |name: &str| place.path().join(name);
+    let read = |path: &Path| std::fs::read(path).expect("a file");
+    hugging_face(place.path());
+    let safetensors = read(&at("model.safetensors"));
+    let length = u64::from_le_bytes(safetensors[..8].try_into().expect("eight bytes")) as usize;
+    let header = &safetensors[8..8 + length];
+    match target {
+        "torch" => {
+            checkpoint(&at("whole.pth.tar"));
+            read(&at("whole.pth.tar"))
+        }
+        "pickle" => {
+            let mut entries = ARCHIVE.iter();
+            entries
+                .find(|(name, _)| name.ends_with("/data.pkl"))
+                .expect("a pickle")
+                .1
+                .clone()
+        }
+        "safetensors" => safetensors,
+        "header" => header.to_vec(),
+        "index" => {
+            let tensors: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(header).expect("a header");
+            let names = tensors.keys().filter(|name| *name != "__metadata__");
+            let files: serde_json::Map<String, serde_json::Value> = names
+                .map(|name| (name.clone(), "model-00001-of-00001.safetensors".into()))
+                .collect();
+            serde_json::json!({"metadata": {"total_size": 1}, "weight_map": files})
+                .to_string()
+                .into_bytes()
+        }
+        "beside" => read(&at("config.json")),
+        "pack" => {
+            packed(&at("set.ijepa-pack"));
+            read(&at("set.ijepa-pack"))
+        }
+        "yaml" => Config::default().to_yaml().into_bytes(),
+        other => panic!("there is no target {other}"),
+    }
+}
+
+/// A packed set of two images of two pixels' side.
+fn packed(path: &Path) {
+    let photos = path.with_extension("photos");
+    std::fs::create_dir_all(&photos).expect("a folder");
+    for (name, level) in [("1.ppm", 7), ("2.ppm", 200)] {
+        std::fs::write(photos.join(name), [&b"P6 2 2 255\n"[..], &[level; 12]].concat()).expect("an image");
+    }
+    let source = Source::open(photos.to_str().expect("a name"), 1 << 16).expect("images");
+    let mut set = Writer::new(std::fs::File::create(path).expect("a file")).expect("its head");
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    let each = |name: &[u8], image| {
+        set.add(name, &image).expect("an image");
+        Ok(())
+    };
+    source
+        .pack(Scale::Full, Encoding::Pixels, &stop, each)
+        .expect("all of them");
+    set.finish().expect("a set");
+}
