@@ -98,17 +98,18 @@ pub fn backward(dout: &[f64], qkv: &[f64], batch: usize, tokens: usize, heads: u
     dqkv
 }
 
-/// Of each image's tokens x `[batch, tokens, width]` the averages with the weights softmax(u x / sqrt(width)) of queries u
+/// Of each image's tokens x `[batch, tokens, width]` the averages with the weights softmax(u x / sqrt(width / queries)) of queries u
 /// `[queries, width]`: `[batch, queries, width]`.
 pub fn pooled(queries: &[f64], x: &[f64], batch: usize, tokens: usize, width: usize) -> Vec<f64> {
     let count = queries.len() / width;
+    let scale = (count as f64 / width as f64).sqrt();
     let mut pooled = vec![0.0; batch * count * width];
     for b in 0..batch {
         for q in 0..count {
             let p = looks(
                 &queries[q * width..][..width],
                 &x[b * tokens * width..][..tokens * width],
-                width,
+                scale,
             );
             for j in 0..tokens {
                 for c in 0..width {
@@ -129,14 +130,15 @@ pub fn pooled_backward(
     tokens: usize,
     width: usize,
 ) -> Vec<f64> {
-    let (count, scale) = (queries.len() / width, 1.0 / (width as f64).sqrt());
+    let count = queries.len() / width;
+    let scale = (count as f64 / width as f64).sqrt();
     let mut dqueries = vec![0.0; queries.len()];
     for b in 0..batch {
         for q in 0..count {
             let p = looks(
                 &queries[q * width..][..width],
                 &x[b * tokens * width..][..tokens * width],
-                width,
+                scale,
             );
             let (mut dp, mut delta) = (vec![0.0; tokens], 0.0);
             for j in 0..tokens {
@@ -155,11 +157,10 @@ pub fn pooled_backward(
     dqueries
 }
 
-/// The weights of one query over the tokens of one image.
-fn looks(query: &[f64], x: &[f64], width: usize) -> Vec<f64> {
-    let score =
-        |token: &[f64]| -> f64 { query.iter().zip(token).map(|(u, x)| u * x).sum::<f64>() / (width as f64).sqrt() };
-    let scores: Vec<f64> = x.chunks(width).map(score).collect();
+/// The weights of one query `[width]` over the tokens of one image.
+fn looks(query: &[f64], x: &[f64], scale: f64) -> Vec<f64> {
+    let score = |token: &[f64]| -> f64 { scale * query.iter().zip(token).map(|(u, x)| u * x).sum::<f64>() };
+    let scores: Vec<f64> = x.chunks(query.len()).map(score).collect();
     let max = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let sum: f64 = scores.iter().map(|score| (score - max).exp()).sum();
     scores.iter().map(|score| (score - max).exp() / sum).collect()

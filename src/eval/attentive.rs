@@ -7,7 +7,7 @@
 //! what follows. Patch features are normed once, when they are kept ([`super::tokens`]).
 //!
 //! ```text
-//! z_h = softmax(u_h x^T / sqrt(D)) x        t = proj(concat_h V_h z_h)        y = t + fc2(gelu(fc1(norm(t))))        logits = head(y)
+//! z_h = softmax(u_h x^T / sqrt(D / H)) x        t = proj(concat_h V_h z_h)        y = t + fc2(gelu(fc1(norm(t))))        logits = head(y)
 //! ```
 
 mod block;
@@ -22,16 +22,16 @@ use crate::{Error, Result};
 use block::{Block, Shape};
 
 /// The learning rates that are tried, one after the other.
-pub const RATES: [f64; 3] = [3e-4, 1e-3, 3e-3];
+pub const RATES: [f64; 3] = [1e-3, 3e-3, 1e-2];
 /// Where no class has two images to choose with.
-const RATE_OF_FEW: f64 = 1e-3;
+const RATE_OF_FEW: f64 = 3e-3;
 /// Of weights; biases and norms don't decay.
 pub const DECAY: f64 = 0.01;
 /// Images of a step, or fewer where the adapter has no room for their patches.
 pub const BATCH: usize = 64;
 /// Passes over the training images; more where they would be fewer than [`STEPS`] steps.
 pub const EPOCHS: usize = 20;
-pub const STEPS: usize = 300;
+pub const STEPS: usize = 600;
 /// Heads are no narrower than this, and no more than the second.
 const NARROWEST: usize = 16;
 const MOST_HEADS: usize = 16;
@@ -100,10 +100,12 @@ pub async fn attentive(gpu: &Gpu, train: &Tokens, test: &Tokens, seed: u64, tell
     })
 }
 
-/// The most heads of 16 channels or more that share the width equally.
+/// The most heads of 16 channels or more that share the width equally; in fours of channels, so that no product of one head fills
+/// its rows up with another's.
 fn heads(width: usize) -> usize {
     let most = (width / NARROWEST).clamp(1, MOST_HEADS);
-    (1..=most).rev().find(|&heads| width.is_multiple_of(heads)).unwrap_or(1)
+    let share = |&heads: &usize| width.is_multiple_of(4 * heads);
+    (1..=most).rev().find(share).unwrap_or(1)
 }
 
 fn steps(images: usize, batch: usize) -> usize {

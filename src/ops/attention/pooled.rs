@@ -24,9 +24,9 @@ impl Pooled {
         self.tokens.next_multiple_of(4)
     }
 
-    /// What scores are multiplied by: 1 / sqrt(D).
+    /// What scores are multiplied by: 1 / sqrt(D / Q), as if each query had its share of the channels.
     fn scale(&self) -> f32 {
-        (1.0 / (self.width as f64).sqrt()) as f32
+        (self.queries as f64 / self.width as f64).sqrt() as f32
     }
 
     fn batch(&self, [m, n, k]: [usize; 3], [a, b, c]: [Place; 3]) -> Batch {
@@ -106,7 +106,7 @@ impl Pooled {
     }
 }
 
-/// pooled `[B, Q*D]` =: for each image and query the average of its tokens x `[B*N, D]`, weighed by softmax(u x / sqrt(D)) with u
+/// pooled `[B, Q*D]` =: for each image and query the average of its tokens x `[B*N, D]`, weighed by softmax(u x / sqrt(D / Q)) with u
 /// `[Q, D]`. Keeps stats `[B*Q, 2]`; leaves the weights in panel `[B*Q, pitch]`.
 pub fn forward(
     rec: &mut Recorder,
