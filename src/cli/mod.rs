@@ -9,6 +9,7 @@ mod embed;
 mod encoder;
 mod export;
 mod finetune;
+mod html;
 mod info;
 mod masks;
 mod number;

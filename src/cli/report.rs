@@ -15,6 +15,7 @@ use ijepa::eval::probe::ProbeTable;
 use ijepa::gpu::Gpu;
 use ijepa::train::history::History;
 use ijepa::{Error, Result};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// Write all there is to say about a run to one HTML file: settings, curves, pictures, probes; or compare several runs.
@@ -58,6 +59,7 @@ pub fn run(args: Args) -> Result<()> {
         (None, [run]) => run.join(NAME),
         (None, _) => PathBuf::from(NAME),
     };
+    compare::check(args.runs.len())?;
     let histories = args
         .runs
         .iter()
@@ -71,7 +73,7 @@ pub fn run(args: Args) -> Result<()> {
             true => Findings::none("--records-only"),
             false => {
                 if gpu.is_none() {
-                    gpu = Some(args.adapter.open_tuned(&say)?);
+                    gpu = Some(args.adapter.open_tuned(&say).map_err(without_gpu)?);
                 }
                 let gpu = gpu.as_ref().ok_or_else(|| Error::run("no adapter is open"))?;
                 say(&format!("looking at {}", history.folder.display()));
@@ -137,6 +139,18 @@ fn looked_at(gpu: &Gpu, history: &History, args: &Args, pictures: bool) -> Resul
     Ok(findings)
 }
 
+/// An adapter's error with the way out that this command has.
+fn without_gpu(error: Error) -> Error {
+    let way = "--records-only makes a report without a GPU, of what the run has written down";
+    match error {
+        Error::Usage(text) => Error::usage(format!("{text}; {way}")),
+        Error::Run(text) => Error::run(format!("{text}; {way}")),
+    }
+}
+
+/// Bytes of a file in which the mark of a report stands.
+const HEAD: u64 = 4096;
+
 /// Refuses a place where there is a file that is no report.
 fn ours(out: &Path) -> Result<()> {
     let refuse = |why: &str| Err(Error::usage(format!("{} {why}: choose another --out", out.display())));
@@ -146,9 +160,12 @@ fn ours(out: &Path) -> Result<()> {
     if !out.exists() {
         return Ok(());
     }
-    let start = ijepa::ordinary::read(out, 1 << 30).unwrap_or_default();
-    let start = String::from_utf8_lossy(&start[..start.len().min(1000)]).into_owned();
-    match start.contains(page::MADE_BY) {
+    let mut start = vec![];
+    if let Ok(file) = ijepa::ordinary::open(out) {
+        // What cannot be read has no mark.
+        let _ = file.take(HEAD).read_to_end(&mut start);
+    }
+    match page::is_ours(&String::from_utf8_lossy(&start)) {
         true => Ok(()),
         false => refuse("exists already, and is no report of ijepa"),
     }

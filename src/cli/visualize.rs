@@ -91,7 +91,7 @@ impl Out {
             Some(false) => sheet.svg(Ground::Paper)?.into_bytes(),
             _ => paint::png(&sheet.pixels()?)?,
         };
-        write::whole(&self.out, &bytes)?;
+        write::new(&self.out, &bytes)?;
         print(&format!("wrote {}: {what}\n", self.out.display()))
     }
 }

@@ -18,15 +18,51 @@ pub fn vacant(path: &Path) -> Result<()> {
 
 /// Writes to a temporary name beside it, then renames: nobody finds half a file.
 pub fn whole(path: &Path, bytes: &[u8]) -> Result<()> {
+    placed(path, bytes, &|| Ok(()))
+}
+
+/// The same where there must be no file: somebody may have made one since that was looked for.
+pub fn new(path: &Path, bytes: &[u8]) -> Result<()> {
+    placed(path, bytes, &|| vacant(path))
+}
+
+/// `last` has a say when all but the renaming is done.
+fn placed(path: &Path, bytes: &[u8], last: &dyn Fn() -> Result<()>) -> Result<()> {
     let failed = |e: std::io::Error| Error::run(format!("{} could not be written: {e}", path.display()));
     let mut temporary = path.as_os_str().to_owned();
     temporary.push(format!(".{}.tmp", std::process::id()));
     let temporary = Path::new(&temporary);
     let written = File::create(temporary)
         .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
-        .and_then(|()| std::fs::rename(temporary, path));
-    written.map_err(|e| {
+        .map_err(failed)
+        .and_then(|()| last())
+        .and_then(|()| std::fs::rename(temporary, path).map_err(failed));
+    written.inspect_err(|_| {
         let _ = std::fs::remove_file(temporary);
-        failed(e)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_somebody_else_has_made_meanwhile_stays() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("a.png");
+        new(&path, b"first").unwrap();
+        let error = new(&path, b"second").unwrap_err();
+        assert!(
+            error.exit_code() == 2 && error.to_string().contains("exists already"),
+            "{error}"
+        );
+        assert_eq!(std::fs::read(&path).unwrap(), b"first");
+        whole(&path, b"third").unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"third");
+        assert_eq!(
+            std::fs::read_dir(place.path()).unwrap().count(),
+            1,
+            "a temporary file stays"
+        );
+    }
 }

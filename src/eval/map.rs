@@ -40,6 +40,11 @@ pub fn places(features: &Features, perplexity: f32, epochs: usize) -> Result<Vec
         centred.iter().map(|x| (x / length) as f32).collect()
     };
     let rows: Vec<Vec<f32>> = (0..n).map(|i| unit(features.row(i))).collect();
+    if rows.iter().all(|row| *row == rows[0]) {
+        return Err(Error::usage(format!(
+            "the features of all {n} images are the same, and there is nothing to map: give images that differ"
+        )));
+    }
     let units = Features::new(rows.concat(), dims)?;
     let axes = pca::axes(&units);
     let along = pca::along(&units, &axes[..2]);

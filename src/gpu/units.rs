@@ -69,8 +69,7 @@ pub(super) async fn open(
     Ok((adapter.request_device(&descriptor).await?, None))
 }
 
-/// What the adapter has.
-#[cfg(not(target_arch = "wasm32"))]
+/// What the adapter has; in browsers none has any.
 fn of(adapter: &wgpu::Adapter) -> Option<Units> {
     use wgpu::CooperativeScalarType::{F16, F32};
     let info = adapter.get_info();
@@ -88,12 +87,6 @@ fn of(adapter: &wgpu::Adapter) -> Option<Units> {
         width,
         plain: false,
     })
-}
-
-/// Browsers have none.
-#[cfg(target_arch = "wasm32")]
-fn of(_adapter: &wgpu::Adapter) -> Option<Units> {
-    None
 }
 
 impl Gpu {

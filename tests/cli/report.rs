@@ -69,11 +69,49 @@ fn a_report_holds_the_run_and_is_replaced_by_the_next() {
     let found = report(at, &[name, "--data", "elsewhere"], &out);
     assert!(found.contains("Nearest neighbours"));
     fails(at, 2, &["report", name, "--data", "nowhere"]);
+    // Two names of one place are one place.
+    let same = report(at, &[name, "--data", "elsewhere", "--test", "./elsewhere"], &out);
+    assert!(same.contains("Left out: probes: the images to fit on and those to score are the same"));
 
     // A broken table leaves a gap, not a failure; the page of an unfinished run says so.
     std::fs::write(at.join(name).join("monitor.csv"), b"\xff\xfe").unwrap();
     let gap = report(at, &[name, "--records-only"], &out);
     assert!(gap.contains("monitor.csv could not be read") && gap.contains("The collapse monitor has not looked"));
+
+    // A report of another version is replaced, too.
+    let version = concat!("content=\"ijepa ", env!("CARGO_PKG_VERSION"), " report\"");
+    assert!(gap.contains(version));
+    std::fs::write(at.join(&out), gap.replace(version, "content=\"ijepa 0.0.1 report\"")).unwrap();
+    assert!(report(at, &[name, "--records-only"], &out).contains(version));
+
+    // Numbers that no axis holds, and a log without end.
+    let csv = names(&at.join(name))
+        .into_iter()
+        .find(|file| file.ends_with("_r0.csv"))
+        .unwrap();
+    let csv = at.join(name).join(csv);
+    let table = text(&csv);
+    let row: Vec<&str> = table.lines().next_back().unwrap().split(',').collect();
+    let wild = |loss: &str| [&[row[0], row[1], loss][..], &row[3..]].concat().join(",");
+    std::fs::write(&csv, format!("{table}{}\n{}\n", wild("1e308"), wild("-1e308"))).unwrap();
+    let log: String = (0..500).map(|i| format!("note {i} {}\n", "x".repeat(1000))).collect();
+    std::fs::write(at.join(name).join("train.log"), log).unwrap();
+    let html = report(at, &[name, "--records-only"], &out);
+    assert!(html.contains("are not drawn: there are 2."), "{html}");
+    assert!(html.contains("The last 40 of 500 lines.") && html.contains("note 499 x") && !html.contains("note 459 x"));
+    assert!(!html.contains(&"x".repeat(500)));
+
+    let output = std::process::Command::new(assert_cmd::cargo::cargo_bin!("ijepa"))
+        .current_dir(at)
+        .args(["report", name, "--adapter", "no such adapter"])
+        .output()
+        .unwrap();
+    let message = said(&output);
+    assert_eq!(output.status.code(), Some(2), "{message}");
+    assert!(
+        message.contains("; --records-only makes a report without a GPU"),
+        "{message}"
+    );
 }
 
 #[test]
@@ -107,6 +145,10 @@ fn runs_are_compared_by_their_records() {
         ),
         (&["report", "first", "--out", "second"], "second is a folder"),
         (&["report", "none"], "none holds no run"),
+        (
+            &["report", "1", "2", "3", "4", "5", "6", "7", "8", "9"],
+            "9 runs are too many to tell apart",
+        ),
         (&["report", "first", "photos"], "photos holds no run"),
     ] {
         let message = fails(at, 2, arguments);

@@ -5,6 +5,14 @@ use crate::cli::sheet::paint::hex;
 use ijepa::{Error, Result};
 use plotters::prelude::*;
 
+/// Values beyond this have no place on an axis: already the span between two of them may be infinite.
+const MOST: f64 = 1e300;
+
+/// Whether a value has a place in a chart.
+pub fn drawable(value: f64) -> bool {
+    value.abs() <= MOST
+}
+
 /// One line of a chart.
 pub struct Line {
     pub name: String,
@@ -18,7 +26,7 @@ impl Line {
     pub fn new(name: impl Into<String>, points: impl IntoIterator<Item = (f64, f64)>) -> Line {
         Line {
             name: name.into(),
-            points: points.into_iter().filter(|point| point.1.is_finite()).collect(),
+            points: points.into_iter().filter(|point| drawable(point.1)).collect(),
             thin: false,
         }
     }
@@ -76,7 +84,7 @@ pub fn chart(what: &str, lines: &[Line], from_zero: bool) -> Result<Option<Strin
     Ok(Some(format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" role=\"img\" \
          aria-label=\"{}\">{inside}",
-        crate::cli::sheet::paint::escaped(what)
+        crate::cli::html::escaped(what)
     )))
 }
 
@@ -95,7 +103,8 @@ fn draw(
         _ if span < 0.01 => format!("{value:.1e}"),
         _ if span < 0.5 => format!("{value:.3}"),
         _ if span < 5.0 => format!("{value:.2}"),
-        _ => format!("{value:.0}"),
+        _ if span < 1e6 => format!("{value:.0}"),
+        _ => format!("{value:.1e}"),
     };
     let mut chart = ChartBuilder::on(&root)
         .caption(what, font(17))
@@ -185,5 +194,13 @@ mod tests {
         assert_eq!(chart("none", &[line("x")][..0], true).unwrap(), None);
         assert_eq!(chart("none", &[Line::new("x", [(1.0, f64::NAN)])], true).unwrap(), None);
         assert!(chart("one", &[Line::new("x", [(1.0, 2.0)])], false).unwrap().is_some());
+    }
+
+    #[test]
+    fn values_without_a_place_on_an_axis_are_not_drawn() {
+        let wild = |size: f64| Line::new("x", [(1.0, size), (2.0, -size), (3.0, f64::INFINITY)]);
+        assert_eq!(chart("wild", &[wild(1e308)], true).unwrap(), None);
+        let text = chart("large", &[wild(1e300)], true).unwrap().unwrap();
+        assert!(text.contains("e300") && text.len() < 40_000, "{text}");
     }
 }

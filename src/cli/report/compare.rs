@@ -2,7 +2,7 @@
 
 use super::chart::{Line, chart};
 use super::findings::Findings;
-use super::one::{judgement, looked, rows, series, values};
+use super::one::{gaps, judgement, looked, rows, series, values};
 use super::page::{charts, duration};
 use crate::cli::number::grouped;
 use crate::cli::sheet::KINDS;
@@ -10,14 +10,18 @@ use ijepa::train::history::{History, Looked};
 use ijepa::{Error, Result};
 use maud::{Markup, html};
 
-pub fn page(histories: &[History], findings: &[Findings]) -> Result<String> {
-    if histories.len() > KINDS.len() {
-        return Err(Error::usage(format!(
-            "{} runs are too many to tell apart: compare {} at most",
-            histories.len(),
+/// Refuses more runs than there are colours.
+pub fn check(runs: usize) -> Result<()> {
+    match runs > KINDS.len() {
+        true => Err(Error::usage(format!(
+            "{runs} runs are too many to tell apart: compare {} at most",
             KINDS.len()
-        )));
+        ))),
+        false => Ok(()),
     }
+}
+
+pub fn page(histories: &[History], findings: &[Findings]) -> Result<String> {
     let names = names(histories);
     let body = html! {
         h1 { "Runs compared" }
@@ -47,7 +51,7 @@ fn names(histories: &[History]) -> Vec<String> {
 fn warnings(names: &[String], histories: &[History], findings: &[Findings]) -> Markup {
     let of = |(name, (history, findings)): (&String, (&History, &Findings))| {
         let left_out = findings.left_out.iter().map(|what| format!("Left out: {what}."));
-        let all: Vec<String> = history.gaps.iter().cloned().chain(left_out).collect();
+        let all: Vec<String> = gaps(history).into_iter().chain(left_out).collect();
         (name.clone(), all)
     };
     let all = names.iter().zip(histories.iter().zip(findings)).map(of);

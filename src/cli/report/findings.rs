@@ -1,9 +1,9 @@
 //! What a run's weights give on images. Each part may fail on its own: it is left out then, with the reason.
 
+use crate::cli::probe::nothing_shared;
 use crate::cli::sheet::{GAP, Ground, KINDS, MARGIN, Sheet, TEXT, words};
 use crate::cli::visualize::look::{Images, of_set, pooled};
 use crate::cli::visualize::{attention, masks};
-use ijepa::data::masks as sampler;
 use ijepa::data::source::Dataset;
 use ijepa::eval::inspector::Inspector;
 use ijepa::eval::neighbours::nearest;
@@ -60,7 +60,9 @@ impl Findings {
             of_set(data, BANK, (config.model()?.crop, config.eval_transform()))
         });
         let Some(images) = images else { return };
-        self.masks = self.try_to("masks", || masks_of(history, &first(&images, 3)));
+        self.masks = self.try_to("masks", || {
+            masks_of(history, &images.some(&[0, 1, 2][..images.count().min(3)]))
+        });
         let Some(weights) = weights else { return };
         self.features = self.try_to("features as colours", || features(gpu, history, &weights, &images));
         self.attention = self.try_to("attention", || attended(gpu, history, &weights, &images));
@@ -70,12 +72,12 @@ impl Findings {
     /// Scores beside raw pixels and the untrained encoder, where there are classes.
     pub fn score(&mut self, gpu: &Gpu, history: &History, (train, test): (&Dataset, &Dataset), most: usize) {
         let source = train.source().to_string();
-        let apart = train.split() != test.split() || source != test.source();
-        if train.labels().is_none() || test.labels().is_none() || !apart {
-            let why = match apart {
-                false => "has no images apart to score on, in a test/ or val/: --test PATH names some",
-                true => "has no classes: its images do not lie in folders of theirs",
-            };
+        if let Err(e) = nothing_shared(train, test) {
+            self.left_out.push(format!("probes: {e}"));
+            return;
+        }
+        if train.labels().is_none() || test.labels().is_none() {
+            let why = "has no classes: its images do not lie in folders of theirs";
             self.left_out.push(format!("probes: {source} {why}"));
             return;
         }
@@ -113,38 +115,16 @@ fn weights(history: &History) -> Result<Weights> {
     Ok((tensors, start.weights.origin))
 }
 
-fn first(images: &Images, count: usize) -> Images {
-    let count = count.min(images.count());
-    let bytes = images.image(0).len();
-    Images {
-        pixels: images.pixels[..count * bytes].to_vec(),
-        names: images.names[..count].to_vec(),
-        ..Images::default()
-    }
-}
-
 /// Every so many of the images: sets are sorted by class.
 fn spread(images: &Images, count: usize) -> Images {
     let count = count.min(images.count());
-    let chosen = (0..count).map(|i| i * images.count() / count);
-    let mut some = Images {
-        labels: images.labels.as_ref().map(|_| vec![]),
-        classes: images.classes.clone(),
-        ..Images::default()
-    };
-    for index in chosen {
-        some.pixels.extend(images.image(index));
-        some.names.push(images.names[index].clone());
-        if let (Some(some), Some(labels)) = (&mut some.labels, &images.labels) {
-            some.push(labels[index]);
-        }
-    }
-    some
+    let chosen: Vec<usize> = (0..count).map(|i| i * images.count() / count).collect();
+    images.some(&chosen)
 }
 
 fn masks_of(history: &History, images: &Images) -> Result<String> {
     let config = &history.config;
-    let drawn = sampler::sample(&config.masks(), config.meta.seed, 0, images.count());
+    let drawn = masks::of_batch(config, 0)?;
     let mut sheet = Sheet::default();
     masks::draw(&mut sheet, images, config.masks().grid, &drawn);
     sheet.svg(Ground::Page)

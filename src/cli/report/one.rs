@@ -1,6 +1,6 @@
 //! The report of one run.
 
-use super::chart::{Line, chart};
+use super::chart::{Line, chart, drawable};
 use super::findings::Findings;
 use super::page::{charts, duration, figure, list, tile};
 use crate::cli::number::{grouped, mebibytes};
@@ -29,11 +29,28 @@ pub fn page(history: &History, findings: &Findings) -> Result<String> {
         (checkpoints(history))
         @if !history.notes.is_empty() {
             h2 { "Notes from the log" }
-            (list(&history.notes))
+            (notes(&history.notes))
         }
         (settings(&history.config))
     };
     Ok(super::page::page(&format!("{} - ijepa report", history.name()), body))
+}
+
+/// Lines of the log that are shown at most, and characters of each.
+const LINES: usize = 40;
+const CHARACTERS: usize = 400;
+
+/// The last lines of the log, and how many there are.
+fn notes(all: &[String]) -> Markup {
+    let short = |line: &String| match line.char_indices().nth(CHARACTERS) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line.clone(),
+    };
+    let last: Vec<String> = all[all.len().saturating_sub(LINES)..].iter().map(short).collect();
+    html! {
+        @if all.len() > last.len() { p .faint { "The last " (last.len()) " of " (grouped(all.len() as u64)) " lines." } }
+        (list(&last))
+    }
 }
 
 /// The network and the images in a sentence.
@@ -156,9 +173,32 @@ fn warnings(history: &History, findings: &Findings, judgement: Option<&Judgement
         );
     }
     all.extend(history.config.notices());
-    all.extend(history.gaps.iter().cloned());
+    all.extend(gaps(history));
     all.extend(findings.left_out.iter().map(|what| format!("Left out: {what}.")));
     html! { @for text in &all { div .warn { (text) } } }
+}
+
+/// What could not be read of a run's records, and what of them has no place in a chart.
+pub fn gaps(history: &History) -> Vec<String> {
+    let steps = history
+        .steps
+        .iter()
+        .flat_map(|step| [Some(step.loss), step.regularizer]);
+    let rates = history.rates.iter().flat_map(|at| [Some(at.lr), Some(at.weight_decay)]);
+    let looks = history.looks.iter();
+    let looks = looks.flat_map(|look| [Some(look.deviation), Some(look.effective_rank), look.neighbours]);
+    let probes = history
+        .probes
+        .iter()
+        .flat_map(|at| [Some(at.row.knn), Some(at.row.linear)]);
+    let all = steps.chain(rates).chain(looks).chain(probes).flatten();
+    let wild = match all.filter(|value| !drawable(*value)).count() {
+        0 => None,
+        count => Some(format!(
+            "Values in its tables that are not finite, or too large for any axis, are not drawn: there are {count}."
+        )),
+    };
+    history.gaps.iter().cloned().chain(wild).collect()
 }
 
 /// Each step's value.

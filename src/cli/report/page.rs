@@ -3,7 +3,14 @@
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 /// Tells a report of ours from another file.
-pub const MADE_BY: &str = concat!("ijepa ", env!("CARGO_PKG_VERSION"), " report");
+const MADE_BY: &str = concat!("ijepa ", env!("CARGO_PKG_VERSION"), " report");
+
+/// Whether a page that begins so is a report, of this version of the program or of another.
+pub fn is_ours(start: &str) -> bool {
+    let made_by = start.split_once("<meta name=\"generator\" content=\"ijepa ");
+    let version = made_by.and_then(|(_, rest)| rest.split_once('"')?.0.strip_suffix(" report"));
+    version.is_some_and(|version| !version.is_empty() && !version.contains(char::is_whitespace))
+}
 
 /// Nothing is fetched and nothing runs, whatever names or settings may hold.
 const POLICY: &str = "default-src 'none'; img-src data:; style-src 'unsafe-inline'";
@@ -111,5 +118,21 @@ pub fn duration(seconds: f64) -> String {
         0..120 => format!("{whole} s"),
         120..7200 => format!("{} min", (seconds / 60.0).round()),
         _ => format!("{} h {} min", whole / 3600, whole % 3600 / 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reports_of_every_version_are_known() {
+        let ours = page("a title", html! {}).chars().take(1000).collect::<String>();
+        assert!(is_ours(&ours));
+        assert!(is_ours(&ours.replace(MADE_BY, "ijepa 12.0.0-rc.1 report")));
+        for other in ["ijepa 1.0 page", "ijepa report", "another 1.0 report"] {
+            assert!(!is_ours(&ours.replace(MADE_BY, other)), "{other}");
+        }
+        assert!(!is_ours("<h1>ijepa 0.1.0 report</h1>"));
     }
 }

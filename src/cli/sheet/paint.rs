@@ -1,6 +1,7 @@
 //! A sheet as SVG text, or drawn as a PNG.
 
 use super::{Anchor, Ground, Item, Sheet};
+use crate::cli::html::escaped;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ijepa::{Error, Result};
@@ -14,24 +15,9 @@ const FONT: &str = "DejaVu Sans";
 const DENSITY: u32 = 2;
 /// The longest side of a PNG that is drawn so.
 const MOST_PIXELS: f64 = 8000.0;
-/// Pixels of a PNG at most: 600 MB while it is drawn.
+/// Pixels of a PNG at most: 600 MB while it is drawn. And of one side: more are shown by few viewers.
 const MOST_AREA: u64 = 150_000_000;
-
-/// Text for XML and HTML: marked characters as entities, characters that XML can't hold as their code.
-pub fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out += "&amp;",
-            '<' => out += "&lt;",
-            '>' => out += "&gt;",
-            '"' => out += "&quot;",
-            c if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') => out.extend(c.escape_default()),
-            c => out.push(c),
-        }
-    }
-    out
-}
+const MOST_SIDE: u32 = 32_767;
 
 /// A PNG as a `data:` address.
 pub fn data_address(pixels: &RgbImage) -> Result<String> {
@@ -134,7 +120,7 @@ impl Sheet {
         };
         let scale = f64::from(density);
         let [width, height] = [self.width(), self.height()].map(|side| side.ceil() as u32 * density);
-        if u64::from(width) * u64::from(height) > MOST_AREA {
+        if u64::from(width) * u64::from(height) > MOST_AREA || width.max(height) > MOST_SIDE {
             return Err(Error::usage(format!(
                 "the picture would have {width} x {height} pixels: take fewer images (--count), or write an .svg"
             )));
@@ -203,7 +189,7 @@ mod tests {
     use super::*;
 
     fn sheet() -> Sheet {
-        let mut sheet = Sheet::titled("A <title> & \"more\"\u{1}", &["below".to_string()], 400.0);
+        let mut sheet = Sheet::titled("A <title> & \"more\"\u{1}\u{202e}", &["below".to_string()], 400.0);
         let at = (20.0, sheet.next());
         sheet.square(at, 40.0, &[255, 0, 0, 0, 255, 0, 0, 0, 255, 9, 9, 9]);
         sheet.frame(at, (40.0, 40.0), [1, 2, 3], 1.0);
@@ -215,20 +201,25 @@ mod tests {
         for ground in [Ground::Paper, Ground::Page] {
             let text = sheet().svg(ground).unwrap();
             usvg::roxmltree::Document::parse(&text).unwrap();
-            assert!(text.contains("A &lt;title&gt; &amp; &quot;more&quot;\\u{1}"), "{text}");
+            assert!(
+                text.contains("A &lt;title&gt; &amp; &quot;more&quot;\\u{1}\\u{202e}"),
+                "{text}"
+            );
             assert!(text.contains("href=\"data:image/png;base64,"));
         }
     }
 
     #[test]
     fn a_picture_that_no_memory_holds_is_refused() {
-        let mut sheet = sheet();
-        sheet.dot((20_000.0, 20_000.0), 3.0, [0; 3]);
-        let error = sheet.pixels().unwrap_err();
-        assert!(
-            error.exit_code() == 2 && error.to_string().contains("take fewer images"),
-            "{error}"
-        );
+        for far in [(20_000.0, 20_000.0), (100.0, 40_000.0)] {
+            let mut sheet = sheet();
+            sheet.dot(far, 3.0, [0; 3]);
+            let error = sheet.pixels().unwrap_err();
+            assert!(
+                error.exit_code() == 2 && error.to_string().contains("take fewer images"),
+                "{error}"
+            );
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! `ijepa visualize attention`: where the heads of a block look.
 
 use super::Out;
-use super::look::{Images, Look, Place};
+use super::look::{Images, Look, MOST_IMAGES, Place};
 use crate::cli::sheet::{Anchor, GAP, MARGIN, MARK, Sheet, TEXT, heat, words};
 use ijepa::eval::inspector::Inspector;
 use ijepa::eval::maps;
@@ -31,7 +31,7 @@ const ACROSS: usize = 8;
 
 pub fn run(args: Args) -> Result<()> {
     args.out.check()?;
-    let seen = args.look.open(1, false)?;
+    let seen = args.look.open(1..=MOST_IMAGES, false)?;
     let block = args.block.unwrap_or(seen.model.depth - 1);
     if block >= seen.model.depth {
         return Err(Error::usage(format!(

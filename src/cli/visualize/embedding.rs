@@ -47,7 +47,7 @@ const CLASSES: [[u8; 3]; 10] = [
 pub fn run(mut args: Args) -> Result<()> {
     args.out.check()?;
     args.look.set_count(IMAGES);
-    let seen = args.look.open(LEAST, false)?;
+    let seen = args.look.open(LEAST..=usize::MAX, false)?;
     let (count, width) = (seen.images.count(), seen.model.embed_dim);
     let gpu = args.look.gpu()?;
     say(&format!("encoding {count} images"));

@@ -18,6 +18,8 @@ use ijepa::train::config::Config;
 use ijepa::train::start::Start;
 use ijepa::weights::fit::Fitted;
 use ijepa::{Error, Result, ordinary};
+use std::collections::HashSet;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 /// Which weights, which images, and how large.
@@ -66,6 +68,8 @@ enum Encoder {
 
 /// Images of each set where nothing is said.
 const COUNT: u32 = 6;
+/// Images that have a place in one picture, each in a row of its own.
+pub const MOST_IMAGES: usize = 100;
 /// Patches of one image that attention between all pairs is still computed for.
 const MOST_PATCHES: usize = 1 << 14;
 /// More bytes than an image within the default limit of pixels has.
@@ -105,7 +109,27 @@ impl Images {
         &self.pixels[index * bytes..][..bytes]
     }
 
-    fn extend(&mut self, more: Images) {
+    /// Some of the images, in this order.
+    pub fn some(&self, chosen: &[usize]) -> Images {
+        let label = |labels: &Vec<u32>| chosen.iter().map(|&index| labels[index]).collect();
+        Images {
+            pixels: chosen.iter().flat_map(|&index| self.image(index)).copied().collect(),
+            names: chosen.iter().map(|&index| self.names[index].clone()).collect(),
+            labels: self.labels.as_ref().map(label),
+            classes: self.classes.clone(),
+        }
+    }
+
+    /// Each image once, by its pixels: the first of those that are the same.
+    pub fn distinct(&self) -> Images {
+        let mut seen = HashSet::new();
+        let first: Vec<usize> = (0..self.count())
+            .filter(|&index| seen.insert(self.image(index)))
+            .collect();
+        self.some(&first)
+    }
+
+    pub fn extend(&mut self, more: Images) {
         let first = self.names.is_empty();
         self.labels = if first { more.labels } else { None };
         self.classes = if first { more.classes } else { vec![] };
@@ -120,8 +144,18 @@ impl Look {
         self.count.get_or_insert(count);
     }
 
-    /// Reads weights and images, of which `least` are needed. The predictor is read where it is asked for.
-    pub fn open(&self, least: usize, predictor: bool) -> Result<Seen> {
+    /// Reads weights and images, so many as the picture has use for. The predictor is read where it is asked for.
+    pub fn open(&self, fit: RangeInclusive<usize>, predictor: bool) -> Result<Seen> {
+        let many = |count: usize| match count > *fit.end() {
+            true => Err(Error::usage(format!(
+                "{count} images are too many for this picture, which has room for {}: take fewer by --count",
+                fit.end()
+            ))),
+            false => Ok(()),
+        };
+        // Before they are read, where they are named one by one or counted.
+        many(self.images.len())?;
+        many(self.count.map_or(0, |count| count as usize))?;
         let start = Start::open(&self.weights, self.partial)?;
         let config = match &self.config {
             Some(file) => settings::file(file)?,
@@ -156,10 +190,12 @@ impl Look {
             )));
         }
         let images = self.images(&config, &model)?;
-        if images.count() < least {
+        many(images.count())?;
+        if images.count() < *fit.start() {
             return Err(Error::usage(format!(
-                "{} images are too few for this picture: give {least} or more",
-                images.count()
+                "{} images are too few for this picture: give {} or more",
+                images.count(),
+                fit.start()
             )));
         }
         let encoder = match self.encoder {

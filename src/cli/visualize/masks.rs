@@ -1,11 +1,12 @@
 //! `ijepa visualize masks`: the masks of a batch, over its images.
 
 use super::Out;
-use super::look::{Images, Look};
+use super::look::{Images, Look, MOST_IMAGES};
 use crate::cli::picture;
 use crate::cli::sheet::{GAP, MARGIN, Sheet, TEXT, words};
-use ijepa::Result;
 use ijepa::data::masks::{self, Masks};
+use ijepa::train::config::Config;
+use ijepa::{Error, Result};
 
 /// Draw the masks of a training batch over images: the context that is seen, and the blocks that are guessed.
 #[derive(clap::Args)]
@@ -21,19 +22,27 @@ pub struct Args {
 }
 
 const PANEL: f64 = 128.0;
+/// Patches of a batch whose masks are held in memory, each several times.
+const MOST_PATCHES: usize = 1 << 26;
 
 pub fn run(args: Args) -> Result<()> {
     args.out.check()?;
-    let seen = args.look.open(1, false)?;
+    let seen = args.look.open(1..=MOST_IMAGES, false)?;
     let mut config = seen.config.clone();
     config.data.crop_size = seen.model.crop;
     let sampler = config.masks();
-    sampler.validate()?;
-    let drawn = masks::sample(&sampler, config.meta.seed, args.number, seen.images.count());
+    let drawn = of_batch(&config, args.number)?;
     let mut said = vec![format!(
-        "Images of {0} x {0} pixels, {1} x {1} patches; masks as batch {2} draws them for its first images, seed {3}. The \
-         context encoder sees {4} patches of each image, and the predictor guesses {5} blocks of {6}.",
-        seen.model.crop, sampler.grid, args.number, config.meta.seed, drawn.k_context, drawn.num_pred, drawn.k_target
+        "Images of {0} x {0} pixels, {1} x {1} patches; masks as batch {2} draws them for the first of its {7} images, seed \
+         {3}. The context encoder sees {4} patches of each image, and the predictor guesses {5} blocks of {6}.",
+        seen.model.crop,
+        sampler.grid,
+        args.number,
+        config.meta.seed,
+        drawn.k_context,
+        drawn.num_pred,
+        drawn.k_target,
+        drawn.batch
     )];
     if seen.model.crop != seen.config.data.crop_size {
         said.push(format!(
@@ -45,6 +54,19 @@ pub fn run(args: Args) -> Result<()> {
     let mut sheet = Sheet::titled("Masks", &said, panels * (PANEL + GAP));
     draw(&mut sheet, &seen.images, sampler.grid, &drawn);
     args.out.save(&sheet, "images, their contexts and their target blocks")
+}
+
+/// The masks of a whole batch of the run: all are cut to the shortest among them.
+pub fn of_batch(config: &Config, number: u64) -> Result<Masks> {
+    let (sampler, batch) = (config.masks(), config.data.batch_size.max(1));
+    sampler.validate()?;
+    if batch.saturating_mul(sampler.grid * sampler.grid) > MOST_PATCHES {
+        return Err(Error::usage(format!(
+            "masks of {batch} images (data.batch_size) with {0} x {0} patches are too many to draw: take a smaller --size",
+            sampler.grid
+        )));
+    }
+    Ok(masks::sample(&sampler, config.meta.seed, number, batch))
 }
 
 /// A row for each image: it, its contexts, its targets.

@@ -1,7 +1,7 @@
 //! `ijepa visualize pca`: patch features as colours, the background taken away.
 
 use super::Out;
-use super::look::{Look, Seen};
+use super::look::{Look, MOST_IMAGES, Seen};
 use crate::cli::sheet::{GAP, MARGIN, Sheet, TEXT, heat};
 use ijepa::Result;
 use ijepa::eval::foreground;
@@ -30,14 +30,15 @@ const NOTHING: [u8; 3] = [235, 235, 235];
 
 pub fn run(args: Args) -> Result<()> {
     args.out.check()?;
-    let seen = args.look.open(1, false)?;
+    let seen = args.look.open(1..=MOST_IMAGES, false)?;
     let inspector = seen.inspector(&args.look.gpu()?)?;
     let threshold = if args.whole { f64::NEG_INFINITY } else { args.threshold };
     let sheet = sheet(&seen, inspector.tokens()?, threshold)?;
-    args.out.save(
-        &sheet,
-        "images, the component that splits off the background, and the foreground's colours",
-    )
+    let what = match args.whole {
+        true => "images, the first component, and all patches' colours",
+        false => "images, the component that splits off the background, and the foreground's colours",
+    };
+    args.out.save(&sheet, what)
 }
 
 fn sheet(seen: &Seen, tokens: &Features, threshold: f64) -> Result<Sheet> {
@@ -79,7 +80,7 @@ fn sheet(seen: &Seen, tokens: &Features, threshold: f64) -> Result<Sheet> {
         let names = [
             "",
             "first component",
-            if whole {
+            if whole || threshold == f64::NEG_INFINITY {
                 "all as colours"
             } else {
                 "foreground as colours"

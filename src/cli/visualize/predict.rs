@@ -1,7 +1,7 @@
 //! `ijepa visualize predict`: what the predictor expects where an image is hidden.
 
 use super::Out;
-use super::look::{self, Look};
+use super::look::{self, Look, MOST_IMAGES};
 use crate::cli::say;
 use crate::cli::sheet::{GAP, MARGIN, MARK, Sheet, TEXT, heat, words};
 use ijepa::data::Split;
@@ -44,12 +44,14 @@ impl std::str::FromStr for Block {
     fn from_str(text: &str) -> Result<Block, String> {
         let numbers: Option<Vec<usize>> = text.split(',').map(|part| part.trim().parse().ok()).collect();
         match numbers.as_deref() {
-            Some(&[row, column, height, width]) if height * width > 0 => Ok(Block {
-                row,
-                column,
-                height,
-                width,
-            }),
+            Some(&[row, column, height, width]) if height.checked_mul(width).is_some_and(|area| area > 0) => {
+                Ok(Block {
+                    row,
+                    column,
+                    height,
+                    width,
+                })
+            }
             _ => Err("row, column, height and width of a block of patches are wanted, such as 4,4,6,5".to_string()),
         }
     }
@@ -79,8 +81,16 @@ const HIDDEN: [u8; 3] = [215, 215, 215];
 
 pub fn run(args: Args) -> Result<()> {
     args.out.check()?;
-    let mut seen = args.look.open(1, true)?;
+    let mut seen = args.look.open(1..=MOST_IMAGES, true)?;
+    seen.images = seen.images.distinct();
     let (grid, shown) = (seen.model.grid(), seen.images.count());
+    if grid < 2 {
+        return Err(Error::usage(format!(
+            "images of {0} x {0} pixels have one patch only, and nothing is left to be seen where it is hidden: take a larger \
+             --size",
+            seen.model.crop
+        )));
+    }
     let side = (2 * grid / 5).max(1);
     let start = (grid - side) / 2;
     let middle = Block {
@@ -102,8 +112,14 @@ pub fn run(args: Args) -> Result<()> {
     };
     let how = (seen.model.crop, seen.config.eval_transform());
     let bank = look::of_source(&source, &seen.config, Split::Train, args.nearest_count as usize, how)?;
-    seen.images.pixels.extend(&bank.pixels);
-    seen.images.names.extend(bank.names);
+    // An image that is among those looked at would be the nearest to itself.
+    seen.images.extend(bank);
+    seen.images = seen.images.distinct();
+    if seen.images.count() == 1 {
+        return Err(Error::usage(format!(
+            "{source} holds no image but the one that is looked at: name others by --nearest PATH"
+        )));
+    }
     say(&format!(
         "looking for nearest patches among {} images",
         seen.images.count()

@@ -1,7 +1,7 @@
 //! `ijepa visualize similarity`: what is like one patch.
 
 use super::Out;
-use super::look::{Look, Place};
+use super::look::{Look, MOST_IMAGES, Place};
 use crate::cli::sheet::{GAP, MARGIN, MARK, Sheet, TEXT, heat, words};
 use ijepa::{Error, Result};
 
@@ -28,7 +28,7 @@ const ACROSS: usize = 3;
 
 pub fn run(args: Args) -> Result<()> {
     args.out.check()?;
-    let seen = args.look.open(1, false)?;
+    let seen = args.look.open(1..=MOST_IMAGES, false)?;
     let (grid, count) = (seen.model.grid(), seen.images.count());
     let middle = Place {
         row: grid / 2,
