@@ -3,6 +3,7 @@
 use super::tune::cache;
 use ijepa::Result;
 use ijepa::gpu::{AdapterChoice, Gpu, Options, UnitsChoice, VARIANTS};
+use ijepa::ops::cast::Bits;
 use ijepa::ops::fragments::try_units;
 use ijepa::train::snapshot::Machine;
 
@@ -33,10 +34,10 @@ fn gibibytes(text: &str) -> Result<u64, String> {
 impl AdapterArgs {
     /// The GPU and the kernels that computed a run so far, unless others are asked for; whatever there is, where that GPU is
     /// not.
-    pub fn open_again(&self, was: Option<Machine>, say: &dyn Fn(&str)) -> Result<Gpu> {
+    pub fn open_again(&self, was: Option<Machine>, bits: Option<Bits>, say: &dyn Fn(&str)) -> Result<Gpu> {
         let Some(was) = was.filter(|_| self.adapter.is_none() && self.backend.is_none() && self.variant.is_none())
         else {
-            return self.open_tuned(say);
+            return self.open_for(bits, say);
         };
         let again = AdapterArgs {
             adapter: Some(was.adapter),
@@ -44,26 +45,41 @@ impl AdapterArgs {
             variant: was.variant,
             memory: self.memory,
         };
-        again.open_tuned(say).or_else(|_| self.open_tuned(say))
+        again.open_for(bits, say).or_else(|_| self.open_for(bits, say))
     }
 
-    /// Opens the GPU with its matrix units, where they compute right, and with what `ijepa tune` found on it; `say` gets one line about that, where there is something to say.
+    /// Opens the GPU with what `ijepa tune` found on it; `say` gets one line about that, where there is something to say.
     pub fn open_tuned(&self, say: &dyn Fn(&str)) -> Result<Gpu> {
-        let mut gpu = self.open()?;
+        self.open_for(None, say)
+    }
+
+    /// The same for products in these bits: with the matrix units that they may use, once these have passed their test.
+    pub fn open_for(&self, bits: Option<Bits>, say: &dyn Fn(&str)) -> Result<Gpu> {
+        let gpu = match bits {
+            Some(Bits::F16) => self.open_units(say)?,
+            _ => self.open()?,
+        };
+        cache::apply(&gpu, say);
+        Ok(gpu)
+    }
+
+    fn open_units(&self, say: &dyn Fn(&str)) -> Result<Gpu> {
+        let gpu = pollster::block_on(Gpu::open(&Options {
+            units: UnitsChoice::Auto,
+            ..self.options()
+        }))?;
         match pollster::block_on(try_units(&gpu)) {
-            Ok(wrong) => wrong.iter().for_each(|wrong| say(wrong)),
+            Ok(wrong) => {
+                wrong.iter().for_each(|wrong| say(wrong));
+                Ok(gpu)
+            }
             Err(e) => {
                 say(&format!(
                     "matrix units are of no use here, f16 is multiplied without them: {e}"
                 ));
-                gpu = pollster::block_on(Gpu::open(&Options {
-                    units: UnitsChoice::Off,
-                    ..self.options()
-                }))?;
+                self.open()
             }
         }
-        cache::apply(&gpu, say);
-        Ok(gpu)
     }
 
     /// Opens the GPU as it is without `ijepa tune`, or says which there are.
@@ -89,6 +105,7 @@ impl AdapterArgs {
             backends,
             variant: self.variant.clone(),
             memory: self.memory,
+            units: UnitsChoice::Off, // what no one asked for is neither opened nor tried
             ..Options::default()
         }
     }

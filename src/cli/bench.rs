@@ -78,7 +78,7 @@ pub fn run(args: Args) -> Result<()> {
         return predict::run(wanted, of, args.shares.as_ref().unwrap_or(of));
     }
     if let Some(sizes) = args.matmul {
-        return matmul::run(&args.adapter.open_tuned(&say)?, sizes, &args.product);
+        return matmul::run(&args.adapter.open_for(args.product.bits(), &say)?, sizes, &args.product);
     }
     if let Some(shape) = args.attention {
         return attention::run(&args.adapter.open()?, shape);
@@ -91,7 +91,7 @@ pub fn run(args: Args) -> Result<()> {
         .preset
         .as_deref()
         .unwrap_or(if own { "own configuration" } else { "nano" });
-    let gpu = args.adapter.open_tuned(&say)?;
+    let gpu = args.adapter.open_for(config.bits(), &say)?;
     match args.step {
         true => {
             let mut bench = step::Bench::new(&gpu, &config)?;

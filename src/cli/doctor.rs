@@ -11,7 +11,7 @@ mod step;
 use super::adapter::AdapterArgs;
 use super::print;
 use answer::{Answer, Exam};
-use ijepa::gpu::{Gpu, Options};
+use ijepa::gpu::{Gpu, Options, UnitsChoice};
 use ijepa::{Error, Result};
 
 /// List the adapters, test every kernel and one training step on the chosen one, and say whether it computes right.
@@ -25,7 +25,10 @@ pub struct Args {
 pub fn run(args: Args) -> Result<()> {
     let options = args.adapter.options();
     print(&adapters::list(options.backends))?;
-    let gpu = args.adapter.open()?;
+    let gpu = pollster::block_on(Gpu::open(&Options {
+        units: UnitsChoice::Auto,
+        ..options.clone()
+    }))?;
     print(&adapters::chosen(&gpu))?;
 
     let mut patient = Patient::default();

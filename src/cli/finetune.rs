@@ -197,7 +197,7 @@ pub fn run(args: Args) -> Result<()> {
     let gpu = match &begin {
         Begin::Again(saved) => args
             .adapter
-            .open_again(saved.progress.machine.clone(), &|line| progress.say(line))?,
+            .open_again(saved.progress.machine.clone(), None, &|line| progress.say(line))?,
         Begin::With(..) => args.adapter.open_tuned(&|line| progress.say(line))?,
     };
     let scored = test.as_ref().map_or("no images to score (--test)".to_string(), |test| {

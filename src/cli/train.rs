@@ -332,9 +332,9 @@ fn open(
     let gpu = match resume {
         true => {
             let machine = checkpoint::progress(folder).and_then(|progress| progress.machine);
-            adapter.open_again(machine, &|line| progress.say(line))?
+            adapter.open_again(machine, config.bits(), &|line| progress.say(line))?
         }
-        false => adapter.open_tuned(&|line| progress.say(line))?,
+        false => adapter.open_for(config.bits(), &|line| progress.say(line))?,
     };
     progress.say(&format!(
         "{} images of {}, on {}",

@@ -43,6 +43,17 @@ enum Store {
     F16,
 }
 
+impl Product {
+    /// The 16 bits of A and B, where they are stored so.
+    pub fn bits(&self) -> Option<Bits> {
+        match self.operands {
+            Store::F32 => None,
+            Store::Bf16 => Some(Bits::Bf16),
+            Store::F16 => Some(Bits::F16),
+        }
+    }
+}
+
 /// The word of an argument's value.
 fn word(value: impl clap::ValueEnum) -> String {
     value
@@ -99,11 +110,7 @@ pub fn run(gpu: &Gpu, sizes: Sizes, like: &Product) -> Result<()> {
         gpu.write(view, values)?;
     }
     let mut rec = Recorder::new(gpu);
-    let bits = match like.operands {
-        Store::F32 => None,
-        Store::Bf16 => Some(Bits::Bf16),
-        Store::F16 => Some(Bits::F16),
-    };
+    let bits = like.bits();
     let halves = match bits {
         None => None,
         Some(bits) => {
