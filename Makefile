@@ -1,6 +1,6 @@
 # Three commands: `make demo` shows that it learns, `make web` builds the page where it learns in a browser, `make test`
 # proves both. Each sets the machine up first.
-.PHONY: help setup build demo web serve test test-web test-interop bench bench-web bench-peers bench-growth lighthouse pictures
+.PHONY: help setup build demo web serve test test-web test-interop bench bench-web bench-peers bench-growth lighthouse pictures fuzz
 
 # Builds stay in the checkout, wherever the machine's cargo would put them otherwise.
 export CARGO_TARGET_DIR := $(CURDIR)/target
@@ -12,6 +12,7 @@ help:
 	@echo "make serve   the same, then serve the page on localhost"
 	@echo "make test-web  the page's tests alone, in headless Chromium"
 	@echo "make test-interop  weights between this program and PyTorch, transformers, timm, onnxruntime (installs them, some 5 GB)"
+	@echo "make fuzz    made-up files for every reader of files, FUZZ_SECONDS=60 for each (installs cargo-fuzz)"
 	@echo "make bench   how fast the adapter's kernels are, and the host's masks, images and checkpoints"
 	@echo "make bench-web  how fast the page's adapter is, and the native program beside it"
 	@echo "make bench-peers  the same training steps by PyTorch and Burn, in turn with ours (installs PyTorch, some 5 GB)"
@@ -58,6 +59,9 @@ test-interop: setup
 	@tests/interop/setup
 	@tools/cargo build --quiet
 	@target/interop/venv/bin/python tests/interop/check.py ./target/debug/ijepa target/interop/files
+
+fuzz: setup
+	@tools/fuzz
 
 bench: build
 	@./target/release/ijepa bench

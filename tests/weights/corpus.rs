@@ -5,7 +5,7 @@
 mod targets;
 
 use std::path::Path;
-use targets::{TARGETS, Target, seed};
+use targets::{TARGETS, Target, searchable, seed};
 
 /// How many changed files each reader gets.
 const CHANGED: usize = 40;
@@ -13,6 +13,14 @@ const CHANGED: usize = 40;
 fn reads((name, target): Target, what: &str, bytes: &[u8]) {
     let ended = std::panic::catch_unwind(|| target(bytes));
     assert!(ended.is_ok(), "{name}: its reader panicked at {what}");
+}
+
+#[test]
+fn the_index_that_fuzzing_begins_with_is_read_with_its_graph() {
+    let index = searchable(&seed("search")).expect("an index");
+    assert!(index.len() == 8 && index.has_graph());
+    let row = index.row(3).to_vec();
+    assert_eq!(index.nearest(&row, 8).len(), 8, "all of them");
 }
 
 #[test]

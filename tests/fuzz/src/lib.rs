@@ -5,6 +5,8 @@
 use ijepa::data::Split;
 use ijepa::data::pack::{Encoding, Scale, Source, Writer};
 use ijepa::data::source::Dataset;
+use ijepa::eval::search::file;
+use ijepa::eval::search::index::Index;
 use ijepa::model::config::{Init, ModelConfig};
 use ijepa::model::init;
 use ijepa::model::tensors::{Tensor, Tensors};
@@ -13,6 +15,7 @@ use ijepa::weights::fit::{Wish, fit, moments};
 use ijepa::weights::open::open;
 use ijepa::weights::write::hub::{self, Processor};
 use ijepa::weights::write::reference::{self, Moment};
+use instant_distance::{Builder, Point};
 use std::io::{Read, Write};
 use std::path::Path;
 use std::sync::LazyLock;
@@ -21,7 +24,7 @@ use tempfile::TempDir;
 /// A function of bytes, by the name of its target and of its folder in `corpus/`.
 pub type Target = (&'static str, fn(&[u8]));
 
-pub const TARGETS: [Target; 8] = [
+pub const TARGETS: [Target; 9] = [
     ("torch", torch),
     ("pickle", pickle),
     ("safetensors", safetensors),
@@ -29,9 +32,12 @@ pub const TARGETS: [Target; 8] = [
     ("index", index),
     ("beside", beside),
     ("pack", pack),
+    ("search", search),
     ("yaml", yaml),
 ];
 
+/// What an index of `ijepa search` begins with: its magic and version.
+const INDEX_HEAD: &[u8] = b"ijepa search index\n\x01\0\0\0";
 /// More bytes of tensors than a header is given.
 const MOST_DATA: usize = 1 << 20;
 
@@ -196,6 +202,27 @@ pub fn pack(bytes: &[u8]) {
     }
 }
 
+/// An index of `ijepa search` is these bytes, with the head and the checksum that it must have.
+pub fn search(bytes: &[u8]) {
+    if let Some(index) = searchable(bytes) {
+        let row = index.query(&vec![1.0; index.width()]);
+        let _ = index.nearest(&row, 3);
+    }
+}
+
+pub fn searchable(bytes: &[u8]) -> Option<Index> {
+    let mut bytes = bytes.to_vec();
+    if let Some(tail) = bytes.len().checked_sub(4).filter(|tail| *tail >= INDEX_HEAD.len()) {
+        bytes[..INDEX_HEAD.len()].copy_from_slice(INDEX_HEAD);
+        let whole = crc32fast::hash(&bytes[..tail]);
+        bytes[tail..].copy_from_slice(&whole.to_le_bytes());
+    }
+    let place = place();
+    let path = place.path().join("photos.ijepa-index");
+    write(&path, &bytes);
+    file::read(&path).ok()?.map(|(index, _)| index)
+}
+
 /// A configuration is these bytes.
 pub fn yaml(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else {
@@ -286,8 +313,59 @@ pub fn seed(target: &str) -> Vec<u8> {
             packed(&at("set.ijepa-pack"));
             read(&at("set.ijepa-pack"))
         }
+        "search" => searched(),
         "yaml" => Config::default().to_yaml().into_bytes(),
         other => panic!("there is no target {other}"),
+    }
+}
+
+/// An index of eight images by two values, six of them in its graph. The program makes graphs of many images alone, so that this
+/// one is put together as `eval/search/file.rs` says.
+fn searched() -> Vec<u8> {
+    let rows: Vec<Row> = (0..8).map(|i| Row((i as f32).sin_cos().into())).collect();
+    let (hnsw, points) = Builder::default().seed(0).build_hnsw(rows[..6].to_vec());
+    let mut of = vec![0; 6];
+    (0..6).for_each(|row| of[points[row].into_inner() as usize] = row);
+    let graph = postcard::to_stdvec(&hnsw).expect("a graph");
+    let items: Vec<_> = (0..8)
+        .map(|i| serde_json::json!({"name": format!("{i}.png"), "size": i, "at": 7, "digest": "00"}))
+        .collect();
+    let header = serde_json::json!({
+        "settings": {"weights": "ours"}, "mean": [0.5, -0.5], "items": items, "lengths": vec![1.0; 8], "points": of, "settled": true,
+    });
+    let header = header.to_string();
+    let lengths = [header.len() as u64, graph.len() as u64].map(u64::to_le_bytes);
+    let later: Vec<u8> = rows[6..].iter().flat_map(Row::bytes).collect();
+    [
+        INDEX_HEAD,
+        &lengths.concat(),
+        header.as_bytes(),
+        &graph,
+        &later,
+        &[0; 4],
+    ]
+    .concat()
+}
+
+/// A row of the index, written as the index's own.
+#[derive(Clone)]
+struct Row([f32; 2]);
+
+impl Row {
+    fn bytes(&self) -> Vec<u8> {
+        self.0.iter().flat_map(|value| value.to_le_bytes()).collect()
+    }
+}
+
+impl Point for Row {
+    fn distance(&self, other: &Row) -> f32 {
+        1.0 - self.0[0] * other.0[0] - self.0[1] * other.0[1]
+    }
+}
+
+impl serde::Serialize for Row {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_bytes(&self.bytes())
     }
 }
 
