@@ -137,10 +137,11 @@ pub fn run(args: Args) -> Result<()> {
         }
     }
     let tensors = with_positions(tensors, &model);
-    let short = config.eval_transform().short(model.crop);
+    let crop = model.side()?;
+    let short = config.eval_transform().short(crop);
     let processor = Processor {
         short,
-        crop: model.crop,
+        crop,
         mean: PIXELS[0],
         std: PIXELS[1],
     };
