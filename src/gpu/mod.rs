@@ -14,7 +14,7 @@ pub use device::{AdapterChoice, Gpu, Kind, Options, Trouble, VARIANTS, adapters}
 pub use kernel::{Access, Build, Kernel, Shared};
 pub use memory::View;
 pub use readback::Readback;
-pub use recorder::{Cost, Grid, MOST_WORKGROUPS, Recorder};
+pub use recorder::{Cost, Grid, MOST_WORKGROUPS, OWN_BYTES, Recorder};
 pub use timing::{Label, Timed};
 pub use tuned::{Product, Tuned};
 pub use units::{Units, UnitsChoice, WIDTHS};

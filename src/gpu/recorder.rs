@@ -85,6 +85,8 @@ struct BindKey {
 const SLOT: usize = 256;
 /// Dispatches in one submission.
 const SLOTS: usize = 1024;
+/// Bytes that a device takes with a recorder on it, whatever is computed: uniforms, and the zeros that wgpu keeps to clear buffers with.
+pub const OWN_BYTES: u64 = (SLOT * SLOTS) as u64 + (512 << 10);
 
 /// Records dispatches and copies, keeps bind groups, and submits.
 pub struct Recorder {

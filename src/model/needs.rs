@@ -3,7 +3,7 @@
 
 use super::config::ModelConfig;
 use super::parameters;
-use crate::gpu::{Gpu, Kind};
+use crate::gpu::{Gpu, Kind, OWN_BYTES};
 use crate::ops::attention::{Heads, panel};
 use crate::ops::cast::Bits;
 use crate::ops::{column_sum, gradient_norm, largest, layer_norm, smooth_l1, variance_covariance};
@@ -410,6 +410,9 @@ pub fn report(kind: Kind, config: &ModelConfig, dims: &Dims) -> Vec<(&'static st
         let bytes = needs.iter().filter(|need| need.part == part).map(Need::bytes).sum();
         parts.push((part.name(), bytes));
     }
+    // The images and lists of the step that is computed and of the one after it, in the driver's copies of what was written.
+    let inputs = needs.iter().filter(|need| need.part == Part::Inputs);
+    parts.push(("what is on its way there", OWN_BYTES + 2 * inputs.map(Need::bytes).sum::<u64>()));
     parts
 }
 

@@ -127,6 +127,7 @@ impl Trainer {
         };
         let net = Ijepa::new(gpu, &model, &from.tensors, origin, terms, dims)?;
         gpu.check()?;
+        gpu.reclaim()?; // the driver's copies of the weights
         let watched = match config.logging.monitor_every {
             0 => 0,
             _ => config.logging.monitor_images,

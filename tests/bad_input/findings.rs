@@ -145,16 +145,6 @@ fn files_that_are_not_its_own_are_not_touched() {
         }
         assert_eq!(text(&folder.join(name)), before);
     }
-    let half = [
-        "tune",
-        "--preset",
-        "demo",
-        "--set",
-        "meta.use_bfloat16=true",
-        "--cache",
-        "new.json",
-    ];
-    refused(folder, 2, &half, "products in f32 are measured");
     refused(folder, 2, &["tune", "--cache", "photos"], "photos can't be written");
     refused(
         folder,

@@ -64,6 +64,19 @@ fn as_few_parts_and_as_many_images_as_the_memory_has_room_for() {
     refused_dry(&["--batch", &more, "--memory", "0.02"]);
 }
 
+/// Small runs, too, where what the device takes for itself weighs most.
+#[test]
+fn the_plan_is_what_the_allocator_gives() {
+    for batch in ["1", "8"] {
+        let said = dry_run(&["--batch", batch]);
+        let plan = number(&said, "images takes ", "MiB");
+        if said.contains("allocator gave") {
+            let given = number(&said, "allocator gave ", "MiB");
+            assert!((plan - given).abs() <= 0.05 * given, "{said}");
+        }
+    }
+}
+
 fn refused_dry(more: &[&str]) -> String {
     let adapter = std::env::var("IJEPA_TEST_ADAPTER").unwrap_or("auto".into());
     let all: Vec<&str> = DEMO
