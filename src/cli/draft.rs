@@ -1,5 +1,7 @@
 //! A file that is being made: under another name beside its own until it is whole, and locked against a second writer.
 
+pub mod folder;
+
 use ijepa::{Error, Result, ordinary};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::ErrorKind;

@@ -91,7 +91,7 @@ pub fn run(args: Args) -> Result<()> {
     }
     let gpu = args.adapter.open()?;
     let list = sizes(&gpu, &config)?;
-    let draft = cache::Draft::create(&path)?;
+    let draft = cache::Findings::create(&path)?;
     let loudness = if args.quiet { Loudness::Quiet } else { Loudness::Normal };
     let mut progress = Progress::new(loudness);
     let began = Instant::now();
