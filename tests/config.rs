@@ -1,7 +1,7 @@
 //! The configuration: the reference's files as they are, our own keys, messages, presets, schedules.
 
 use ijepa::Error;
-use ijepa::model::config::Init;
+use ijepa::model::config::{Grid, Init};
 use ijepa::ops::cast::Bits;
 use ijepa::train::config::{Config, Evaluation};
 use ijepa::train::keys::KEYS;
@@ -52,7 +52,7 @@ fn the_official_files_are_read_and_valid_as_they_are() {
             _ => (224, 16, 16, 40),
         };
         assert_eq!(
-            (model.crop, model.patch, config.data.batch_size, model.depth),
+            (model.side().unwrap(), model.patch, config.data.batch_size, model.depth),
             (crop, patch, batch, depth),
             "{name}"
         );
@@ -125,7 +125,10 @@ fn the_golden_files_give_sizes_of_ones_own() {
         (nano.embed_dim, nano.depth, nano.num_heads, nano.hidden()),
         (48, 3, 3, 192)
     );
-    assert_eq!((nano.pred_emb_dim, nano.pred_depth, nano.grid()), (24, 2, 6));
+    assert_eq!(
+        (nano.pred_emb_dim, nano.pred_depth, nano.grid()),
+        (24, 2, Grid::square(6))
+    );
     let reg = read(GOLDEN[3].1);
     assert_eq!((reg.meta.variance_weight, reg.meta.covariance_weight), (0.015, 0.0015));
     assert_eq!(reg.data.root_path, None, "none without quotes is no path");

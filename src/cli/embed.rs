@@ -124,7 +124,7 @@ pub fn run(args: Args) -> Result<()> {
     stop.listen();
     let mut told: Vec<(String, String)> = data.bad().list();
     let mut next = part.next();
-    for some in eval_batches_from(&data, model.crop, read.transform, batch, next) {
+    for some in eval_batches_from(&data, model.image, read.transform, batch, next) {
         let some = some?;
         let count = some.indices.len();
         let features = pollster::block_on(async {

@@ -124,7 +124,11 @@ impl Read {
     /// All that features depend on beside the images, in words.
     pub fn settings(&self) -> Vec<(&'static str, String)> {
         let model = &self.model;
-        let sizes = [model.depth, model.embed_dim, model.num_heads, model.patch, model.crop];
+        let sizes = [model.depth, model.embed_dim, model.num_heads, model.patch];
+        let image = match model.side() {
+            Ok(side) => side.to_string(),
+            Err(_) => model.image.to_string(),
+        };
         let cut = match self.transform {
             EvalTransform::Margin => "margin",
             EvalTransform::Exact => "exact",
@@ -132,7 +136,10 @@ impl Read {
         vec![
             ("weights", self.fingerprint.clone()),
             ("encoder", self.which.word().to_string()),
-            ("model", sizes.map(|size| size.to_string()).join("/")),
+            (
+                "model",
+                format!("{}/{image}", sizes.map(|size| size.to_string()).join("/")),
+            ),
             ("data.eval_transform", cut.to_string()),
         ]
     }

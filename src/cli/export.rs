@@ -147,6 +147,7 @@ impl<'a> Subject<'a> {
         if let Some((_, tuned)) = tuned {
             add_head(start, network, (model.embed_dim, tuned.classes.len()), &mut tensors)?;
         }
+        let crop = model.side()?;
         Ok(Subject {
             recorded: start.is_configured() || args.config.is_some(),
             progress: progress.cloned().unwrap_or_default(),
@@ -155,8 +156,8 @@ impl<'a> Subject<'a> {
             which,
             tensors: with_positions(tensors, &model),
             processor: Processor {
-                short: config.eval_transform().short(model.crop),
-                crop: model.crop,
+                short: config.eval_transform().short(crop),
+                crop,
                 mean: PIXELS[0],
                 std: PIXELS[1],
             },

@@ -2,7 +2,7 @@
 
 use super::picture;
 use super::settings::Settings;
-use ijepa::data::image::Image;
+use ijepa::data::image::{Image, Size};
 use ijepa::data::masks::{self, Masks};
 use ijepa::data::{Split, decode, glyphs};
 use ijepa::model::shapes::size;
@@ -71,7 +71,7 @@ const MOST_BYTES: u64 = 1 << 30;
 
 /// The image as the network sees it in evaluation, in the size of a panel, `[side, side, 3]`.
 fn pixels(config: &Config, file: Option<&Path>) -> Result<Vec<u8>> {
-    let side = picture::side(config.masks().grid);
+    let side = Size::square(picture::side(config.masks().grid));
     let Some(path) = file else {
         let (width, height) = (glyphs::SIDE, glyphs::SIDE);
         let pixels = glyphs::image(config.meta.seed, Split::Train, 0);

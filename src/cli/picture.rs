@@ -1,6 +1,7 @@
 //! Pictures: masks over an image, patch features as colours.
 
 use super::write;
+use ijepa::data::image::Size;
 use ijepa::data::masks::Masks;
 use ijepa::data::source::Dataset;
 use ijepa::data::transform::EvalTransform;
@@ -93,7 +94,8 @@ pub fn features(
     data: &Dataset,
     count: usize,
 ) -> Result<RgbImage> {
-    let (grid, scale) = (model.grid(), (PANEL / 2 / model.grid().max(1)).max(1));
+    let grid = model.side()? / model.patch;
+    let scale = (PANEL / 2 / grid.max(1)).max(1);
     let side = grid * scale;
     let (width, height) = (count * (side + GAP) + GAP, (encoders.len() + 1) * (side + GAP) + GAP);
     let mut sheet = RgbImage::from_pixel(width as u32, height as u32, Rgb([255; 3]));
@@ -107,8 +109,8 @@ pub fn features(
     let mut inputs = vec![];
     for column in 0..count {
         let image = data.image(column).map_err(Error::run)?;
-        paste(&EvalTransform::Exact.apply(&image, side), column, 0);
-        inputs.extend(EvalTransform::Exact.apply(&image, model.crop));
+        paste(&EvalTransform::Exact.apply(&image, Size::square(side)), column, 0);
+        inputs.extend(EvalTransform::Exact.apply(&image, model.image));
     }
     for (row, (tensors, origin)) in encoders.iter().enumerate() {
         let mut net = Ijepa::encoder(gpu, model, tensors, origin, count)?;

@@ -13,8 +13,8 @@ pub struct Outcome {
     pub gradients: Tensors,
 }
 
-/// Of `images` `[B, 3, crop, crop]` (normalised) with targets `[B, C]`: all patches through the encoder, averaged after the final
-/// norm, a linear layer, softmax. `scales` `[2 * depth, B]` multiply the blocks' branches (see [`encoder::forward_scaled`]).
+/// Of `images` `[B, 3, height, width]` (normalised) with targets `[B, C]`: all patches through the encoder, averaged after the
+/// final norm, a linear layer, softmax. `scales` `[2 * depth, B]` multiply the blocks' branches (see [`encoder::forward_scaled`]).
 pub fn gradients(
     config: &ModelConfig,
     parameters: &Tensors,

@@ -16,7 +16,7 @@ pub struct Encoder {
     shape: Shape,
 }
 
-/// Embeds the patches of `images` `[B, 3, crop, crop]` (normalised) that `rows` lists as image * N + patch, adds their
+/// Embeds the patches of `images` `[B, 3, height, width]` (normalised) that `rows` lists as image * N + patch, adds their
 /// positions, and runs blocks and final norm. `rows` is [sequences, tokens]: tokens that attend to each other.
 /// `name` is `encoder` or `target_encoder`. (Embedding all patches and then keeping some, as the reference does,
 /// gives the same: the embedding looks at one patch at a time.)
@@ -50,7 +50,7 @@ pub fn forward_scaled(
     };
     let places: Vec<u32> = rows.iter().map(|row| row % config.num_patches() as u32).collect();
 
-    let patches = patchify::from_f32(images, rows, config.crop, config.patch);
+    let patches = patchify::from_f32(images, rows, [config.image.height, config.image.width], config.patch);
     let x = block::linear(parameters, &format!("{name}.patch_embed.proj"), &patches, rows.len());
     let positions = &parameters[&format!("{name}.pos_embed")];
     let mut x = add_positions::add_positions(positions, &places, &x, config.embed_dim);

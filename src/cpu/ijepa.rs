@@ -32,7 +32,7 @@ pub struct Outcome {
     pub gradients: Tensors,
 }
 
-/// Loss and gradients for `images` `[B, 3, crop, crop]`, normalised. `parameters` holds `encoder.*`, `predictor.*` and
+/// Loss and gradients for `images` `[B, 3, height, width]`, normalised. `parameters` holds `encoder.*`, `predictor.*` and
 /// `target_encoder.*` under the reference's names; a name that is missing panics.
 pub fn gradients(config: &ModelConfig, parameters: &Tensors, images: &[f64], masks: &Masks, terms: Terms) -> Outcome {
     let (b, n, d) = (masks.batch, config.num_patches(), config.embed_dim);

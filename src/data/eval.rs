@@ -1,6 +1,7 @@
 //! Images for probes, pictures and the collapse monitor: in the order of their names, without any chance.
 
 use crate::data::draw::Draw;
+use crate::data::image::Size;
 use crate::data::source::Dataset;
 use crate::data::transform::EvalTransform;
 use crate::error::Result;
@@ -9,7 +10,7 @@ use crate::parallel;
 /// Up to `batch` images of an evaluation.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EvalBatch {
-    /// `[n, crop, crop, 3]`, RGB interleaved.
+    /// `[n, height, width, 3]`, RGB interleaved.
     pub images: Vec<u8>,
     /// Class of each image, where the data has labels.
     pub labels: Option<Vec<u32>>,
@@ -22,12 +23,12 @@ pub struct EvalBatch {
 /// tenth of the data set.
 pub fn eval_batches(
     data: &Dataset,
-    crop: usize,
+    size: Size,
     transform: EvalTransform,
     batch: usize,
     limit: Option<usize>,
 ) -> impl Iterator<Item = Result<EvalBatch>> {
-    eval_batches_of(data, crop, transform, batch, picked(data.len(), limit))
+    eval_batches_of(data, size, transform, batch, picked(data.len(), limit))
 }
 
 /// The places, ascending, of up to `limit` of `total` images: picked by chance, always the same.
@@ -41,7 +42,7 @@ pub fn picked(total: usize, limit: Option<usize>) -> Vec<usize> {
 /// These images of a data set; else as [`eval_batches`].
 pub fn eval_batches_of(
     data: &Dataset,
-    crop: usize,
+    size: Size,
     transform: EvalTransform,
     batch: usize,
     indices: Vec<usize>,
@@ -49,25 +50,25 @@ pub fn eval_batches_of(
     let batch = batch.max(1);
     (0..indices.len()).step_by(batch).map(move |first| {
         let indices = &indices[first..indices.len().min(first + batch)];
-        some(data, crop, transform, indices.to_vec())
+        some(data, size, transform, indices.to_vec())
     })
 }
 
 /// All images of a data set from number `first` on, in order; else as [`eval_batches`].
 pub fn eval_batches_from(
     data: &Dataset,
-    crop: usize,
+    size: Size,
     transform: EvalTransform,
     batch: usize,
     first: usize,
 ) -> impl Iterator<Item = Result<EvalBatch>> {
     let batch = batch.max(1);
     let starts = (first..data.len()).step_by(batch);
-    starts.map(move |first| some(data, crop, transform, (first..data.len().min(first + batch)).collect()))
+    starts.map(move |first| some(data, size, transform, (first..data.len().min(first + batch)).collect()))
 }
 
-fn some(data: &Dataset, crop: usize, transform: EvalTransform, indices: Vec<usize>) -> Result<EvalBatch> {
-    let decoded = |&index: &usize| data.image(index).map(|image| transform.apply(&image, crop));
+fn some(data: &Dataset, size: Size, transform: EvalTransform, indices: Vec<usize>) -> Result<EvalBatch> {
+    let decoded = |&index: &usize| data.image(index).map(|image| transform.apply(&image, size));
     let decoded: Vec<Result<Vec<u8>, String>> = parallel::map(indices.len(), |i| decoded(&indices[i]));
     let mut made = EvalBatch {
         images: Vec::new(),

@@ -5,6 +5,34 @@ use fir::ImageView;
 use fir::images::{TypedCroppedImage, TypedImage, TypedImageRef};
 use fir::pixels::U8x3;
 
+/// Height and width of an image in pixels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Size {
+    pub height: usize,
+    pub width: usize,
+}
+
+impl Size {
+    pub const fn square(side: usize) -> Size {
+        Size {
+            height: side,
+            width: side,
+        }
+    }
+
+    /// Values of an image: 3 * height * width.
+    pub fn values(self) -> usize {
+        3 * self.height * self.width
+    }
+}
+
+/// As images are measured: `width x height`.
+impl std::fmt::Display for Size {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        write!(f, "{} x {}", self.width, self.height)
+    }
+}
+
 /// Pixels `[height, width, 3]`, RGB interleaved, one byte each.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Image {
@@ -23,6 +51,13 @@ pub struct Frame {
 }
 
 impl Image {
+    pub fn size(&self) -> Size {
+        Size {
+            height: self.height,
+            width: self.width,
+        }
+    }
+
     /// The largest square in the middle; of a square image, all of it.
     pub fn middle(&self) -> Frame {
         let side = self.width.min(self.height);
@@ -43,22 +78,29 @@ impl Image {
         rescaled(&cut, [side; 2], &bilinear())
     }
 
-    /// Scales the image so that its short side has `short` pixels, then cuts out the central side x side, side <= short.
-    /// Only what is kept is computed: a strip of 1x60,000 pixels costs no more than a square.
-    pub fn center_resized(&self, short: usize, side: usize) -> Image {
-        let least = self.width.min(self.height);
+    /// Scales the image, as little as that takes, to cover `cover`, then cuts out the middle: `size`, which is no larger than
+    /// `cover`. To cover a square, the short side becomes its side. Only what is kept is computed: a strip of 1x60,000 pixels
+    /// costs no more than a square.
+    pub fn center_resized(&self, cover: Size, size: Size) -> Image {
+        // The side that meets its measure; the other is no shorter than its own.
+        let wide = |size: Size, other: Size| size.width as u64 * other.height as u64;
+        let (measure, side) = match wide(cover, self.size()) >= wide(self.size(), cover) {
+            true => (cover.width as u64, self.width as u64),
+            false => (cover.height as u64, self.height as u64),
+        };
         // torchvision: the long side is int(short * long / short side), and the margin is rounded half to even.
-        let scaled = |length: usize| short * length / least;
-        let start = |length: usize| ((scaled(length) - side) as f64 / 2.0).round_ties_even();
+        let scaled = |length: usize| measure * length as u64 / side;
+        let start = |length: usize, kept: usize| ((scaled(length) - kept as u64) as f64 / 2.0).round_ties_even();
         let step = |length: usize| length as f64 / scaled(length) as f64;
         let (left, top) = (
-            start(self.width) * step(self.width),
-            start(self.height) * step(self.height),
+            start(self.width, size.width) * step(self.width),
+            start(self.height, size.height) * step(self.height),
         );
         // Rounding must not push the box's far edge out of the image.
-        let width = (side as f64 * step(self.width)).min(self.width as f64 - left);
-        let height = (side as f64 * step(self.height)).min(self.height as f64 - top);
-        rescaled(&self.view(), [side; 2], &bilinear().crop(left, top, width, height))
+        let width = (size.width as f64 * step(self.width)).min(self.width as f64 - left);
+        let height = (size.height as f64 * step(self.height)).min(self.height as f64 - top);
+        let options = bilinear().crop(left, top, width, height);
+        rescaled(&self.view(), [size.width, size.height], &options)
     }
 
     /// Scales the whole image: bilinear with antialiasing. Neither side may be 0.

@@ -2,7 +2,7 @@
 //! transforms without chance for evaluation.
 
 use crate::data::draw::Draw;
-use crate::data::image::{Frame, Image};
+use crate::data::image::{Frame, Image, Size};
 use crate::data::{blur, color};
 use crate::error::{Error, Result};
 
@@ -106,23 +106,27 @@ fn flip(pixels: &mut [u8], side: usize) {
 /// The transform for probes and pictures, without any chance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EvalTransform {
-    /// Short side to crop * 256 / 224, then the central crop x crop: as published by the method's authors.
+    /// Scaled to cover 256 / 224 of the size, of which then the middle is cut: as published by the method's authors.
     Margin,
-    /// Short side to crop, then the central crop x crop: for small images, which have no margin to spare.
+    /// Scaled to cover the size, then cut: for small images, which have no margin to spare.
     Exact,
 }
 
 impl EvalTransform {
-    /// `[crop, crop, 3]` bytes, RGB interleaved.
-    pub fn apply(self, image: &Image, crop: usize) -> Vec<u8> {
-        image.center_resized(self.short(crop), crop).pixels
+    /// `[height, width, 3]` bytes, RGB interleaved.
+    pub fn apply(self, image: &Image, size: Size) -> Vec<u8> {
+        let cover = Size {
+            height: self.short(size.height),
+            width: self.short(size.width),
+        };
+        image.center_resized(cover, size).pixels
     }
 
-    /// Pixels that the short side is scaled to, before the central `crop` is cut.
-    pub fn short(self, crop: usize) -> usize {
+    /// Pixels that a side is scaled to, before `side` of them are cut: of a square the image's short side.
+    pub fn short(self, side: usize) -> usize {
         match self {
-            EvalTransform::Margin => crop * 256 / 224,
-            EvalTransform::Exact => crop,
+            EvalTransform::Margin => side * 256 / 224,
+            EvalTransform::Exact => side,
         }
     }
 }

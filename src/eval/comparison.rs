@@ -130,7 +130,7 @@ impl Comparison<'_> {
                 };
                 own.samples.add(&features, &some.labels);
                 if with_pixels {
-                    raws.samples.add(&raw(&some.images, self.model.crop), &some.labels);
+                    raws.samples.add(&raw(&some.images, self.model.image), &some.labels);
                 }
                 if let Some(kept) = &mut raws.tokens {
                     kept.add(&patches(&some.images, self.model), &some.labels);
@@ -174,15 +174,15 @@ impl Encoded {
     }
 }
 
-/// The patches' own pixels, `[n * N, 3 * patch²]` in 0 ... 1, of images `[n, crop, crop, 3]`.
+/// The patches' own pixels, `[n * N, 3 * patch²]` in 0 ... 1, of images `[n, height, width, 3]`.
 fn patches(images: &[u8], model: &ModelConfig) -> Vec<f32> {
-    let (crop, patch) = (model.crop, model.patch);
+    let (width, columns, patch) = (model.image.width, model.grid().columns, model.patch);
     let mut values = Vec::with_capacity(images.len());
-    for image in images.chunks_exact(3 * crop * crop) {
+    for image in images.chunks_exact(model.image.values()) {
         for place in 0..model.num_patches() {
-            let (top, left) = (place / model.grid() * patch, place % model.grid() * patch);
+            let (top, left) = (place / columns * patch, place % columns * patch);
             for row in top..top + patch {
-                let line = &image[3 * (row * crop + left)..][..3 * patch];
+                let line = &image[3 * (row * width + left)..][..3 * patch];
                 values.extend(line.iter().map(|&byte| f32::from(byte) / 255.0));
             }
         }

@@ -3,7 +3,7 @@
 use crate::Result;
 use crate::model::ijepa::{Ijepa, Images};
 
-/// Target features of `count` images `[count, crop, crop, 3]`, patches averaged: `[count, D]`.
+/// Target features of `count` images `[count, height, width, 3]`, patches averaged: `[count, D]`.
 pub async fn encode(net: &mut Ijepa, images: &[u8], count: usize) -> Result<Vec<f32>> {
     let [patches, width] = [net.config.num_patches(), net.config.embed_dim];
     let mut features = Vec::with_capacity(count * width);
@@ -27,7 +27,7 @@ pub fn averaged(tokens: &[f32], [patches, width]: [usize; 2]) -> Vec<f32> {
 /// and blocks side by side: `[count, blocks * D]`, see [`Ijepa::pooled`].
 pub async fn encode_blocks(net: &mut Ijepa, images: &[u8], count: usize, blocks: usize) -> Result<Vec<f32>> {
     let mut features = vec![];
-    let bytes = 3 * net.config.crop * net.config.crop;
+    let bytes = net.config.image.values();
     for (first, now) in batches(net, count) {
         let images = Images::Bytes(&images[first * bytes..(first + now) * bytes]);
         features.extend(net.pooled(images, now, blocks).await?);
@@ -54,7 +54,7 @@ fn batches(net: &Ijepa, count: usize) -> Vec<(usize, usize)> {
 }
 
 async fn part(net: &mut Ijepa, images: &[u8], first: usize, now: usize) -> Result<Vec<f32>> {
-    let bytes = 3 * net.config.crop * net.config.crop;
+    let bytes = net.config.image.values();
     net.encode(Images::Bytes(&images[first * bytes..(first + now) * bytes]), now)
         .await
 }

@@ -30,7 +30,7 @@ pub struct Inspector {
 
 /// The images that are looked at.
 struct Set {
-    /// `[count, crop, crop, 3]`
+    /// `[count, height, width, 3]`
     images: Vec<u8>,
     count: usize,
     /// Target features as the encoder gives them, `[count * N, D]`.
@@ -87,7 +87,7 @@ impl Inspector {
         &self.net.config
     }
 
-    /// Encodes the images that are looked at from now on, `[count, crop, crop, 3]`.
+    /// Encodes the images that are looked at from now on, `[count, height, width, 3]`.
     ///
     /// Errors: usage, where they are too many for the adapter; run, where features are not finite.
     pub async fn see(&mut self, images: Vec<u8>, count: usize) -> Result<()> {
@@ -115,7 +115,7 @@ impl Inspector {
 
     /// The pixels of images `first .. first + count`, as many of them as there are.
     pub fn pixels(&self, first: usize, count: usize) -> &[u8] {
-        let bytes = 3 * self.net.config.crop * self.net.config.crop;
+        let bytes = self.net.config.image.values();
         let images = self.set.as_ref().map_or(&[][..], |set| &set.images);
         let end = first.saturating_add(count).min(images.len() / bytes);
         &images[first.min(end) * bytes..end * bytes]

@@ -5,7 +5,7 @@ use super::parts::fraction;
 use super::samples::{Features, Samples};
 use crate::Result;
 use crate::data::eval::{eval_batches_of, picked};
-use crate::data::image::Image;
+use crate::data::image::{Image, Size};
 use crate::data::source::Dataset;
 use crate::data::transform::EvalTransform;
 
@@ -19,7 +19,7 @@ pub const RAW_SIDE: usize = 32;
 pub struct Labelled<'a> {
     data: &'a Dataset,
     labels: Vec<u32>,
-    crop: usize,
+    size: Size,
     transform: EvalTransform,
     /// How many may be used of how many.
     most: usize,
@@ -28,7 +28,7 @@ pub struct Labelled<'a> {
     chosen: Vec<usize>,
 }
 
-/// Some of the images, `[n, crop, crop, 3]` u8, with the class of each.
+/// Some of the images, `[n, height, width, 3]` u8, with the class of each.
 pub struct Batch {
     pub images: Vec<u8>,
     pub labels: Vec<u32>,
@@ -42,7 +42,7 @@ impl<'a> Labelled<'a> {
     pub fn new(
         data: &'a Dataset,
         classes: &[String],
-        crop: usize,
+        size: Size,
         transform: EvalTransform,
         most: usize,
     ) -> Result<Labelled<'a>> {
@@ -50,7 +50,7 @@ impl<'a> Labelled<'a> {
         Ok(Labelled {
             data,
             labels,
-            crop,
+            size,
             transform,
             most,
             all: data.len(),
@@ -82,7 +82,7 @@ impl<'a> Labelled<'a> {
     /// About `size` images at a time. Bad ones are left out and recorded in the data set's list: an error once a tenth of
     /// the images are bad.
     pub fn batches(&self, size: usize) -> impl Iterator<Item = Result<Batch>> {
-        eval_batches_of(self.data, self.crop, self.transform, size, self.chosen.clone()).map(|batch| {
+        eval_batches_of(self.data, self.size, self.transform, size, self.chosen.clone()).map(|batch| {
             let batch = batch?;
             Ok(Batch {
                 labels: batch.indices.iter().map(|&i| self.labels[i]).collect(),
@@ -103,17 +103,18 @@ impl<'a> Labelled<'a> {
     }
 }
 
-/// Pixels as features, `[n, 3 * side * side]` in 0 ... 1, of images `[n, crop, crop, 3]`; larger ones are scaled to
+/// Pixels as features, `[n, 3 * side * side]` in 0 ... 1, of images `[n, height, width, 3]`; larger ones are scaled to
 /// [`RAW_SIDE`] first, antialiased as everywhere.
-pub fn raw(images: &[u8], crop: usize) -> Vec<f32> {
+pub fn raw(images: &[u8], size: Size) -> Vec<f32> {
     let values = |bytes: &[u8]| bytes.iter().map(|&byte| f32::from(byte) / 255.0).collect();
-    if crop <= RAW_SIDE {
+    if size.height.max(size.width) <= RAW_SIDE {
         return values(images);
     }
-    let small = images.chunks_exact(3 * crop * crop).flat_map(|pixels| {
-        let (width, height, pixels) = (crop, crop, pixels.to_vec());
+    let small = images.chunks_exact(size.values()).flat_map(|pixels| {
+        let (width, height, pixels) = (size.width, size.height, pixels.to_vec());
         let image = Image { width, height, pixels };
-        image.center_resized(RAW_SIDE, RAW_SIDE).pixels
+        let square = Size::square(RAW_SIDE);
+        image.center_resized(square, square).pixels
     });
     values(&small.collect::<Vec<u8>>())
 }

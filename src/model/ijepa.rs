@@ -50,9 +50,9 @@ impl Terms {
 /// The pixels of one batch.
 #[derive(Clone, Copy, Debug)]
 pub enum Images<'a> {
-    /// `[B, crop, crop, 3]`
+    /// `[B, height, width, 3]`
     Bytes(&'a [u8]),
-    /// `[B, 3, crop, crop]`, normalised
+    /// `[B, 3, height, width]`, normalised
     Floats(&'a [f32]),
 }
 
@@ -464,16 +464,8 @@ impl Ijepa {
         if needs::too_large(kind, &self.config, &roomy, limit).is_some() {
             roomy = dims(|_| 0);
         }
-        self.rec.submit()?;
-        self.rec.forget_bindings();
-        let control = self.memory.control.clone();
-        // The old plan goes first: both together may be more than there is.
-        self.memory = Memory::new(&self.gpu, &self.config, Dims::encode(1))?;
-        self.gpu.reclaim()?;
-        self.memory = Memory::new(&self.gpu, &self.config, roomy)
-            .map_err(|e| Error::run(format!("masks became longer than planned, and there is no room: {e}")))?;
-        // The flag outlives the plan.
-        self.rec.copy(&control, &self.memory.control)
+        self.replan(roomy)
+            .map_err(|e| Error::run(format!("masks became longer than planned, and there is no room: {e}")))
     }
 }
 

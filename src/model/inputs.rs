@@ -17,11 +17,11 @@ impl Images<'_> {
             Images::Bytes(bytes) => bytes.len(),
             Images::Floats(values) => values.len(),
         };
-        let expected = batch * 3 * config.crop * config.crop;
+        let expected = batch * config.image.values();
         if length != expected {
             return Err(Error::run(format!(
-                "{batch} images of {0} x {0} pixels have {expected} values, but {length} came",
-                config.crop
+                "{batch} images of {} pixels have {expected} values, but {length} came",
+                config.image
             )));
         }
         Ok(())

@@ -27,7 +27,7 @@ pub struct Stage {
 }
 
 impl Ijepa {
-    /// How the heads of the target encoder's block `block` spread their attention over one image `[crop, crop, 3]`:
+    /// How the heads of the target encoder's block `block` spread their attention over one image `[height, width, 3]`:
     /// `[H, N, N]`, each query's row summing to 1.
     ///
     /// Errors: usage, where there is no such block; run, where the image has another size.
@@ -88,7 +88,7 @@ impl Ijepa {
         Ok(features)
     }
 
-    /// The predictor's guess at the `hidden` patches of one image `[crop, crop, 3]` of which only the patches `seen` are
+    /// The predictor's guess at the `hidden` patches of one image `[height, width, 3]` of which only the patches `seen` are
     /// shown (paper section 3); both lists ascending, of patches below N.
     ///
     /// Errors: usage, where a list is empty or names a patch that is not there.

@@ -19,6 +19,7 @@ pub mod parts;
 pub mod positions;
 pub mod predictor;
 pub mod products;
+mod resize;
 pub mod shapes;
 pub mod tensors;
 pub mod weights;

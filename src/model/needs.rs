@@ -45,7 +45,7 @@ pub struct Dims {
     /// Longest K_e and K_p; 0 and 0 plan for the target encoder's pass alone.
     pub k_context: usize,
     pub k_target: usize,
-    /// f32 images `[B, 3, crop, crop]` instead of u8 `[B, crop, crop, 3]`.
+    /// f32 images `[B, 3, height, width]` instead of u8 `[B, height, width, 3]`.
     pub float_images: bool,
     /// Blocks keep their input alone, and are computed again for their gradient.
     pub recompute: bool,
@@ -155,7 +155,7 @@ pub fn needs(kind: Kind, config: &ModelConfig, dims: &Dims) -> Vec<Need> {
     let sequences = dims.num_pred * dims.num_enc * dims.batch;
 
     use Part::*;
-    let values = dims.batch * 3 * config.crop * config.crop;
+    let values = dims.batch * config.image.values();
     ask(
         Inputs,
         "images",
@@ -330,11 +330,11 @@ fn giants(config: &ModelConfig, dims: &Dims) -> Vec<Need> {
     ];
     let [n, pixels, d, hidden] = sizes.map(|size| size as u64);
     let [p, pred_hidden] = [config.pred_emb_dim, config.pred_hidden()].map(|size| size as u64);
-    let (heads, crop) = (config.num_heads as u64, config.crop as u64);
+    let [heads, height, width] = [config.num_heads, config.image.height, config.image.width].map(|size| size as u64);
     let (all, context) = (batch * n, num_enc * batch * k_context);
     let tokens = num_pred * num_enc * batch * (k_context + k_target);
     let widest = (all * d).max(context * d).max(tokens * p);
-    let values = batch * 3 * crop * crop;
+    let values = batch * 3 * height * width;
     let mut list = vec![
         (
             Part::Inputs,
@@ -421,12 +421,13 @@ pub fn total(kind: Kind, config: &ModelConfig, dims: &Dims) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::image::Size;
 
     /// What is counted in 64 bits first is what the list holds, so that both refuse the same.
     #[test]
     fn giants_are_tensors_of_the_list() {
         let model = ModelConfig {
-            crop: 224,
+            image: Size::square(224),
             patch: 16,
             embed_dim: 384,
             depth: 2,
@@ -466,7 +467,7 @@ mod tests {
     #[test]
     fn what_leaves_32_bits_is_too_large_and_not_taken_modulo() {
         let model = ModelConfig {
-            crop: 1 << 16,
+            image: Size::square(1 << 16),
             patch: 64,
             embed_dim: 64,
             depth: 1,

@@ -32,7 +32,7 @@ pub(super) fn of<'a>(
 
 /// These of the images.
 pub(super) fn images_of<'a>(images: Images<'a>, range: &Range<usize>, config: &ModelConfig) -> Result<Images<'a>> {
-    let values = 3 * config.crop * config.crop;
+    let values = config.image.values();
     let all = range.start * values..range.end * values;
     let part = match images {
         Images::Bytes(bytes) => bytes.get(all).map(Images::Bytes),

@@ -81,7 +81,7 @@ mod tests {
     #[test]
     fn products_add_up_to_a_step() {
         let config = ModelConfig {
-            crop: 16,
+            image: crate::data::image::Size::square(16),
             patch: 4,
             embed_dim: 16,
             depth: 3,

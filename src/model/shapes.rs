@@ -37,7 +37,10 @@ pub fn size(shape: &[usize]) -> String {
 
 fn inputs(config: &ModelConfig, dims: &Dims) -> Vec<Line<'static>> {
     vec![
-        Shape("imgs.shape", vec![dims.batch, 3, config.crop, config.crop]),
+        Shape(
+            "imgs.shape",
+            vec![dims.batch, 3, config.image.height, config.image.width],
+        ),
         Shape("masks_enc[0].shape", vec![dims.batch, dims.k_context]),
         Number("masks_enc length", dims.num_enc),
         Shape("masks_pred[0].shape", vec![dims.batch, dims.k_target]),
@@ -50,7 +53,7 @@ fn encoder(config: &ModelConfig, batch: usize, sequences: usize, kept: usize) ->
     let (n, d) = (config.num_patches(), config.embed_dim);
     vec![
         Words("---------------encoder start-----------------"),
-        Shape("x.shape: ", vec![batch, 3, config.crop, config.crop]),
+        Shape("x.shape: ", vec![batch, 3, config.image.height, config.image.width]),
         Shape("x.shape: ", vec![batch, n, d]),
         Shape("pos_embed.shape: ", vec![1, n, d]),
         Shape("x.shape after pos_embed: ", vec![batch, n, d]),

@@ -137,7 +137,7 @@ mod tests {
     #[test]
     fn weights_and_the_mask_token_decay_and_nothing_else_does() {
         let model = ModelConfig {
-            crop: 8,
+            image: crate::data::image::Size::square(8),
             patch: 4,
             embed_dim: 4,
             depth: 2,

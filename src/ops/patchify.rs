@@ -17,16 +17,17 @@ pub(super) static PATCHIFY: Kernel = Kernel {
 struct Params {
     count: u32,
     per_lane: u32,
-    crop: u32,
+    height: u32,
+    width: u32,
     patch: u32,
 }
 
 /// How the pixels come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pixels {
-    /// u8 `[B, crop, crop, 3]`; normalised on the way with ImageNet's mean and deviation.
+    /// u8 `[B, height, width, 3]`; normalised on the way with ImageNet's mean and deviation.
     Bytes,
-    /// f32 `[B, 3, crop, crop]`, normalised already.
+    /// f32 `[B, 3, height, width]`, normalised already.
     Floats,
 }
 
@@ -36,30 +37,32 @@ pub fn patchify(
     pixels: Pixels,
     images: &View,
     list: &View,
-    crop: usize,
+    [height, width]: [usize; 2],
     patch: usize,
     y: &View,
 ) -> Result<()> {
     expect("patchify", "y", y, list.rows, 3 * patch * patch)?;
-    if patch == 0 || crop == 0 || !crop.is_multiple_of(patch) {
+    let whole = |side: usize| side > 0 && side.is_multiple_of(patch);
+    if patch == 0 || !whole(height) || !whole(width) {
         return Err(Error::run(format!(
-            "patchify: {crop} pixels are no multiple of patch {patch}"
+            "patchify: {width} x {height} pixels are no whole number of patches of {patch}"
         )));
     }
     let values = match pixels {
         Pixels::Bytes => images.bytes(),
         Pixels::Floats => images.bytes() / 4,
     };
-    if values < (3 * crop * crop) as u64 {
+    if values < (3 * height * width) as u64 {
         return Err(Error::run(format!(
-            "patchify: {values} values are no image of {crop} x {crop} pixels"
+            "patchify: {values} values are no image of {width} x {height} pixels"
         )));
     }
     let each = each(rec.gpu().kind(), y.len() as u32);
     let params = Params {
         count: each.count,
         per_lane: each.per_lane,
-        crop: crop as u32,
+        height: height as u32,
+        width: width as u32,
         patch: patch as u32,
     };
     let build = Build {

@@ -3,6 +3,7 @@
 use super::keys::{self, KEYS};
 use super::yaml::{self, Value};
 use crate::data::batch::BatchConfig;
+use crate::data::image::Size;
 use crate::data::masks::MaskConfig;
 use crate::data::transform::{EvalTransform, TrainTransform};
 use crate::model::config::{Init, ModelConfig};
@@ -238,7 +239,7 @@ impl Config {
         }
         let of = |own: Option<usize>, named: Option<usize>| own.or(named).unwrap_or(0);
         Ok(ModelConfig {
-            crop: self.data.crop_size,
+            image: Size::square(self.data.crop_size),
             patch: self.mask.patch_size,
             embed_dim: of(own.embed_dim, named.map(|n| n.0)),
             depth: of(own.depth, named.map(|n| n.1)),

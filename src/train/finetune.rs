@@ -285,7 +285,7 @@ impl Run<'_> {
         tell: &mut dyn FnMut(Event<'_>),
     ) -> Result<Finished> {
         let (of, first) = (self.settings.steps, self.ended);
-        let config = self.settings.batches(&self.model);
+        let config = self.settings.batches(&self.model)?;
         let make = |stop| {
             let mut batches = LabelledBatches::new(data.clone(), config, stop)?;
             Ok(move |step| batches.make(step))
@@ -434,7 +434,7 @@ pub async fn score(
 ) -> Result<Score> {
     let labels = data.labels_as(classes)?;
     let mut score = Score::default();
-    for some in eval_batches(data, net.config.crop, config.eval_transform(), batch, None) {
+    for some in eval_batches(data, net.config.image, config.eval_transform(), batch, None) {
         let some = some?;
         if some.indices.is_empty() {
             continue;

@@ -120,7 +120,7 @@ impl Prober {
             let mut seen = 0; // images come in the order of their classes: every fourth is of all of them
             for batch in eval_batches(
                 data,
-                net.config.crop,
+                net.config.image,
                 config.eval_transform(),
                 net.dims().batch,
                 Some(count),

@@ -39,7 +39,7 @@ pub async fn replay(
     for (s, masks) in masks.iter().enumerate() {
         let of_step = |e: Error| Error::usage(format!("{origin}: step {s}: {e}"));
         Lists::new(masks, model.num_patches()).map_err(of_step)?;
-        let shape = [masks.batch, 3, model.crop, model.crop];
+        let shape = [masks.batch, 3, model.image.height, model.image.width];
         tensors::find(&input, &format!("step.{s}.images"), &shape, origin)?;
     }
     let longest = |length: fn(&Masks) -> usize| masks.iter().map(length).max().unwrap_or(0);

@@ -137,7 +137,7 @@ impl Trainer {
             config: config.clone(),
             images: data.len() as u64,
             measured: measured(&model),
-            watch: Watch::new(data, watched, model.crop, config.eval_transform())?,
+            watch: Watch::new(data, watched, model.image, config.eval_transform())?,
             untrained: from.progress.untrained,
             loss: from.progress.loss,
             planned: dims,

@@ -125,13 +125,14 @@ impl Settings {
                 "no steps are to be taken: give --epochs or --steps of 1 or more",
             ));
         }
-        self.batches(model).validate()
+        self.batches(model)?.validate()
     }
 
-    pub fn batches(&self, model: &ModelConfig) -> LabelledConfig {
-        LabelledConfig {
+    /// Errors: run, where the model's images are not square.
+    pub fn batches(&self, model: &ModelConfig) -> Result<LabelledConfig> {
+        Ok(LabelledConfig {
             batch: self.batch,
-            crop: model.crop,
+            crop: model.side()?,
             transform: TrainTransform {
                 crop_scale: self.crop_scale,
                 horizontal_flip: self.flip,
@@ -142,7 +143,7 @@ impl Settings {
             mixup: self.mixup,
             smoothing: self.label_smoothing,
             seed: self.seed,
-        }
+        })
     }
 
     pub fn plan(&self, classes: usize) -> Plan {

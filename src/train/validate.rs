@@ -83,8 +83,8 @@ impl Config {
                 "data.crop_size {crop} is no multiple of mask.patch_size {patch}: use crop_size {near}, or another patch"
             )));
         }
-        if model.grid() > MOST_PATCHES {
-            let grid = model.grid();
+        let grid = crop / patch;
+        if grid > MOST_PATCHES {
             return Err(Error::usage(format!(
                 "data.crop_size {crop} with mask.patch_size {patch} makes {grid} patches a side: the most is {MOST_PATCHES}"
             )));

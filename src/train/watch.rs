@@ -2,6 +2,7 @@
 
 use crate::Result;
 use crate::data::eval::eval_batches;
+use crate::data::image::Size;
 use crate::data::source::Dataset;
 use crate::data::transform::EvalTransform;
 use crate::eval::features::encode;
@@ -12,7 +13,7 @@ use crate::model::ijepa::Ijepa;
 
 /// Fixed images of a data set, with their labels where it has any.
 pub struct Watch {
-    /// `[n, crop, crop, 3]`
+    /// `[n, height, width, 3]`
     images: Vec<u8>,
     labels: Option<Vec<u32>>,
     count: usize,
@@ -22,13 +23,13 @@ impl Watch {
     /// At most `count` images.
     ///
     /// Errors: run, once a tenth of the images have turned out bad.
-    pub fn new(data: &Dataset, count: usize, crop: usize, transform: EvalTransform) -> Result<Watch> {
+    pub fn new(data: &Dataset, count: usize, size: Size, transform: EvalTransform) -> Result<Watch> {
         let mut watch = Watch {
             images: vec![],
             labels: data.labels().map(|_| vec![]),
             count: 0,
         };
-        for batch in eval_batches(data, crop, transform, count, Some(count)) {
+        for batch in eval_batches(data, size, transform, count, Some(count)) {
             let batch = batch?;
             watch.images.extend(batch.images);
             watch.count += batch.indices.len();
@@ -39,7 +40,7 @@ impl Watch {
         Ok(watch)
     }
 
-    /// The images `[n, crop, crop, 3]`, and their classes where they have any.
+    /// The images `[n, height, width, 3]`, and their classes where they have any.
     pub fn images(&self) -> (&[u8], Option<&[u32]>) {
         (&self.images, self.labels.as_deref())
     }

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use ijepa::data::image::Size;
 use ijepa::data::masks::Masks;
 use ijepa::model::config::ModelConfig;
 use safetensors::{Dtype, SafeTensors};
@@ -98,7 +99,7 @@ impl Case {
     pub fn config(&self) -> ModelConfig {
         let size = |key| self.number(key).expect(key) as usize;
         ModelConfig {
-            crop: size("crop_size"),
+            image: Size::square(size("crop_size")),
             patch: size("patch_size"),
             embed_dim: size("embed_dim"),
             depth: size("depth"),

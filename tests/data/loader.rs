@@ -7,6 +7,7 @@ use ijepa::data::Split::{Test, Train};
 use ijepa::data::batch::{Batch, BatchConfig, epoch_order, iterations_per_epoch};
 use ijepa::data::decode::MAX_PIXELS;
 use ijepa::data::eval::eval_batches;
+use ijepa::data::image::Size;
 use ijepa::data::loader::{Loader, LoaderConfig};
 use ijepa::data::masks::{MaskConfig, sample};
 use ijepa::data::source::Dataset;
@@ -286,7 +287,7 @@ fn waiting_is_counted() {
 fn evaluation_keeps_order_and_labels_and_leaves_bad_files_out() {
     let root = colors(30, &[5]);
     let data = open(root.path(), Train).unwrap();
-    let made: Vec<_> = eval_batches(&data, 16, EvalTransform::Exact, 8, None)
+    let made: Vec<_> = eval_batches(&data, Size::square(16), EvalTransform::Exact, 8, None)
         .map(Result::unwrap)
         .collect();
     assert_eq!(
@@ -316,7 +317,7 @@ fn evaluation_keeps_order_and_labels_and_leaves_bad_files_out() {
 fn a_part_of_the_images_shows_all_classes() {
     let data = Dataset::open("generated:glyphs", Train, 0, MAX_PIXELS).unwrap();
     let part = |limit| {
-        let made: Vec<_> = eval_batches(&data, 32, EvalTransform::Exact, 64, Some(limit))
+        let made: Vec<_> = eval_batches(&data, Size::square(32), EvalTransform::Exact, 64, Some(limit))
             .map(Result::unwrap)
             .collect();
         (

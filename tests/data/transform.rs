@@ -2,7 +2,7 @@
 
 use ijepa::Error;
 use ijepa::data::draw::Draw;
-use ijepa::data::image::{Frame, Image};
+use ijepa::data::image::{Frame, Image, Size};
 use ijepa::data::transform::{EvalTransform, TrainTransform};
 use ijepa::data::{blur, color};
 use safetensors::SafeTensors;
@@ -99,7 +99,7 @@ fn evaluation_transforms_are_torchvisions() {
                 let name = format!("{name}.{part}.{side}");
                 close(
                     &name,
-                    &transform.apply(&source, side),
+                    &transform.apply(&source, Size::square(side)),
                     &image(&tensors, &name).pixels,
                     0.999,
                     2,
@@ -175,7 +175,7 @@ fn strips_and_dots_get_the_central_crop() {
             "{width}x{height}: {along}"
         );
         for eval in [EvalTransform::Margin, EvalTransform::Exact] {
-            assert_eq!(eval.apply(&source, 8).len(), 8 * 8 * 3);
+            assert_eq!(eval.apply(&source, Size::square(8)).len(), 8 * 8 * 3);
         }
     }
 }
@@ -203,7 +203,13 @@ fn without_a_crop_scale_photos_keep_their_shape() {
         assert_eq!(got, want, "{width}x{height}");
         // As evaluation shows it; it halves an odd margin its own way.
         let step = (255 / (width.min(height) - 1) + 1) as u8;
-        close("evaluation", &got, &EvalTransform::Exact.apply(&source, 32), 0.0, step);
+        close(
+            "evaluation",
+            &got,
+            &EvalTransform::Exact.apply(&source, Size::square(32)),
+            0.0,
+            step,
+        );
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::{Draw, clusters, features};
 use ijepa::data::Split;
+use ijepa::data::image::Size;
 use ijepa::data::source::Dataset;
 use ijepa::data::transform::EvalTransform;
 use ijepa::eval::knn::knn_accuracy;
@@ -23,7 +24,8 @@ fn whole(labelled: &Labelled, size: usize) -> (Vec<u8>, Vec<u32>) {
 #[test]
 fn images_come_in_batches_and_a_large_set_gives_a_fixed_part() {
     let data = Dataset::glyphs(Split::Test, 0);
-    let labelled = |most| Labelled::new(&data, data.class_names(), 16, EvalTransform::Exact, most).expect("labels");
+    let labelled =
+        |most| Labelled::new(&data, data.class_names(), Size::square(16), EvalTransform::Exact, most).expect("labels");
     let all = labelled(50_000);
     assert_eq!(all.notice(), None);
     let (images, labels) = whole(&all, 300);
@@ -62,12 +64,12 @@ fn images_come_in_batches_and_a_large_set_gives_a_fixed_part() {
 fn pixels_are_taken_as_they_are_up_to_32_and_scaled_down_above() {
     let bytes: Vec<u8> = (0..2 * 3 * 32 * 32).map(|i| (i * 7 % 256) as u8).collect();
     let expected: Vec<f32> = bytes.iter().map(|&byte| f32::from(byte) / 255.0).collect();
-    assert_eq!(raw(&bytes, RAW_SIDE), expected);
+    assert_eq!(raw(&bytes, Size::square(RAW_SIDE)), expected);
     // Two images of 64 pixels: one of a colour, one black and white by halves with hard edges between.
     let colour = [200u8, 10, 90].repeat(64 * 64);
     let halves = (0..64 * 64).flat_map(|i| [if i % 64 < 32 { 0 } else { 255u8 }; 3]);
     let bytes: Vec<u8> = colour.into_iter().chain(halves).collect();
-    let small = raw(&bytes, 64);
+    let small = raw(&bytes, Size::square(64));
     assert_eq!(small.len(), 2 * 3 * 32 * 32);
     let (colour, halves) = small.split_at(3 * 32 * 32);
     for pixel in colour.chunks_exact(3) {

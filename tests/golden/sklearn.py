@@ -1,9 +1,10 @@
 """What scikit-learn's neighbours and logistic regression make of features: the figures that `ijepa probe` is held to.
 
-sklearn.py OUT.safetensors                        makes sklearn.safetensors: drawn features, with the figures in its metadata
-sklearn.py TRAIN.safetensors TEST.safetensors [PROBE.json]
-                                                  the figures of features that `ijepa embed` wrote of both parts of a set with a folder
-                                                  for each class, beside those in a probe.json of the same weights
+sklearn.py TRAIN.safetensors TEST.safetensors                     of features that `ijepa embed` wrote of both parts of a set with a
+                                                                  folder for each class
+sklearn.py TRAIN.safetensors TEST.safetensors PROBE.json          the same beside those in a probe.json of the same weights
+sklearn.py TRAIN.safetensors TEST.safetensors OUT.safetensors     makes sklearn.safetensors: such features in eight bits, with the
+                                                                  figures of these in its metadata
 
 Needs scikit-learn, numpy and safetensors. Run as `python -I`: this file has the name of the package."""
 import json
@@ -49,17 +50,14 @@ def figures(train, test):
     }
 
 
-def drawn():
-    """Ten classes of 12 channels that overlap, of unlike scales and off the origin; 500 to fit on, 1000 to score."""
-    rng = np.random.default_rng(7)
-    centres = rng.normal(size=(10, 12))
-    scales, offset = rng.uniform(0.2, 5, 12), rng.normal(size=12)
-    sets = []
-    for count in (500, 1000):
-        labels = np.arange(count, dtype=np.uint32) % 10
-        values = (centres[labels] + 1.1 * rng.normal(size=(count, 12)) + offset) * scales
-        sets.append((values.astype(np.float32), labels))
-    return sets
+def rounded(train, test):
+    """Features in eight bits, [n, D] u8, and the same again as numbers: level * scale + offset, [D] each."""
+    offset, most = train.min(axis=0), train.max(axis=0)
+    scale, offset = ((most - offset) / 255).astype(np.float32), offset.astype(np.float32)
+    levels = [np.clip(np.rint((x - offset) / scale), 0, 255).astype(np.uint8) for x in (train, test)]
+    # As f32, which is what is read.
+    values = [(x.astype(np.float32) * scale + offset).astype(np.float64) for x in levels]
+    return {"train": levels[0], "test": levels[1], "scale": scale, "offset": offset}, values
 
 
 def embedded(path):
@@ -68,27 +66,29 @@ def embedded(path):
         return file.get_tensor("features").astype(np.float64), np.array([name.split("/")[-2] for name in names])
 
 
-if len(sys.argv) == 2:
-    train, test = drawn()
-    wide = [(x.astype(np.float64), y) for x, y in (train, test)]
-    tensors = {"train": train[0], "train_labels": train[1], "test": test[0], "test_labels": test[1]}
-    save_file(tensors, sys.argv[1], {"figures": json.dumps(figures(*wide))})
-    print(json.dumps(figures(*wide), indent=1))
+train, test = embedded(sys.argv[1]), embedded(sys.argv[2])
+compared = sys.argv[3] if len(sys.argv) > 3 else ""
+if compared.endswith(".safetensors"):
+    tensors, (x, asked) = rounded(train[0], test[0])
+    classes = sorted(set(train[1]))
+    for name, labels in ("train_labels", train[1]), ("test_labels", test[1]):
+        tensors[name] = np.searchsorted(classes, labels).astype(np.uint8)
+    found = json.dumps(figures((x, train[1]), (asked, test[1])), indent=1)
+    save_file(tensors, compared, {"figures": found})
+    print(found)
+elif compared:
+    worst = 0
+    for probe in json.load(open(compared))["probes"]:
+        if probe["features"] != "learned" or probe["method"] not in ("knn", "linear"):
+            continue
+        chosen = probe["chosen"]
+        if probe["method"] == "knn":
+            theirs = neighbours(train, test, chosen["k"], chosen["centred"])
+        else:
+            theirs = logistic(train, test, chosen["decay"])
+        off = abs(theirs - probe["accuracy"])
+        worst = max(worst, off)
+        print(f"{probe['method']:8} {chosen}: ijepa {probe['accuracy']:.2f}, scikit-learn {theirs:.2f}")
+    sys.exit(f"off by {worst:.2f} points" if worst > 0.5 else 0)
 else:
-    train, test = embedded(sys.argv[1]), embedded(sys.argv[2])
-    found = figures(train, test)
-    print(json.dumps(found))
-    if len(sys.argv) > 3:
-        worst = 0
-        for probe in json.load(open(sys.argv[3]))["probes"]:
-            if probe["features"] != "learned" or probe["method"] not in ("knn", "linear"):
-                continue
-            chosen = probe["chosen"]
-            if probe["method"] == "knn":
-                theirs = neighbours(train, test, chosen["k"], chosen["centred"])
-            else:
-                theirs = logistic(train, test, chosen["decay"])
-            off = abs(theirs - probe["accuracy"])
-            worst = max(worst, off)
-            print(f"{probe['method']:8} {chosen}: ijepa {probe['accuracy']:.2f}, scikit-learn {theirs:.2f}")
-        sys.exit(f"off by {worst:.2f} points" if worst > 0.5 else 0)
+    print(json.dumps(figures(train, test)))

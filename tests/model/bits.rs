@@ -67,7 +67,7 @@ fn a_plan_grows_with_the_batch_and_the_number_of_masks() {
     assert!(bits(&grown) == bits(&fresh));
     // And a smaller batch than planned needs no plan of its own.
     case.masks = masks(9, case.config.num_patches(), [2, 1, 2, 5, 3]);
-    case.bytes.truncate(2 * 3 * case.config.crop * case.config.crop);
+    case.bytes.truncate(2 * case.config.image.values());
     let mut roomy = case.net(&gpu("", None), dims);
     let roomy_bits = case.train(&mut roomy, &[&case.masks]);
     assert_eq!(roomy.dims(), dims);
@@ -122,7 +122,7 @@ fn encoding_is_the_target_encoders_pass() {
     assert_eq!(seen["target_encoder_out"].values, alone);
     // One that has nothing else gives the same bits, and refuses to learn.
     let mut encoder = Ijepa::encoder(&gpu("", None), &case.config, &case.tensors, "a test", 2).unwrap();
-    let image = 3 * case.config.crop * case.config.crop;
+    let image = case.config.image.values();
     let two = pollster::block_on(encoder.encode(Images::Bytes(&case.bytes[image..]), 2)).unwrap();
     assert_eq!(
         two,

@@ -3,6 +3,7 @@
 use crate::device;
 use ijepa::cpu;
 use ijepa::data::draw::Draw;
+use ijepa::data::image::Size;
 use ijepa::data::masks::Masks;
 use ijepa::gpu::{Gpu, Kind, Options};
 use ijepa::model::config::{Init, ModelConfig};
@@ -80,7 +81,7 @@ impl Case {
         }
         let masks = masks(1, config.num_patches(), lengths);
         Case {
-            bytes: bytes(2, masks.batch * 3 * config.crop * config.crop),
+            bytes: bytes(2, masks.batch * config.image.values()),
             config,
             tensors,
             masks,
@@ -91,7 +92,7 @@ impl Case {
     /// A small model with a short way to its gradient: what is compared bit by bit need not be large.
     pub fn small(terms: Terms) -> Case {
         let config = ModelConfig {
-            crop: 20,
+            image: Size::square(20),
             patch: 5,
             embed_dim: 24,
             depth: 2,
@@ -133,7 +134,7 @@ impl Case {
 
     /// The images as the reference feeds them: `[B, 3, crop, crop]`, normalised.
     pub fn floats(&self) -> Vec<f32> {
-        let pixels = self.config.crop * self.config.crop;
+        let pixels = self.config.image.height * self.config.image.width;
         let value = |i: usize| {
             let (image, channel, pixel) = (i / (3 * pixels), i / pixels % 3, i % pixels);
             let byte = f64::from(self.bytes[(image * pixels + pixel) * 3 + channel]);

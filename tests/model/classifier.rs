@@ -3,6 +3,7 @@
 use crate::case::{Case, bits, f64s, gpu, rates};
 use ijepa::cpu::classifier::Outcome;
 use ijepa::data::draw::Draw;
+use ijepa::data::image::Size;
 use ijepa::gpu::Kind;
 use ijepa::model::classifier::{Classifier, Examples, Plan, layers};
 use ijepa::model::config::ModelConfig;
@@ -126,7 +127,7 @@ fn agrees(labelled: &Labelled, variant: &'static str, kind: Kind, dropped: bool)
 
 fn model(crop: usize, patch: usize, [embed_dim, depth, num_heads]: [usize; 3], mlp_ratio: f64) -> ModelConfig {
     ModelConfig {
-        crop,
+        image: Size::square(crop),
         patch,
         embed_dim,
         depth,

@@ -2,6 +2,7 @@
 
 use crate::case::{Case, f64s, gpu, rates};
 use ijepa::cpu::ijepa::Outcome;
+use ijepa::data::image::Size;
 use ijepa::gpu::Kind;
 use ijepa::model::config::ModelConfig;
 use ijepa::model::ijepa::{Images, Terms};
@@ -27,7 +28,7 @@ fn model(crop: usize, patch: usize, encoder: [usize; 3], mlp_ratio: f64, predict
     let [embed_dim, depth, num_heads] = encoder;
     let [pred_emb_dim, pred_depth] = predictor;
     ModelConfig {
-        crop,
+        image: Size::square(crop),
         patch,
         embed_dim,
         depth,

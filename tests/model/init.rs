@@ -1,11 +1,12 @@
 //! First weights: deviations, zeros, ones, copies, and what they depend on.
 
+use ijepa::data::image::Size;
 use ijepa::model::config::{Init, ModelConfig};
 use ijepa::model::init::draw;
 use ijepa::model::tensors::{Tensors, encoder, predictor};
 
 const CONFIG: ModelConfig = ModelConfig {
-    crop: 32,
+    image: Size::square(32),
     patch: 4,
     embed_dim: 96,
     depth: 2,

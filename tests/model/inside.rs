@@ -8,7 +8,7 @@ use ijepa::eval::inspector::{Guess, Inspector};
 use ijepa::model::ijepa::{Images, Terms};
 use ijepa::model::needs::Dims;
 
-fn near(name: &str, got: &[f32], want: &[f64], limit: f64) {
+pub fn near(name: &str, got: &[f32], want: &[f64], limit: f64) {
     assert_eq!(got.len(), want.len(), "{name}");
     let size = want.iter().fold(1e-3f64, |size, v| size.max(v.abs()));
     for (i, (got, want)) in got.iter().zip(want).enumerate() {
@@ -25,7 +25,7 @@ fn parameters(case: &Case) -> cpu::Tensors {
 }
 
 fn image(case: &Case, i: usize) -> &[u8] {
-    let bytes = 3 * case.config.crop * case.config.crop;
+    let bytes = case.config.image.values();
     &case.bytes[i * bytes..][..bytes]
 }
 
@@ -47,12 +47,17 @@ fn attention_is_that_of_the_target_encoders_block() {
     let every: Vec<u32> = (0..n as u32).collect();
     let mut net = case.net(&gpu("", None), dims);
     for i in 0..2 {
-        let floats = &f64s(&case.floats())[i * 3 * config.crop * config.crop..][..3 * config.crop * config.crop];
+        let floats = &f64s(&case.floats())[i * config.image.values()..][..config.image.values()];
         let encoder = cpu::encoder::forward(config, &parameters, "target_encoder", floats, &every, n);
         for block in 0..config.depth {
             let x = match block {
                 0 => {
-                    let patches = cpu::patchify::from_f32(floats, &every, config.crop, config.patch);
+                    let patches = cpu::patchify::from_f32(
+                        floats,
+                        &every,
+                        [config.image.height, config.image.width],
+                        config.patch,
+                    );
                     let x = cpu::block::linear(&parameters, "target_encoder.patch_embed.proj", &patches, n);
                     cpu::add_positions::add_positions(&parameters["target_encoder.pos_embed"], &every, &x, d)
                 }
@@ -80,12 +85,12 @@ fn pooled_blocks_are_averages_of_what_blocks_put_out() {
     let (n, d, depth) = (config.num_patches(), config.embed_dim, config.depth);
     let every: Vec<u32> = (0..n as u32).collect();
     let mut net = case.net(&gpu("", None), dims);
-    let both = &case.bytes[..2 * 3 * config.crop * config.crop];
+    let both = &case.bytes[..2 * config.image.values()];
     for blocks in [1, 2, 4] {
         let got = pollster::block_on(net.pooled(Images::Bytes(both), 2, blocks)).unwrap();
         let used = blocks.min(depth);
         for i in 0..2 {
-            let floats = &f64s(&case.floats())[i * 3 * config.crop * config.crop..][..3 * config.crop * config.crop];
+            let floats = &f64s(&case.floats())[i * config.image.values()..][..config.image.values()];
             let encoder = cpu::encoder::forward(config, &parameters, "target_encoder", floats, &every, n);
             for place in 0..used {
                 let out = &encoder.blocks_out[depth - used + place];
@@ -129,7 +134,12 @@ fn a_trail_has_one_images_rows_of_every_tensor() {
     let mut net = case.net(&gpu("", None), dims);
     let (twin, d) = (case.twin(), case.config.embed_dim);
     let all: Vec<u32> = (0..48).collect();
-    let patches = cpu::patchify::from_u8(&case.bytes, &all, case.config.crop, case.config.patch);
+    let patches = cpu::patchify::from_u8(
+        &case.bytes,
+        &all,
+        [case.config.image.height, case.config.image.width],
+        case.config.patch,
+    );
     for i in 0..3 {
         let trail = pollster::block_on(net.trail(Images::Bytes(&case.bytes), &case.masks, i)).unwrap();
         let names: Vec<_> = trail

@@ -8,6 +8,7 @@ mod classifier;
 mod device;
 mod flag;
 mod gradients;
+mod grid;
 mod init;
 mod inside;
 mod misfits;

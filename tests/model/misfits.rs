@@ -2,6 +2,7 @@
 
 use crate::case::{Case, gpu, masks, rates};
 use crate::device;
+use ijepa::data::image::Size;
 use ijepa::data::masks::Masks;
 use ijepa::gpu::Options;
 use ijepa::model::config::ModelConfig;
@@ -98,7 +99,7 @@ fn images_and_masks_that_do_not_fit() {
 #[test]
 fn a_batch_that_no_binding_holds_names_the_one_that_fits() {
     let config = ModelConfig {
-        crop: 64,
+        image: Size::square(64),
         patch: 4,
         embed_dim: 4,
         depth: 1,

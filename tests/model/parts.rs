@@ -1,6 +1,7 @@
 //! A batch in parts: loss, regularizer, norms and gradients are the whole batch's.
 
 use crate::case::{Case, bits, f64s, gpu, masks, rates};
+use ijepa::data::image::Size;
 use ijepa::gpu::Kind;
 use ijepa::model::config::ModelConfig;
 use ijepa::model::ijepa::{Images, Outcome, Terms};
@@ -18,7 +19,7 @@ const TERMS: Terms = Terms {
 
 fn case(terms: Terms) -> Case {
     let config = ModelConfig {
-        crop: 28,
+        image: Size::square(28),
         patch: 7,
         embed_dim: 48,
         depth: 2,
@@ -124,7 +125,7 @@ fn a_part_that_is_left_out_shows() {
         config: case.config.clone(),
         terms: case.terms,
     };
-    let image = 3 * case.config.crop * case.config.crop;
+    let image = case.config.image.values();
     half.bytes[6 * image..].fill(0);
     let (_, other, _) = step(&half, "", None, 2);
     let name = "encoder.patch_embed.proj.weight";
@@ -162,7 +163,7 @@ fn steps_in_parts_give_the_same_bits_each_time_and_forget_nothing() {
 #[test]
 fn what_is_not_finite_in_any_part_stops_the_step() {
     let case = case(TERMS);
-    let image = 3 * case.config.crop * case.config.crop;
+    let image = case.config.image.values();
     for bad in [0, 3, 6] {
         let dims = Dims {
             batch: 3,

@@ -24,7 +24,7 @@ fn patchify_orders_channel_then_row_then_column() {
         }
     }
     // Row 6 is image 1, patch 2: second row of patches, first column.
-    let rows = cpu::patchify::from_u8(&bytes, &[6, 0], 4, 2);
+    let rows = cpu::patchify::from_u8(&bytes, &[6, 0], [4, 4], 2);
     let mut expected = Vec::new();
     for (image, top, left) in [(1, 2, 0), (0, 0, 0)] {
         for c in 0..3 {
@@ -39,19 +39,19 @@ fn patchify_orders_channel_then_row_then_column() {
 
 #[test]
 fn patchify_of_normalised_images_gives_what_bytes_give() {
-    let (crop, patch, batch) = (6, 3, 2);
-    let bytes: Vec<u8> = (0..batch * crop * crop * 3).map(|i| (i * 37 % 256) as u8).collect();
+    let ([height, width], patch, batch) = ([6, 9], 3, 2);
+    let bytes: Vec<u8> = (0..batch * height * width * 3).map(|i| (i * 37 % 256) as u8).collect();
     let mut planes = vec![0.0; bytes.len()];
     for (i, byte) in bytes.iter().enumerate() {
         let (pixel, c) = (i / 3, i % 3);
-        let (image, place) = (pixel / (crop * crop), pixel % (crop * crop));
-        planes[(image * 3 + c) * crop * crop + place] =
+        let (image, place) = (pixel / (height * width), pixel % (height * width));
+        planes[(image * 3 + c) * height * width + place] =
             (f64::from(*byte) / 255.0 - [0.485, 0.456, 0.406][c]) / [0.229, 0.224, 0.225][c];
     }
-    let rows = [7, 0, 3, 5];
+    let rows = [11, 0, 3, 5];
     assert_all(
-        &cpu::patchify::from_f32(&planes, &rows, crop, patch),
-        &cpu::patchify::from_u8(&bytes, &rows, crop, patch),
+        &cpu::patchify::from_f32(&planes, &rows, [height, width], patch),
+        &cpu::patchify::from_u8(&bytes, &rows, [height, width], patch),
     );
 }
 

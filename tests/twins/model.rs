@@ -4,13 +4,14 @@ use crate::difference::{agree, gradient, numbers};
 use ijepa::cpu::ijepa::{Terms, gradients};
 use ijepa::cpu::positions::positions;
 use ijepa::cpu::{Tensors, classifier};
+use ijepa::data::image::Size;
 use ijepa::data::masks::Masks;
-use ijepa::model::config::ModelConfig;
+use ijepa::model::config::{Grid, ModelConfig};
 
 /// 3x3 patches of 2 pixels; 2 heads of width 4 in the encoder and of width 2 in the predictor.
 fn config() -> ModelConfig {
     ModelConfig {
-        crop: 6,
+        image: Size::square(6),
         patch: 2,
         embed_dim: 8,
         depth: 2,
@@ -92,7 +93,7 @@ fn parameters(config: &ModelConfig) -> Tensors {
 
 fn every_weight_agrees(terms: Terms) {
     let (config, masks) = (config(), masks());
-    let images = numbers(99, masks.batch * 3 * config.crop * config.crop, 2.0);
+    let images = numbers(99, masks.batch * config.image.values(), 2.0);
     let parameters = parameters(&config);
     let analytic = gradients(&config, &parameters, &images, &masks, terms);
     assert_eq!(analytic.regularizer != 0.0, terms != Terms::default());
@@ -132,8 +133,8 @@ fn gradient_with_terms_is_the_finite_difference() {
 
 #[test]
 fn column_comes_first_in_the_position_embedding() {
-    // Width 8: omega is 1 and 1/100. Patch 5 of a 3x3 grid lies in row 1, column 2.
-    let all = positions(8, 3);
+    // Width 8: omega is 1 and 1/100. Patch 5 of three columns lies in row 1, column 2.
+    let all = positions(8, Grid { rows: 2, columns: 3 });
     let (one, two) = ([1.0_f64, 0.01], [2.0_f64, 0.02]);
     let expected: Vec<f64> = [
         two.map(f64::sin),
@@ -143,14 +144,14 @@ fn column_comes_first_in_the_position_embedding() {
     ]
     .concat();
     assert_eq!(agree(&all[5 * 8..6 * 8], &expected, 1e-12), Ok(()));
-    assert_eq!(all.len(), 9 * 8);
+    assert_eq!(all.len(), 6 * 8);
 }
 
 /// With soft labels, and some branches dropped.
 #[test]
 fn gradient_of_a_classifier_is_the_finite_difference() {
     let (config, classes, batch) = (config(), 3, 2);
-    let images = numbers(99, batch * 3 * config.crop * config.crop, 2.0);
+    let images = numbers(99, batch * config.image.values(), 2.0);
     let mut parameters = parameters(&config);
     parameters.retain(|name, _| name.starts_with("encoder."));
     parameters.insert("head.weight".into(), numbers(98, classes * config.embed_dim, 0.6));

@@ -1,5 +1,6 @@
 //! A small model with weights that differ everywhere, and files of it.
 
+use ijepa::data::image::Size;
 use ijepa::model::config::{Init, ModelConfig};
 use ijepa::model::init;
 use ijepa::model::tensors::{Tensor, Tensors};
@@ -20,7 +21,7 @@ pub const PROCESSOR: Processor = Processor {
 
 pub fn model() -> ModelConfig {
     ModelConfig {
-        crop: 16,
+        image: Size::square(16),
         patch: 4,
         embed_dim: 16,
         depth: 2,

@@ -86,7 +86,7 @@ impl Inspector {
         let (config, progress) = (self.look.config(), &self.snapshot.progress);
         let (encoder, predictor) = ijepa::model::describe::parameters(config);
         object(&json!({
-            "crop": config.crop, "patch": config.patch, "grid": config.grid(), "width": config.embed_dim,
+            "crop": config.side()?, "patch": config.patch, "grid": config.grid().columns, "width": config.embed_dim,
             "depth": config.depth, "heads": config.num_heads, "parameters": encoder + predictor,
             "step": progress.step, "steps": progress.of, "images": self.look.count(), "classes": self.classes,
             "config": self.snapshot.config.as_ref().map(|config| config.to_yaml()),
@@ -103,10 +103,10 @@ impl Inspector {
             Some(images) => images.dataset()?,
             None => Dataset::glyphs(Split::Test, config.meta.seed),
         };
-        let crop = self.look.config().crop;
-        let chosen = Watch::new(&data, count, crop, config.eval_transform())?;
+        let size = self.look.config().image;
+        let chosen = Watch::new(&data, count, size, config.eval_transform())?;
         let (pixels, labels) = chosen.images();
-        let bytes = 3 * crop * crop;
+        let bytes = size.values();
         // In the data's order they are sorted by class.
         let order = Draw::keyed("inspector", 0, 0, 0).permutation(pixels.len() / bytes);
         let image = |&i: &u32| &pixels[i as usize * bytes..][..bytes];

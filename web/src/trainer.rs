@@ -220,7 +220,7 @@ impl Trainer {
             "steps": self.run.course.of, "step": self.taken,
             "iterationsPerEpoch": self.run.course.iterations_per_epoch,
             "batch": config.data.batch_size, "images": self.data.len(),
-            "crop": model.crop, "patch": model.patch, "grid": model.grid(), "width": model.embed_dim,
+            "crop": model.side()?, "patch": model.patch, "grid": model.grid().columns, "width": model.embed_dim,
             "depth": model.depth, "predictorWidth": model.pred_emb_dim, "predictorDepth": model.pred_depth,
             "classes": self.data.class_names(), "parameters": encoder + predictor,
             "memory": parts.iter().map(|part| part.1).sum::<u64>(),
@@ -286,7 +286,7 @@ impl Trainer {
 
     /// Some of the monitor's images, spread over all of them and always the same: count x crop x crop x 3 bytes.
     pub fn examples(&self, count: usize) -> Vec<u8> {
-        let bytes = 3 * self.run.net.config.crop * self.run.net.config.crop;
+        let bytes = self.run.net.config.image.values();
         let (images, _) = self.run.watch().images();
         // Spread over the set, which is sorted by class in most data.
         let all = images.len() / bytes;
@@ -443,10 +443,10 @@ impl Trainer {
     }
 
     fn count(&self, images: &[u8]) -> Result<usize, JsError> {
-        let crop = self.run.net.config.crop;
-        let bytes = 3 * crop * crop;
+        let size = self.run.net.config.image;
+        let bytes = size.values();
         if images.is_empty() || !images.len().is_multiple_of(bytes) {
-            let text = format!("{} bytes are no images of {crop} x {crop} pixels", images.len());
+            let text = format!("{} bytes are no images of {size} pixels", images.len());
             return Err(JsError::new(&text));
         }
         Ok(images.len() / bytes)

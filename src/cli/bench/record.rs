@@ -3,6 +3,7 @@
 use super::super::write;
 use super::step::{BATCHES, Bench, RATES};
 use ijepa::cpu::patchify::{MEAN, STD};
+use ijepa::data::image::Size;
 use ijepa::data::masks::Masks;
 use ijepa::model::config::ModelConfig;
 use ijepa::{Error, Result};
@@ -29,9 +30,9 @@ pub fn record(path: &Path, bench: &mut Bench) -> Result<()> {
         .filter(|(name, _)| !name.starts_with("target_encoder.")) // starts as the encoder's copy
         .map(|(name, tensor)| floats(name.clone(), tensor.shape.clone(), &tensor.values))
         .collect();
-    let images = normalised(&bench.images, model.crop);
+    let images = normalised(&bench.images, model.image);
     for (step, masks) in bench.masks.iter().enumerate() {
-        let shape = vec![masks.batch, 3, model.crop, model.crop];
+        let shape = vec![masks.batch, 3, model.image.height, model.image.width];
         stored.push(floats(format!("step.{step}.images"), shape, &images));
         stored.extend(lists(step, "enc", masks.num_enc, &masks.context, masks));
         stored.extend(lists(step, "pred", masks.num_pred, &masks.targets, masks));
@@ -49,7 +50,7 @@ pub fn record(path: &Path, bench: &mut Bench) -> Result<()> {
 
 fn case(model: &ModelConfig, masks: &Masks) -> serde_json::Value {
     serde_json::json!({
-        "batch": masks.batch, "crop": model.crop, "patch": model.patch, "patches": model.num_patches(),
+        "batch": masks.batch, "crop": model.image.width, "patch": model.patch, "patches": model.num_patches(),
         "dim": model.embed_dim, "depth": model.depth, "heads": model.num_heads, "hidden": model.hidden(),
         "pred_dim": model.pred_emb_dim, "pred_depth": model.pred_depth,
         "num_enc": masks.num_enc, "num_pred": masks.num_pred, "steps": BATCHES,
@@ -78,9 +79,9 @@ fn lists(step: usize, kind: &str, count: usize, patches: &[u32], masks: &Masks) 
     patches.chunks_exact(one.max(1)).enumerate().map(list).collect()
 }
 
-/// Bytes `[B, crop, crop, 3]` as `[B, 3, crop, crop]`, normalised as the networks see them.
-fn normalised(bytes: &[u8], crop: usize) -> Vec<f32> {
-    let pixels = crop * crop;
+/// Bytes `[B, height, width, 3]` as `[B, 3, height, width]`, normalised as the networks see them.
+fn normalised(bytes: &[u8], size: Size) -> Vec<f32> {
+    let pixels = size.height * size.width;
     let mut floats = vec![0.0; bytes.len()];
     for (i, &byte) in bytes.iter().enumerate() {
         let (image, at, channel) = (i / (3 * pixels), i / 3 % pixels, i % 3);

@@ -47,7 +47,7 @@ impl Bench {
         let net = Ijepa::new(gpu, &model, &weights, "the drawn weights", terms, dims)?;
         let mut draw = Draw::keyed("bench", config.meta.seed, 0, 0);
         let batch = config.data.batch_size;
-        let pixels = batch * model.crop * model.crop * 3;
+        let pixels = batch * model.image.values();
         let sample = |number| masks::sample(&config.masks(), config.meta.seed, number, batch);
         Ok(Bench {
             net,

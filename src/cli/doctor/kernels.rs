@@ -88,9 +88,11 @@ pub fn answers(check: &Check, exam: &mut Exam) -> Result<Vec<Answer>> {
 
 fn patchify(exam: &mut Exam, cols: usize) -> Result<()> {
     let (images, patch) = (2, if cols.is_multiple_of(4) { 4 } else { 5 });
-    let crop = 3 * patch;
-    let list: Vec<u32> = (0..images as u32 * 9).rev().collect();
-    let bytes: Vec<u8> = (0..images * crop * crop * 3).map(|i| (i * 37 % 256) as u8).collect();
+    let size = [2 * patch, 3 * patch];
+    let list: Vec<u32> = (0..images as u32 * 6).rev().collect();
+    let bytes: Vec<u8> = (0..images * size[0] * size[1] * 3)
+        .map(|i| (i * 37 % 256) as u8)
+        .collect();
     let floats = random(1, bytes.len());
     let mut words = bytes.clone();
     words.resize(bytes.len().next_multiple_of(4), 0);
@@ -101,19 +103,19 @@ fn patchify(exam: &mut Exam, cols: usize) -> Result<()> {
             "patches of bytes",
             Pixels::Bytes,
             exam.put(1, words.len() / 4, &words)?,
-            cpu::patchify::from_u8(&bytes, &list, crop, patch),
+            cpu::patchify::from_u8(&bytes, &list, size, patch),
             ELEMENTWISE,
         ),
         (
             "patches of floats",
             Pixels::Floats,
             exam.put(1, floats.len(), &floats)?,
-            cpu::patchify::from_f32(&f64s(&floats), &list, crop, patch),
+            cpu::patchify::from_f32(&f64s(&floats), &list, size, patch),
             0.0,
         ),
     ] {
         let y = exam.blank(rows, width)?;
-        ops::patchify::patchify(&mut exam.rec, kind, &pixels, &vlist, crop, patch, &y)?;
+        ops::patchify::patchify(&mut exam.rec, kind, &pixels, &vlist, size, patch, &y)?;
         exam.check(name, &y, &want, allowed)?;
     }
     Ok(())

@@ -3,6 +3,7 @@
 use super::answer::{Answer, distance, f64s, random};
 use ijepa::Result;
 use ijepa::cpu;
+use ijepa::data::image::Size;
 use ijepa::data::masks::Masks;
 use ijepa::gpu::Gpu;
 use ijepa::model::config::{Init, ModelConfig};
@@ -14,7 +15,7 @@ use ijepa::ops::adamw::Step;
 
 /// 4 x 4 patches of 5 pixels (so that rows of 75 pixels are in no fours), 3 heads of 8 and of 4 channels.
 const MODEL: ModelConfig = ModelConfig {
-    crop: 20,
+    image: Size::square(20),
     patch: 5,
     embed_dim: 24,
     depth: 2,
@@ -72,7 +73,7 @@ pub fn answers(gpu: &Gpu) -> Result<Vec<(&'static str, Vec<Answer>)>> {
     let drawn = init::draw(&MODEL, Init::Xavier, 1);
     let mut net = Ijepa::new(gpu, &MODEL, &drawn, "the drawn weights", terms, dims)?;
     let before = wide(pollster::block_on(net.tensors(false))?);
-    let images = random(1, masks.batch * 3 * MODEL.crop * MODEL.crop);
+    let images = random(1, masks.batch * MODEL.image.values());
     let rates = Step {
         lr: 1e-3,
         wd: 0.04,

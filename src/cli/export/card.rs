@@ -33,8 +33,8 @@ impl About<'_> {
             short,
             tuned,
         } = *self;
+        let crop = model.image.width; // of a square: others are not exported
         let ModelConfig {
-            crop,
             patch,
             embed_dim,
             depth,

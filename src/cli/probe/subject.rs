@@ -105,7 +105,7 @@ impl Subject<'_> {
         done: impl FnOnce(&Comparison, &mut Progress) -> Result<T>,
     ) -> Result<T> {
         let (model, transform) = (self.config.model()?, self.config.eval_transform());
-        let labelled = |data| Labelled::new(data, train.class_names(), model.crop, transform, self.most);
+        let labelled = |data| Labelled::new(data, train.class_names(), model.image, transform, self.most);
         let (mut fitted, scored) = (labelled(train)?, labelled(test)?);
         let (share, seed) = self.labels;
         if share != 1.0 {

@@ -57,7 +57,7 @@ impl Findings {
         let weights = self.try_to("pictures of what it sees", || weights(history));
         let images = self.try_to("pictures over images", || {
             let config = &history.config;
-            of_set(data, BANK, (config.model()?.crop, config.eval_transform()))
+            of_set(data, BANK, (config.model()?.image, config.eval_transform()))
         });
         let Some(images) = images else { return };
         self.masks = self.try_to("masks", || {

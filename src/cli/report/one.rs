@@ -61,8 +61,8 @@ fn head(history: &History) -> Result<String> {
         .data_path()
         .unwrap_or_else(|_| "images that its settings do not name".to_string());
     Ok(format!(
-        "I-JEPA, {}: encoder {} wide, {} blocks, {} heads ({} parameters), predictor {} wide, {} blocks ({}); images of {} x {} \
-         pixels in {} x {} patches, from {data}.",
+        "I-JEPA, {}: encoder {} wide, {} blocks, {} heads ({} parameters), predictor {} wide, {} blocks ({}); images of {} \
+         pixels in {} patches, from {data}.",
         config.meta.model_name,
         model.embed_dim,
         model.depth,
@@ -71,9 +71,7 @@ fn head(history: &History) -> Result<String> {
         model.pred_emb_dim,
         model.pred_depth,
         grouped(predictor as u64),
-        model.crop,
-        model.crop,
-        model.grid(),
+        model.image,
         model.grid(),
     ))
 }

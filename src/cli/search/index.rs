@@ -310,7 +310,7 @@ fn look(data: &Dataset, image: usize, read: &Read, digests: &HashMap<String, usi
         return Looked::Known(item, was);
     }
     match decode::decode(&bytes, max_pixels) {
-        Ok(decoded) => Looked::New(item, read.transform.apply(&decoded, read.model.crop)),
+        Ok(decoded) => Looked::New(item, read.transform.apply(&decoded, read.model.image)),
         Err(reason) => Looked::Bad(reason),
     }
 }

@@ -56,7 +56,7 @@ pub fn run(mut args: Args) -> Result<()> {
         let mut pixels = vec![];
         for path in some {
             let image = decoded(path, read.config.data.max_pixels)?;
-            pixels.extend(read.transform.apply(&image, read.model.crop));
+            pixels.extend(read.transform.apply(&image, read.model.image));
             if args.show.has_page() {
                 pictures.push(picture(&image));
             }

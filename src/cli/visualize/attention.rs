@@ -39,7 +39,10 @@ pub fn run(args: Args) -> Result<()> {
             seen.model.depth
         )));
     }
-    let query = args.query.map(|place| place.patch(seen.model.grid())).transpose()?;
+    let query = args
+        .query
+        .map(|place| place.patch(seen.model.grid().columns))
+        .transpose()?;
     let mut inspector = seen.inspector(&args.look.gpu()?)?;
     let mut said = seen.said.clone();
     said.push(format!(
@@ -67,7 +70,7 @@ pub fn draw(
     images: &Images,
     (block, query): (usize, Option<usize>),
 ) -> Result<()> {
-    let (n, grid) = (inspector.config().num_patches(), inspector.config().grid());
+    let (n, grid) = (inspector.config().num_patches(), inspector.config().grid().columns);
     let mut all = vec![];
     for image in 0..images.count() {
         let weights = pollster::block_on(inspector.attention(image, block))?;

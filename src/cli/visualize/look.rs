@@ -3,6 +3,7 @@
 use crate::cli::adapter::AdapterArgs;
 use crate::cli::{say, settings};
 use ijepa::data::eval::eval_batches;
+use ijepa::data::image::Size;
 use ijepa::data::source::Dataset;
 use ijepa::data::transform::EvalTransform;
 use ijepa::data::{Split, decode};
@@ -90,7 +91,7 @@ pub struct Seen {
 /// Images as the network is given them.
 #[derive(Default)]
 pub struct Images {
-    /// `[n, crop, crop, 3]`
+    /// `[n, height, width, 3]`
     pub pixels: Vec<u8>,
     pub names: Vec<String>,
     /// The class of each, where the images are of one set that has classes; and their names.
@@ -103,7 +104,7 @@ impl Images {
         self.names.len()
     }
 
-    /// The pixels of image `index`, `[crop, crop, 3]`.
+    /// The pixels of image `index`, `[height, width, 3]`.
     pub fn image(&self, index: usize) -> &[u8] {
         let bytes = self.pixels.len() / self.names.len().max(1);
         &self.pixels[index * bytes..][..bytes]
@@ -181,11 +182,11 @@ impl Look {
                 .collect();
             tensors.extend(as_target);
         }
-        let crop = self.size.map_or(trained.crop, |size| size as usize);
-        let (model, places) = positions::resized(&mut tensors, &trained, crop)?;
+        let size = self.size.map_or(trained.image, |size| Size::square(size as usize));
+        let (model, places) = positions::resized(&mut tensors, &trained, size)?;
         if model.num_patches() > MOST_PATCHES {
             return Err(Error::usage(format!(
-                "--size {crop} makes {} patches of an image, and {MOST_PATCHES} is the most: take a smaller one",
+                "images of {size} pixels make {} patches, and {MOST_PATCHES} is the most: take a smaller --size",
                 model.num_patches()
             )));
         }
@@ -204,7 +205,7 @@ impl Look {
         };
         let (origin, grid) = (start.weights.origin.clone(), model.grid());
         let mut said = vec![format!(
-            "{origin}, {encoder} encoder; images of {crop} x {crop} pixels, {grid} x {grid} patches of {}.",
+            "{origin}, {encoder} encoder; images of {size} pixels, {grid} patches of {}.",
             model.patch
         )];
         let how = match places {
@@ -214,8 +215,8 @@ impl Look {
         };
         said.extend(how.map(|how| {
             format!(
-                "Trained with {0} x {0} pixels ({1} x {1} patches): {how} the {grid} x {grid} grid, laid over the trained one.",
-                trained.crop,
+                "Trained with {} pixels ({} patches): {how} the {grid} grid, laid over the trained one.",
+                trained.image,
                 trained.grid()
             )
         }));
@@ -246,7 +247,7 @@ impl Look {
         };
         let mut images = Images::default();
         for source in sources {
-            let how = (model.crop, config.eval_transform());
+            let how = (model.image, config.eval_transform());
             images.extend(of_source(
                 source,
                 config,
@@ -295,29 +296,29 @@ pub fn of_source(
     config: &Config,
     split: Split,
     count: usize,
-    (crop, transform): (usize, EvalTransform),
+    (size, transform): (Size, EvalTransform),
 ) -> Result<Images> {
     if let Some(image) = file(Path::new(source), config.data.max_pixels)? {
         return Ok(Images {
-            pixels: transform.apply(&image, crop),
+            pixels: transform.apply(&image, size),
             names: vec![source.to_string()],
             ..Images::default()
         });
     }
     let data = Dataset::open(source, split, config.meta.seed, config.data.max_pixels)?;
-    let images = of_set(&data, count, (crop, transform))?;
+    let images = of_set(&data, count, (size, transform))?;
     data.bad().summary().iter().for_each(|summary| say(summary));
     Ok(images)
 }
 
 /// `count` images of a set.
-pub fn of_set(data: &Dataset, count: usize, (crop, transform): (usize, EvalTransform)) -> Result<Images> {
+pub fn of_set(data: &Dataset, count: usize, (size, transform): (Size, EvalTransform)) -> Result<Images> {
     let mut images = Images {
         labels: data.labels().map(|_| vec![]),
         classes: data.class_names().to_vec(),
         ..Images::default()
     };
-    for batch in eval_batches(data, crop, transform, 256, Some(count)) {
+    for batch in eval_batches(data, size, transform, 256, Some(count)) {
         let batch = batch?;
         images.pixels.extend(batch.images);
         images.names.extend(batch.indices.iter().map(|&index| data.name(index)));

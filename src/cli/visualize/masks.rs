@@ -29,14 +29,13 @@ pub fn run(args: Args) -> Result<()> {
     args.out.check()?;
     let seen = args.look.open(1..=MOST_IMAGES, false)?;
     let mut config = seen.config.clone();
-    config.data.crop_size = seen.model.crop;
+    config.data.crop_size = seen.model.side()?;
     let sampler = config.masks();
     let drawn = of_batch(&config, args.number)?;
     let mut said = vec![format!(
-        "Images of {0} x {0} pixels, {1} x {1} patches; masks as batch {2} draws them for the first of its {7} images, seed \
-         {3}. The context encoder sees {4} patches of each image, and the predictor guesses {5} blocks of {6}.",
-        seen.model.crop,
-        sampler.grid,
+        "Images of {0} pixels, {1} patches; masks as batch {2} draws them for the first of its {7} images, seed {3}. The context encoder sees {4} patches of each image, and the predictor guesses {5} blocks of {6}.",
+        seen.model.image,
+        seen.model.grid(),
         args.number,
         config.meta.seed,
         drawn.k_context,
@@ -44,7 +43,7 @@ pub fn run(args: Args) -> Result<()> {
         drawn.k_target,
         drawn.batch
     )];
-    if seen.model.crop != seen.config.data.crop_size {
+    if config.data.crop_size != seen.config.data.crop_size {
         said.push(format!(
             "The run itself has images of {0} x {0} pixels.",
             seen.config.data.crop_size

@@ -42,7 +42,7 @@ pub fn run(args: Args) -> Result<()> {
 }
 
 fn sheet(seen: &Seen, tokens: &Features, threshold: f64) -> Result<Sheet> {
-    let grid = seen.model.grid();
+    let grid = seen.model.grid().columns;
     let split = foreground::split(tokens, grid, threshold);
     let (colours, whole) = foreground::colours(tokens, &split)?;
     let share = 100.0 * split.count() as f64 / split.inside.len() as f64;

@@ -83,12 +83,12 @@ pub fn run(args: Args) -> Result<()> {
     args.out.check()?;
     let mut seen = args.look.open(1..=MOST_IMAGES, true)?;
     seen.images = seen.images.distinct();
-    let (grid, shown) = (seen.model.grid(), seen.images.count());
+    let (grid, shown) = (seen.model.grid().columns, seen.images.count());
     if grid < 2 {
         return Err(Error::usage(format!(
-            "images of {0} x {0} pixels have one patch only, and nothing is left to be seen where it is hidden: take a larger \
+            "images of {} pixels have one patch only, and nothing is left to be seen where it is hidden: take a larger \
              --size",
-            seen.model.crop
+            seen.model.image
         )));
     }
     let side = (2 * grid / 5).max(1);
@@ -110,7 +110,7 @@ pub fn run(args: Args) -> Result<()> {
             ));
         }
     };
-    let how = (seen.model.crop, seen.config.eval_transform());
+    let how = (seen.model.image, seen.config.eval_transform());
     let bank = look::of_source(&source, &seen.config, Split::Train, args.nearest_count as usize, how)?;
     // An image that is among those looked at would be the nearest to itself.
     seen.images.extend(bank);
@@ -195,9 +195,9 @@ pub fn run(args: Args) -> Result<()> {
 /// The image with each hidden patch replaced by a patch of the set, or by grey.
 fn filled(inspector: &Inspector, pixels: &[u8], guesses: &[Guess], of: &dyn Fn(&Guess) -> Option<Nearest>) -> Vec<u8> {
     let (crop, patch, grid) = (
-        inspector.config().crop,
+        inspector.config().image.width,
         inspector.config().patch,
-        inspector.config().grid(),
+        inspector.config().grid().columns,
     );
     let corner = |number: usize| (number / grid * patch, number % grid * patch);
     let mut out = pixels.to_vec();

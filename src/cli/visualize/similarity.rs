@@ -29,7 +29,7 @@ const ACROSS: usize = 3;
 pub fn run(args: Args) -> Result<()> {
     args.out.check()?;
     let seen = args.look.open(1..=MOST_IMAGES, false)?;
-    let (grid, count) = (seen.model.grid(), seen.images.count());
+    let (grid, count) = (seen.model.grid().columns, seen.images.count());
     let middle = Place {
         row: grid / 2,
         column: grid / 2,

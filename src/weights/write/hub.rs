@@ -64,7 +64,7 @@ pub fn hugging_face(
         "hidden_act": "gelu",
         "hidden_dropout_prob": 0.0,
         "hidden_size": model.embed_dim,
-        "image_size": model.crop,
+        "image_size": model.side()?,
         "initializer_range": 0.02,
         "intermediate_size": model.hidden(),
         "layer_norm_eps": 1e-6,
@@ -113,7 +113,7 @@ pub fn timm_name(model: &ModelConfig) -> (&'static str, bool) {
         model.depth,
         model.num_heads,
         model.patch,
-        model.crop,
+        model.side().unwrap_or(0),
         model.hidden(),
     );
     match sizes {
@@ -146,7 +146,7 @@ pub fn timm(
         "num_attention_heads": model.num_heads,
         "global_pool": "avg",
         "model_args": {
-            "img_size": model.crop,
+            "img_size": model.side()?,
             "patch_size": model.patch,
             "embed_dim": model.embed_dim,
             "depth": model.depth,

@@ -134,7 +134,7 @@ impl Graph<'_> {
         }
         self.named("Identity", &mean, "features");
         self.named("Identity", &x, "last_hidden_state");
-        let side = model.crop as i64;
+        let side = model.side()? as i64;
         self.value(11, "pixel_values", &[3, side, side]);
         self.value(12, "features", &[d]);
         self.value(12, "last_hidden_state", &[n, d]);

@@ -3,6 +3,7 @@
 //! (tests/weights/corpus.rs).
 
 use ijepa::data::Split;
+use ijepa::data::image::Size;
 use ijepa::data::pack::{Encoding, Scale, Source, Writer};
 use ijepa::data::source::Dataset;
 use ijepa::eval::search::file;
@@ -44,7 +45,7 @@ const MOST_DATA: usize = 1 << 20;
 /// As small as an I-JEPA can be.
 pub fn model() -> ModelConfig {
     ModelConfig {
-        crop: 8,
+        image: Size::square(8),
         patch: 4,
         embed_dim: 4,
         depth: 1,
