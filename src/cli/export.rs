@@ -1,6 +1,7 @@
 //! `ijepa export`: a run's weights in the files that other programs read.
 
 mod card;
+mod results;
 
 use super::draft::folder::{DraftFolder, vacant};
 use super::encoder::Encoder;
@@ -18,6 +19,7 @@ use ijepa::weights::write::onnx;
 use ijepa::weights::write::reference::{self, Moment};
 use ijepa::weights::write::{safetensors, text};
 use ijepa::{Error, Result};
+use results::Results;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
@@ -37,6 +39,9 @@ pub struct Args {
     /// Which of the two encoders; pth and safetensors hold both
     #[arg(long, value_enum)]
     encoder: Option<Encoder>,
+    /// probe.json of `ijepa probe --out`, or its folder, for the model card; may be repeated [default: those in the run's folder]
+    #[arg(long, value_name = "F.json")]
+    probe: Vec<PathBuf>,
     /// Configuration of weights that carry none
     #[arg(long, value_name = "F.yaml")]
     config: Option<PathBuf>,
@@ -63,7 +68,8 @@ enum To {
 }
 
 const AFTER: &str = "\
-A README.md beside the weights says what they are and how to load them.
+A README.md beside the weights says what they are, how to load them and what they reached: losses, the monitor's verdict, and
+probes of `train --probe-every` and of `ijepa probe --out RUN/probe`.
 example: ijepa export --weights runs/first --to hf --out exported";
 
 pub fn run(args: Args) -> Result<()> {
@@ -114,6 +120,7 @@ struct Subject<'a> {
     model: ModelConfig,
     tensors: Tensors,
     processor: Processor,
+    results: Results,
 }
 
 impl<'a> Subject<'a> {
@@ -162,6 +169,7 @@ impl<'a> Subject<'a> {
                 std: PIXELS[1],
             },
             model,
+            results: Results::of(start, &args.probe)?,
             start,
             config,
         })
@@ -183,7 +191,8 @@ impl<'a> Subject<'a> {
                 onnx::onnx(out, model, tensors, network, options, classes)?;
             }
             To::Pth => {
-                let moment = moment(self.start, self.config)?;
+                let heads = self.known().then_some(model.num_heads as u64);
+                let moment = moment(self.start, self.config, heads)?;
                 reference::checkpoint(&out.join(PTH), model, tensors, &moment)?;
             }
             To::Safetensors => self.own(&out.join(EXPORTED))?,
@@ -196,8 +205,14 @@ impl<'a> Subject<'a> {
             progress: &self.progress,
             short: processor.short,
             tuned: self.tuned,
+            results: &self.results,
         };
         text(&out.join("README.md"), &about.card(args.to))
+    }
+
+    /// Whether the sizes are known: what is guessed of others' weights would be taken for known from then on.
+    fn known(&self) -> bool {
+        self.recorded || self.start.weights.architecture.heads.is_some()
     }
 
     /// A file of our own, which a run begins with.
@@ -209,9 +224,7 @@ impl<'a> Subject<'a> {
             _ => Some((name.clone(), tensor)).filter(|(name, _)| !moments(name)),
         });
         let list = list.map(|(name, tensor)| (name, tensor.shape.clone(), &tensor.values[..]));
-        // What is guessed of others' weights would be taken for known from then on.
-        let known = self.recorded || self.start.weights.architecture.heads.is_some();
-        let carried = known.then(|| self.config.portable());
+        let carried = self.known().then(|| self.config.portable());
         let (key, text) = metadata(&self.progress, carried.as_ref(), self.tuned)?;
         safetensors(path, list, HashMap::from([(key.to_string(), text)]))
     }
@@ -254,7 +267,7 @@ fn with_positions(mut tensors: Tensors, model: &ModelConfig) -> Tensors {
 }
 
 /// What the reference's dictionary says beside tensors; the whole of where our run stands is in a text of its own.
-fn moment(start: &Start, config: &Config) -> Result<Moment> {
+fn moment(start: &Start, config: &Config, heads: Option<u64>) -> Result<Moment> {
     let batch_size = config.data.batch_size as u64;
     let optimization = &config.optimization;
     let Some(progress) = start.progress() else {
@@ -266,6 +279,7 @@ fn moment(start: &Start, config: &Config) -> Result<Moment> {
             batch_size: contents.and_then(|contents| contents.batch_size).unwrap_or(batch_size),
             lr: contents.and_then(|contents| contents.lr).unwrap_or(optimization.lr),
             weight_decay: optimization.weight_decay,
+            heads,
             texts: vec![],
         });
     };
@@ -279,6 +293,7 @@ fn moment(start: &Start, config: &Config) -> Result<Moment> {
         batch_size,
         lr: rates.lr,
         weight_decay: rates.wd,
+        heads,
         texts: vec![(key.to_string(), text)],
     })
 }

@@ -18,12 +18,12 @@ use std::path::PathBuf;
 #[command(after_help = AFTER)]
 pub struct Args {
     /// Say what this weight file or folder is instead: of ijepa, the reference, Hugging Face, timm or torch.save
-    #[arg(value_name = "FILE", conflicts_with_all = ["config", "preset", "keys"])]
+    #[arg(value_name = "FILE", conflicts_with_all = ["Settings", "keys"])]
     file: Option<PathBuf>,
     #[command(flatten)]
     settings: Settings,
     /// List every configuration key with its type, default and meaning instead
-    #[arg(long)]
+    #[arg(long, conflicts_with = "Settings")]
     keys: bool,
 }
 

@@ -1,6 +1,7 @@
 //! `ijepa probe`: what a run has learned, in per cent.
 
-mod confusion;
+pub mod confusion;
+pub mod found;
 mod subject;
 
 pub use subject::table;
@@ -65,7 +66,8 @@ pub struct Args {
     /// A table of all classes behind the results
     #[arg(long, requires = "method")]
     per_class: bool,
-    /// New folder for probe.json and, of each method, the learned features' confusion matrix as a picture
+    /// New folder for probe.json and, of each method, the learned features' confusion matrix as a picture; within the run's folder
+    /// `ijepa report` and `ijepa export` find it
     #[arg(long, value_name = "DIR", requires = "method")]
     out: Option<PathBuf>,
     /// End with one line of JSON
@@ -107,7 +109,7 @@ chance, always the same. Raw pixels are those of the cut image, scaled to 32 x 3
                       rates; on raw pixels over the image's patches
 Intervals are Wilson's, of 95 %: what the choice of test images leaves open.
 example: ijepa probe --weights runs/first --data generated:glyphs
-         ijepa probe --weights runs/first --data photos --method all --features last4 --out probed
+         ijepa probe --weights runs/first --data photos --method all --features last4 --out runs/first/probe
          ijepa probe --weights runs/first --data photos --method linear --label-fraction 0.01 --json";
 
 pub fn run(args: Args) -> Result<()> {
@@ -149,7 +151,7 @@ pub fn run(args: Args) -> Result<()> {
         }
         Some(methods) => {
             let mut protocol = subject.protocol(&train, &test, &args.plan(methods), &mut progress)?;
-            protocol.about = args.about();
+            protocol.about = args.about(&start);
             if let Some(out) = &args.out {
                 confusion::write(&protocol, out)?;
             }
@@ -195,13 +197,15 @@ impl Args {
     }
 
     /// How features were made, for JSON.
-    fn about(&self) -> Vec<(&'static str, serde_json::Value)> {
+    fn about(&self, start: &Start) -> Vec<(&'static str, serde_json::Value)> {
         let features = match self.features {
             Blocks::Last => "last",
             Blocks::Last4 => "last4",
         };
+        let progress = start.tuned().map(|(progress, _)| progress).or(start.progress());
         vec![
             ("weights", json!(self.weights)),
+            ("step", json!(progress.map(|progress| progress.step))),
             ("data", json!(self.data)),
             ("test", json!(self.test)),
             ("encoder", json!(self.encoder.word())),

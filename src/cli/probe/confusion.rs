@@ -21,7 +21,7 @@ const FULL: [u8; 3] = [86, 180, 233];
 
 /// A new folder `out`; it gets its name when all of it is there.
 pub fn write(protocol: &Protocol, out: &Path) -> Result<()> {
-    let mut files = vec![("probe.json".to_string(), (protocol.json() + "\n").into_bytes())];
+    let mut files = vec![(super::found::NAME.to_string(), (protocol.json() + "\n").into_bytes())];
     for probe in protocol.probes.iter().filter(|probe| probe.features == "learned") {
         let picture = sheet(probe, &protocol.classes).pixels()?;
         files.push((format!("confusion-{}.png", probe.method.word()), paint::png(&picture)?));
@@ -34,7 +34,7 @@ pub fn write(protocol: &Protocol, out: &Path) -> Result<()> {
 }
 
 /// A row for each true class, a column for each that was named, and beside the rows what is right of them.
-fn sheet(probe: &Probe, classes: &[String]) -> Sheet {
+pub fn sheet(probe: &Probe, classes: &[String]) -> Sheet {
     let scores = &probe.scores;
     let count = classes.len();
     let cell = (SIDE / count as f64).min(CELL);

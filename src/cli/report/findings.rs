@@ -1,5 +1,6 @@
 //! What a run's weights give on images. Each part may fail on its own: it is left out then, with the reason.
 
+use crate::cli::probe::found::{self, Found};
 use crate::cli::probe::nothing_shared;
 use crate::cli::sheet::{GAP, Ground, KINDS, MARGIN, Sheet, TEXT, words};
 use crate::cli::visualize::look::{Images, of_set, pooled};
@@ -28,6 +29,8 @@ pub struct Findings {
     pub neighbours: Option<String>,
     /// Scores, and on which images.
     pub table: Option<(ProbeTable, String)>,
+    /// What `ijepa probe` has left in the run's folder.
+    pub probed: Vec<Found>,
     /// What is not there, and why.
     pub left_out: Vec<String>,
 }
@@ -67,6 +70,13 @@ impl Findings {
         self.features = self.try_to("features as colours", || features(gpu, history, &weights, &images));
         self.attention = self.try_to("attention", || attended(gpu, history, &weights, &images));
         self.neighbours = self.try_to("nearest neighbours", || neighbours(gpu, history, &weights, &images));
+    }
+
+    /// What `ijepa probe` has left.
+    pub fn read(&mut self, history: &History) {
+        let (found, gaps) = found::of_run(&history.folder);
+        self.probed = found;
+        self.left_out.extend(gaps);
     }
 
     /// Scores beside raw pixels and the untrained encoder, where there are classes.

@@ -21,9 +21,14 @@ pub struct Moment {
     pub batch_size: u64,
     pub lr: f64,
     pub weight_decay: f64,
+    /// Heads of the encoder and the predictor, where they are known: shapes do not tell.
+    pub heads: Option<u64>,
     /// Texts of our own, which the reference does not look at.
     pub texts: Vec<(String, String)>,
 }
+
+/// A key of our own, which the reference does not look at.
+pub const HEADS: &str = "num_heads";
 
 /// One of the reference's four groups: parameters with their index, `None` for position embeddings, which have an index and
 /// no state.
@@ -74,6 +79,10 @@ pub fn checkpoint(path: &Path, model: &ModelConfig, tensors: &Tensors, moment: &
         p.int(1);
         p.text("lr");
         p.float(moment.lr);
+        if let Some(heads) = moment.heads {
+            p.text(HEADS);
+            p.int(heads);
+        }
         for (key, text) in &moment.texts {
             p.text(key);
             p.text(text);
