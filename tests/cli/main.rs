@@ -10,6 +10,7 @@ mod masks;
 mod pack;
 mod probe;
 mod report;
+mod results;
 mod search;
 mod stop;
 #[path = "../common/tiny.rs"]
