@@ -42,6 +42,19 @@ impl Encoder {
     }
 }
 
+/// Weights with their configuration: that of a file which was named, or their own.
+///
+/// Errors: usage, where either can't be read.
+pub fn opened(weights: &Path, config: Option<&Path>, partial: bool) -> Result<(Start, Config)> {
+    let start = Start::open(weights, partial)?;
+    let config = match config {
+        Some(file) => settings::file(file)?,
+        None => start.config()?,
+    };
+    config.check_model()?;
+    Ok((start, config))
+}
+
 /// How an encoder is taken from a file.
 #[derive(clap::Args)]
 pub struct EncoderArgs {
@@ -81,12 +94,7 @@ impl EncoderArgs {
 
     /// Errors: usage, where the weights can't be read or fit no configuration.
     pub fn read(&self, weights: &Path) -> Result<Read> {
-        let start = Start::open(weights, self.partial)?;
-        let config = match &self.config {
-            Some(file) => settings::file(file)?,
-            None => start.config()?,
-        };
-        config.check_model()?;
+        let (start, config) = opened(weights, self.config.as_deref(), self.partial)?;
         let (model, fitted) = start.encoders(&config)?;
         let Fitted { tensors, notes, .. } = fitted;
         let which = self.encoder.unwrap_or(Encoder::Target);

@@ -4,8 +4,8 @@ mod card;
 mod results;
 
 use super::draft::folder::{DraftFolder, vacant};
-use super::encoder::Encoder;
-use super::{print, say, settings};
+use super::encoder::{Encoder, opened};
+use super::{print, say};
 use ijepa::model::config::{ModelConfig, PIXELS};
 use ijepa::model::positions::sine_cosine;
 use ijepa::model::tensors::{Tensor, Tensors, head};
@@ -74,12 +74,7 @@ example: ijepa export --weights runs/first --to hf --out exported";
 
 pub fn run(args: Args) -> Result<()> {
     args.check()?;
-    let start = Start::open(&args.weights, false)?;
-    let config = match &args.config {
-        Some(file) => settings::file(file)?,
-        None => start.config()?,
-    };
-    config.check_model()?;
+    let (start, config) = opened(&args.weights, args.config.as_deref(), false)?;
     let subject = Subject::of(&args, &start, &config)?;
     let draft = DraftFolder::create(&args.out)?;
     subject.write(&args, draft.path()).map_err(|error| draft.named(error))?;

@@ -7,9 +7,9 @@ mod subject;
 pub use subject::table;
 
 use super::adapter::AdapterArgs;
-use super::encoder::Encoder;
+use super::encoder::{Encoder, opened};
 use super::progress::{Loudness, Progress};
-use super::{print, settings, write};
+use super::{print, write};
 use ijepa::data::Split;
 use ijepa::data::source::Dataset;
 use ijepa::eval::labelled::MOST_IMAGES;
@@ -114,12 +114,7 @@ example: ijepa probe --weights runs/first --data generated:glyphs
 
 pub fn run(args: Args) -> Result<()> {
     args.out.as_deref().map_or(Ok(()), write::vacant)?;
-    let start = Start::open(&args.weights, args.partial)?;
-    let config = match &args.config {
-        Some(file) => settings::file(file)?,
-        None => start.config()?,
-    };
-    config.check_model()?;
+    let (start, config) = opened(&args.weights, args.config.as_deref(), args.partial)?;
     let open = |path: &str, split| Dataset::open(path, split, config.meta.seed, config.data.max_pixels);
     let train = open(&args.data, Split::Train)?;
     let test = open(args.test.as_deref().unwrap_or(&args.data), Split::Test)?;

@@ -1,7 +1,7 @@
 //! What `ijepa probe` has left in a run's folder: protocols with their intervals and confusion matrices.
 
 use super::findings::Findings;
-use super::page::figure;
+use super::page::charts;
 use crate::cli::number::grouped;
 use crate::cli::probe::confusion::sheet;
 use crate::cli::probe::found::Found;
@@ -9,7 +9,6 @@ use crate::cli::sheet::Ground;
 use ijepa::Result;
 use ijepa::eval::protocol::{Method, Probe};
 use maud::{Markup, html};
-use std::collections::BTreeMap;
 
 /// Of one run, whose last checkpoint is at this step.
 pub fn one(found: &[Found], step: Option<u64>) -> Result<Markup> {
@@ -28,7 +27,7 @@ pub fn one(found: &[Found], step: Option<u64>) -> Result<Markup> {
 fn protocol(found: &Found, step: Option<u64>) -> Result<Markup> {
     let protocol = &found.protocol;
     let learned = protocol.probes.iter().filter(|probe| probe.features == "learned");
-    let pictures = learned.map(|probe| sheet(probe, &protocol.classes).svg(Ground::Page));
+    let pictures = learned.map(|probe| sheet(probe, &protocol.classes).svg(Ground::Page).map(Some));
     let pictures = pictures.collect::<Result<Vec<_>>>()?;
     let other = found.step().filter(|at| step.is_some_and(|step| step != *at));
     Ok(html! {
@@ -41,7 +40,7 @@ fn protocol(found: &Found, step: Option<u64>) -> Result<Markup> {
             tr { th { "features" } th { "method" } th { "accuracy" } th { "95 % interval" } th {} th { "chosen on held-out images" } }
             @for probe in &protocol.probes { (row(probe)) }
         } }
-        @for svg in &pictures { (figure(svg)) }
+        (charts(&pictures))
     })
 }
 
@@ -65,40 +64,41 @@ fn row(probe: &Probe) -> Markup {
     }
 }
 
-/// What each run's trained encoder reached by each method on the same images.
+/// What each run's trained encoder reached by each method, images by images.
 pub fn beside(names: &[String], findings: &[Findings]) -> Markup {
-    let mut rows: BTreeMap<(String, usize), Vec<Option<String>>> = BTreeMap::new();
-    for (run, findings) in findings.iter().enumerate() {
-        for found in &findings.probed {
-            for probe in found.protocol.probes.iter().filter(|probe| probe.features == "learned") {
-                let [low, high] = probe.scores.interval();
-                let text = format!("{:.1} % ({low:.1} … {high:.1})", probe.scores.accuracy());
-                let methods = [Method::Knn, Method::Linear, Method::Attentive];
-                let method = methods.iter().position(|method| *method == probe.method).unwrap_or(0);
-                let row = rows.entry((found.said(), method)).or_insert(vec![None; names.len()]);
-                row[run] = Some(text);
-            }
+    let mut said: Vec<String> = vec![];
+    for found in findings.iter().flat_map(|findings| &findings.probed) {
+        if !said.contains(&found.said()) {
+            said.push(found.said());
         }
     }
-    let title = |method: usize| [Method::Knn, Method::Linear, Method::Attentive][method].title();
     html! {
-        @if !rows.is_empty() {
+        @if !said.is_empty() {
             h2 { "Probes by the paper's protocols" }
-            p .faint { "By the trained encoders, with Wilson's interval of 95 %; – where a run's folder has no such probe." }
+            p .faint { "Per cent of images whose class the trained encoders' features tell right, with Wilson's interval of 95 %; – \
+                where a run's folder has no such probe." }
+        }
+        @for said in &said {
+            p .faint { (said) "." }
             div .wide { table .numbers {
-                tr {
-                    th { "method" }
-                    @for (i, name) in names.iter().enumerate() { th style=(format!("color:var(--k{i})")) { (name) } }
-                    th style="text-align:left" { "features and images" }
-                }
-                @for ((said, method), texts) in &rows {
-                    tr {
-                        td { (title(*method)) }
-                        @for text in texts { td { (text.as_deref().unwrap_or("–")) } }
-                        td style="text-align:left" { (said) }
+                tr { th { "method" } @for (i, name) in names.iter().enumerate() { th style=(format!("color:var(--k{i})")) { (name) } } }
+                @for method in [Method::Knn, Method::Linear, Method::Attentive] {
+                    @let texts: Vec<_> = findings.iter().map(|findings| reached(findings, said, method)).collect();
+                    @if texts.iter().any(Option::is_some) {
+                        tr {
+                            td { (method.title()) }
+                            @for text in &texts { td style="white-space:nowrap" { (text.as_deref().unwrap_or("–")) } }
+                        }
                     }
                 }
             } }
         }
     }
+}
+
+fn reached(findings: &Findings, said: &str, method: Method) -> Option<String> {
+    let found = findings.probed.iter().find(|found| found.said() == said)?;
+    let probe = found.protocol.learned(method)?;
+    let [low, high] = probe.scores.interval();
+    Some(format!("{:.1} % ({low:.1} … {high:.1})", probe.scores.accuracy()))
 }

@@ -1,7 +1,8 @@
 //! Weights and images, opened to be looked at.
 
 use crate::cli::adapter::AdapterArgs;
-use crate::cli::{say, settings};
+use crate::cli::encoder::{Encoder, opened};
+use crate::cli::say;
 use ijepa::data::eval::eval_batches;
 use ijepa::data::image::Size;
 use ijepa::data::source::Dataset;
@@ -16,7 +17,6 @@ use ijepa::model::needs::Dims;
 use ijepa::model::positions::{self, Origin};
 use ijepa::model::tensors::Tensors;
 use ijepa::train::config::Config;
-use ijepa::train::start::Start;
 use ijepa::weights::fit::Fitted;
 use ijepa::{Error, Result, ordinary};
 use std::collections::HashSet;
@@ -59,12 +59,6 @@ pub struct Look {
 enum Part {
     Train,
     Test,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Encoder {
-    Target,
-    Context,
 }
 
 /// Images of each set where nothing is said.
@@ -157,12 +151,7 @@ impl Look {
         // Before they are read, where they are named one by one or counted.
         many(self.images.len())?;
         many(self.count.map_or(0, |count| count as usize))?;
-        let start = Start::open(&self.weights, self.partial)?;
-        let config = match &self.config {
-            Some(file) => settings::file(file)?,
-            None => start.config()?,
-        };
-        config.check_model()?;
+        let (start, config) = opened(&self.weights, self.config.as_deref(), self.partial)?;
         if predictor && !start.weights.has("predictor") {
             return Err(Error::usage(format!(
                 "{} has no predictor, which alone expects something: take weights of a whole run",
@@ -173,15 +162,9 @@ impl Look {
             true => (config.model()?, start.fitted(&config)?),
             false => start.encoders(&config)?,
         };
-        let Fitted { mut tensors, notes, .. } = fitted;
+        let Fitted { tensors, notes, .. } = fitted;
         notes.iter().for_each(|note| say(note));
-        if self.encoder == Encoder::Context {
-            let own = tensors.iter().filter(|(name, _)| name.starts_with("encoder."));
-            let as_target: Vec<_> = own
-                .map(|(name, tensor)| (format!("target_{name}"), tensor.clone()))
-                .collect();
-            tensors.extend(as_target);
-        }
+        let mut tensors = self.encoder.as_target(tensors);
         let size = self.size.map_or(trained.image, |size| Size::square(size as usize));
         let (model, places) = positions::resized(&mut tensors, &trained, size)?;
         if model.num_patches() > MOST_PATCHES {
@@ -199,10 +182,7 @@ impl Look {
                 fit.start()
             )));
         }
-        let encoder = match self.encoder {
-            Encoder::Target => "target",
-            Encoder::Context => "context",
-        };
+        let encoder = self.encoder.word();
         let (origin, grid) = (start.weights.origin.clone(), model.grid());
         let mut said = vec![format!(
             "{origin}, {encoder} encoder; images of {size} pixels, {grid} patches of {}.",
