@@ -134,5 +134,5 @@ fn a_card_and_a_report_tell_what_a_run_has_reached() {
     succeeds(at, &["report", "run", "second", "--records-only", "--out", "both.html"]);
     let both = text(&at.join("both.html"));
     let row = both.split("<td>attentive</td>").nth(1).unwrap();
-    assert!(row.split("</tr>").next().unwrap().contains("<td>–</td>"), "{both}");
+    assert!(row.split("</tr>").next().unwrap().contains(">–</td>"), "{both}");
 }
