@@ -11,6 +11,7 @@ mod pack;
 mod probe;
 mod report;
 mod search;
+mod sizes;
 mod stop;
 #[path = "../common/tiny.rs"]
 mod tiny;
