@@ -103,8 +103,11 @@ bench attention 30 --attention 128x256x12x64
 bench base 90 --preset base --patch 14 --batch 128 --step
 step tune 90 "$ijepa" tune --preset base --patch 14 --batch 128 --seconds 60 --cache "$out/tune.json" --adapter "$adapter" &&
     tail -n 1 "$out/step.tmp" >>"$out/tune.jsonl"
+step tune-f16 70 "$ijepa" tune --preset base --patch 14 --batch 128 --seconds 40 --set meta.use_float16=true \
+    --cache "$out/tune.json" --adapter "$adapter" && tail -n 1 "$out/step.tmp" >>"$out/tune.jsonl"
 export IJEPA_TUNE="$out/tune.json"
 bench base-tuned 60 --preset base --patch 14 --batch 128 --step
+bench base-f16-tuned 60 --preset base --patch 14 --batch 128 --step --set meta.use_float16=true
 export IJEPA_TUNE=
 bench base-bf16 60 --preset base --patch 14 --batch 128 --step --set meta.use_bfloat16=true
 bench base-f16 60 --preset base --patch 14 --batch 128 --step --set meta.use_float16=true

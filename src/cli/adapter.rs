@@ -55,12 +55,17 @@ impl AdapterArgs {
 
     /// The same for products in these bits: with the matrix units that they may use, once these have passed their test.
     pub fn open_for(&self, bits: Option<Bits>, say: &dyn Fn(&str)) -> Result<Gpu> {
-        let gpu = match bits {
-            Some(Bits::F16) => self.open_units(say)?,
-            _ => self.open()?,
-        };
-        cache::apply(&gpu, say);
+        let gpu = self.open_untuned(bits, say)?;
+        cache::apply(&gpu, bits, say);
         Ok(gpu)
+    }
+
+    /// The same, without what `ijepa tune` found.
+    pub fn open_untuned(&self, bits: Option<Bits>, say: &dyn Fn(&str)) -> Result<Gpu> {
+        match bits {
+            Some(Bits::F16) => self.open_units(say),
+            _ => self.open(),
+        }
     }
 
     fn open_units(&self, say: &dyn Fn(&str)) -> Result<Gpu> {

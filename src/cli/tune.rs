@@ -13,7 +13,8 @@ use ijepa::data::masks;
 use ijepa::gpu::{Gpu, Product};
 use ijepa::model::needs::Dims;
 use ijepa::model::products::{Products, products};
-use ijepa::ops::ways::{self, WAYS};
+use ijepa::ops::cast::Bits;
+use ijepa::ops::ways::{self, Way};
 use ijepa::train::config::Config;
 use ijepa::train::plan;
 use ijepa::{Error, Result};
@@ -44,7 +45,8 @@ pub struct Args {
 }
 
 const AFTER: &str = "\
-Without --preset or --config the model is nano; findings for several models stay side by side. Products that cost most come
+Without --preset or --config the model is nano; findings for several models stay side by side, and so do those for f32, for
+bf16 (--set meta.use_bfloat16=true) and for f16 (--set meta.use_float16=true), where matrix units take part. Products that cost most come
 first; each way to compute one is checked against f64, then timed in turn with the default, and kept only where its slowest round
 beats the default's fastest. `train`, `bench`, `probe` and `demo` read the file at their start; IJEPA_TUNE names another, and
 empty none; --variant is stronger. It holds for this adapter, driver and version of ijepa. A run that goes on with other findings
@@ -80,16 +82,11 @@ pub fn run(args: Args) -> Result<()> {
     }
     let config = args.settings.config("nano")?;
     config.validate()?;
-    if config.bits().is_some() {
-        return Err(Error::usage(
-            "products in f32 are measured, and meta.use_bfloat16 or meta.use_float16 asks for others, which take the default's kernels: \
-             set it to false",
-        ));
-    }
     if args.adapter.fixed() {
         return Err(Error::usage("--variant leaves nothing to choose: leave it out"));
     }
-    let gpu = args.adapter.open()?;
+    let bits = config.bits();
+    let gpu = args.adapter.open_untuned(bits, &say)?;
     let list = sizes(&gpu, &config)?;
     let draft = cache::Draft::create(&path)?;
     let loudness = if args.quiet { Loudness::Quiet } else { Loudness::Normal };
@@ -97,13 +94,12 @@ pub fn run(args: Args) -> Result<()> {
     let began = Instant::now();
     let end = began + Duration::from_secs_f64(args.seconds);
     let mut rows = vec![];
-    let outcome = contests(&gpu, &list, end, &mut progress, &mut rows);
+    let outcome = contests(&gpu, bits, &list, end, &mut progress, &mut rows);
     progress.end();
     // What was found before one failed (a device may be lost) is kept.
-    let found = found(&rows);
-    draft.write(&gpu, &found)?;
+    draft.write(&gpu, &found(bits, &rows))?;
     let info = gpu.info();
-    let tuned = found.values().flatten().count();
+    let tuned = rows.iter().filter(|row| row.outcome.winner.is_some()).count();
     print(&table(&rows))?;
     outcome?;
     let left = list.len() - rows.len();
@@ -121,7 +117,7 @@ pub fn run(args: Args) -> Result<()> {
     ))?;
     let line = serde_json::json!({
         "version": env!("CARGO_PKG_VERSION"), "adapter": info.name, "backend": info.backend.to_string(),
-        "driver": info.driver_info, "seconds": rounded(began.elapsed().as_secs_f64()), "cache": show.to_string(),
+        "driver": info.driver_info, "operands": cache::operands(bits), "seconds": rounded(began.elapsed().as_secs_f64()), "cache": show.to_string(),
         "measured": rows.len(), "tuned": tuned, "left": left, "products": rows.iter().map(Row::json).collect::<Vec<_>>(),
     });
     print(&format!("{line}\n"))
@@ -152,7 +148,7 @@ fn sizes(gpu: &Gpu, config: &Config) -> Result<Vec<Products>> {
             ..planned
         };
         for one in products(&model, &dims) {
-            let kept = classes.entry(product(&one)).or_insert(one);
+            let kept = classes.entry(product(config.bits(), &one)).or_insert(one);
             if one.flops() > kept.flops() {
                 *kept = one;
             }
@@ -163,19 +159,26 @@ fn sizes(gpu: &Gpu, config: &Config) -> Result<Vec<Products>> {
     Ok(list)
 }
 
-fn product(one: &Products) -> Product {
-    ways::product(one.form, one.m, one.n, one.k)
+fn product(bits: Option<Bits>, one: &Products) -> Product {
+    ways::product(bits, one.form, one.m, one.n, one.k)
 }
 
 /// Adds a row for each product that is measured before the `end`.
-fn contests(gpu: &Gpu, list: &[Products], end: Instant, progress: &mut Progress, rows: &mut Vec<Row>) -> Result<()> {
+fn contests(
+    gpu: &Gpu,
+    bits: Option<Bits>,
+    list: &[Products],
+    end: Instant,
+    progress: &mut Progress,
+    rows: &mut Vec<Row>,
+) -> Result<()> {
     for (i, products) in list.iter().enumerate() {
         if Instant::now() >= end {
             break;
         }
         progress.product(i as u64, list.len() as u64, name(products));
         let products = *products;
-        if let Some(outcome) = contest::run(gpu, &products, end, list.len() - i)? {
+        if let Some(outcome) = contest::run(gpu, bits, &products, end, list.len() - i)? {
             for way in &outcome.wrong {
                 progress.say(&format!(
                     "{way} computes {} wrongly here, and is left out",
@@ -188,13 +191,12 @@ fn contests(gpu: &Gpu, list: &[Products], end: Instant, progress: &mut Progress,
     Ok(())
 }
 
-/// Each product that was measured, with the number of the way that is quicker than the default, if one is.
-fn found(rows: &[Row]) -> BTreeMap<Product, Option<usize>> {
-    let number = |row: &Row| {
-        let winner = row.outcome.winner?;
-        WAYS.iter().position(|way| *way == winner.way)
-    };
-    rows.iter().map(|row| (product(&row.products), number(row))).collect()
+/// Each product that was measured, with the way that is quicker than the default, if one is.
+fn found(bits: Option<Bits>, rows: &[Row]) -> BTreeMap<Product, Option<Way>> {
+    let winner = |row: &Row| row.outcome.winner.map(|winner| winner.way);
+    rows.iter()
+        .map(|row| (product(bits, &row.products), winner(row)))
+        .collect()
 }
 
 /// `nt 2048x96x384`: M x K x N, as `ijepa bench --matmul` takes them.

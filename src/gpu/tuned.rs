@@ -3,16 +3,17 @@
 use super::Gpu;
 use std::collections::HashMap;
 
-/// A matrix product, as far as the choice of its kernel goes; what form and sizes mean is `ops::ways`' to say.
+/// A matrix product, as far as the choice of its kernel goes; what bits, form and sizes mean is `ops::ways`' to say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Product {
+    pub bits: u8,
     pub form: u8,
     pub m: usize,
     pub n: usize,
     pub k: usize,
 }
 
-/// Products with the number of the way in which this device computes them best (`ops::ways::WAYS`).
+/// Products with the number of the way in which this device computes them best (`ops::ways::ways`).
 pub type Tuned = HashMap<Product, usize>;
 
 impl Gpu {

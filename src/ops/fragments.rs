@@ -2,9 +2,9 @@
 //! on a device before any does.
 
 use super::cast::{Bits, Half, cast};
-use super::matmul::{BINDINGS, Batch, EPILOGUE, F16_BY_FOUR, Form, GELU, SHARED, by_units};
+use super::matmul::{BINDINGS, Batch, EPILOGUE, F16_BY_FOUR, Form, GELU, SHARED, product16_untried};
 use super::shape::VEC4;
-use super::ways::by_four;
+use super::ways::{Way, by_four};
 use crate::Result;
 use crate::gpu::{Gpu, Kernel, MOST_WORKGROUPS, Recorder, Shared, Units, WIDTHS};
 
@@ -41,6 +41,12 @@ pub(super) fn tile(units: Units, count: u32) -> usize {
     (2 * count * units.side) as usize
 }
 
+/// The ways that these units have.
+pub(super) fn ways(units: Units) -> impl Iterator<Item = Way> {
+    let counts = if units.plain { &COUNTS[..1] } else { COUNTS };
+    counts.iter().map(move |&count| Way::Fragments(units, count))
+}
+
 /// Rows and columns of fragments that each subgroup gets of a product.
 pub(super) fn count(units: Units, batch: &Batch) -> u32 {
     let groups = |count: u32| {
@@ -58,10 +64,10 @@ pub(super) fn count(units: Units, batch: &Batch) -> u32 {
 }
 
 /// The units that compute this product, where there are some for it.
-pub(super) fn units(gpu: &Gpu, bits: Bits, form: Form, batch: &Batch) -> Option<Units> {
+pub(super) fn units(gpu: &Gpu, bits: Option<Bits>, form: Form, batch: &Batch) -> Option<Units> {
     let units = gpu.units().filter(|_| gpu.variant().is_none())?;
     let rows = batch.m.div_ceil(tile(units, COUNTS[0]));
-    (bits == Bits::F16 && by_four(form, batch) && rows <= MOST_WORKGROUPS).then_some(units)
+    (bits == Some(Bits::F16) && by_four(form, batch) && rows <= MOST_WORKGROUPS).then_some(units)
 }
 
 /// Sizes of the test: more than a tile, no multiple of one, and sums that no f16 holds.
@@ -83,10 +89,9 @@ pub async fn try_units(gpu: &Gpu) -> Result<Option<String>> {
         return Ok(None);
     };
     let mut rec = Recorder::new(gpu);
-    let counts = if units.plain { &COUNTS[..1] } else { COUNTS };
     for form in [Form::Nn, Form::Nt, Form::Tn] {
-        for &count in counts {
-            if !right(&mut rec, units, form, count).await? {
+        for way in ways(units) {
+            if !right(&mut rec, units, form, way).await? {
                 gpu.trust_units(false);
                 return Ok(Some(format!(
                     "matrix units of {} multiply wrongly ({form:?}, fragments of {}): f16 is multiplied without them",
@@ -100,7 +105,7 @@ pub async fn try_units(gpu: &Gpu) -> Result<Option<String>> {
     Ok(None)
 }
 
-async fn right(rec: &mut Recorder, units: Units, form: Form, count: u32) -> Result<bool> {
+async fn right(rec: &mut Recorder, units: Units, form: Form, way: Way) -> Result<bool> {
     let sizes @ [m, n, k] = if units.plain { TRIED_PLAIN } else { TRIED };
     // Nothing in them is like its neighbour or its mirror image, all of it is in f16, and sums grow.
     let values = |seed: usize, rows: usize, cols: usize| -> Vec<f32> {
@@ -122,7 +127,7 @@ async fn right(rec: &mut Recorder, units: Units, form: Form, count: u32) -> Resu
     };
     let (half_a, half_b) = (half(rec, &a, ar, ac)?, half(rec, &b, br, bc)?);
     let c = rec.gpu().upload("product", m, n, &vec![f32::NAN; m * n])?;
-    by_units(rec, (units, count), form, [&half_a, &half_b], &c)?;
+    product16_untried(rec, way, form, [&half_a, &half_b], &c)?;
     let found: Vec<f32> = rec.read(&c).await?;
     rec.forget_bindings(); // of buffers that are not kept
     Ok(agrees(form, sizes, &a, &b, &found))

@@ -7,7 +7,7 @@ use super::shape::{Item, LANES, SCALAR, VEC4, YES_OR_NO, expect};
 use super::tiles::{self, TILES};
 use super::ways::by_four;
 pub use super::ways::{Way, choose, default_way, may, variant, way};
-use crate::gpu::{Access, Build, Cost, Gpu, Grid, Kernel, MOST_WORKGROUPS, Recorder, Shared, Units, View};
+use crate::gpu::{Access, Build, Cost, Gpu, Grid, Kernel, MOST_WORKGROUPS, Recorder, Shared, View};
 use crate::{Error, Result};
 
 /// How A and B lie.
@@ -197,7 +197,7 @@ struct Params {
 /// One product of packed matrices: a, b, c as `form` says, with an epilogue.
 pub fn product(rec: &mut Recorder, form: Form, a: &View, b: &View, c: &View, epilogue: Epilogue) -> Result<()> {
     let batch = fitting(form, [a.rows, a.cols], [b.rows, b.cols], c)?;
-    let way = way(rec.gpu(), form, batch.m, batch.n, batch.k);
+    let way = way(rec.gpu(), None, form, batch.m, batch.n, batch.k);
     record(rec, (way, None), form, &batch, [a, b, c], epilogue, true)
 }
 
@@ -206,13 +206,18 @@ pub fn product(rec: &mut Recorder, form: Form, a: &View, b: &View, c: &View, epi
 /// Errors: run, also where the adapter or the shape can't have it that way ([`may`]).
 pub fn product_by(rec: &mut Recorder, way: Way, form: Form, [a, b, c]: [&View; 3], epilogue: Epilogue) -> Result<()> {
     let batch = fitting(form, [a.rows, a.cols], [b.rows, b.cols], c)?;
-    let Batch { m, n, k, .. } = batch;
-    if !may(rec.gpu(), way, form, m, n, k) {
-        return Err(Error::run(format!(
-            "matmul: {way} can't compute [{m}, {k}] by [{k}, {n}] here"
-        )));
-    }
+    able(rec.gpu(), way, None, form, &batch)?;
     record(rec, (way, None), form, &batch, [a, b, c], epilogue, true)
+}
+
+fn able(gpu: &Gpu, way: Way, bits: Option<Bits>, form: Form, batch: &Batch) -> Result<()> {
+    let &Batch { m, n, k, .. } = batch;
+    match may(gpu, way, bits, form, m, n, k) {
+        true => Ok(()),
+        false => Err(Error::run(format!(
+            "matmul: {way} can't compute [{m}, {k}] by [{k}, {n}] here"
+        ))),
+    }
 }
 
 /// The same with operands in 16 bits, both of one kind: they are widened, multiplied and summed in f32.
@@ -231,38 +236,25 @@ pub fn product16(rec: &mut Recorder, form: Form, a: &Half, b: &Half, c: &View, e
         }
     };
     let batch = fitting(form, [a.rows, a.cols], [b.rows, b.cols], c)?;
-    let way = way_in(rec.gpu(), a.bits, form, &batch);
+    let way = way(rec.gpu(), Some(a.bits), form, batch.m, batch.n, batch.k);
     let views = [a.words(), b.words(), c];
     let how = (way, Some((a.bits, inverse)));
     record(rec, how, form, &batch, views, epilogue, true)
 }
 
-/// How [`product16`] computes a product of these sizes.
-pub fn way16(gpu: &Gpu, bits: Bits, form: Form, m: usize, n: usize, k: usize) -> Way {
-    way_in(gpu, bits, form, &packed(form, m, n, k))
+/// C = the product of operands in 16 bits that have no factors, computed in this way, as [`product_by`].
+pub fn product16_by(rec: &mut Recorder, way: Way, form: Form, [a, b]: [&Half; 2], c: &View) -> Result<()> {
+    let batch = fitting(form, [a.rows, a.cols], [b.rows, b.cols], c)?;
+    able(rec.gpu(), way, Some(a.bits), form, &batch)?;
+    product16_untried(rec, way, form, [a, b], c)
 }
 
-fn way_in(gpu: &Gpu, bits: Bits, form: Form, batch: &Batch) -> Way {
-    match fragments::units(gpu, bits, form, batch) {
-        Some(units) => Way::Fragments(units, fragments::count(units, batch)),
-        None => choose(gpu, form, batch),
-    }
-}
-
-/// The product of f16 on these matrix units, with so many fragments, trusted or not.
-pub(super) fn by_units(rec: &mut Recorder, way: (Units, u32), form: Form, [a, b]: [&Half; 2], c: &View) -> Result<()> {
+/// The same, trusted or not.
+pub(super) fn product16_untried(rec: &mut Recorder, way: Way, form: Form, [a, b]: [&Half; 2], c: &View) -> Result<()> {
     let ones = rec.gpu().ones()?;
     let batch = fitting(form, [a.rows, a.cols], [b.rows, b.cols], c)?;
-    let (way, views) = (Way::Fragments(way.0, way.1), [a.words(), b.words(), c]);
-    record(
-        rec,
-        (way, Some((Bits::F16, &ones))),
-        form,
-        &batch,
-        views,
-        Epilogue::Plain,
-        true,
-    )
+    let (how, views) = ((way, Some((a.bits, &ones))), [a.words(), b.words(), c]);
+    record(rec, how, form, &batch, views, Epilogue::Plain, true)
 }
 
 /// The product of packed matrices of these shapes as a batch of one.

@@ -1,6 +1,8 @@
 //! The ways in which a product can be computed, and which it is: by the adapter and the shape alone, unless `ijepa tune` has found
 //! a quicker one.
 
+use super::cast::Bits;
+use super::fragments;
 use super::matmul::{Batch, Form, Place, Variant, packed};
 use super::tiles::{self, TILES, Tile};
 use crate::gpu::{Gpu, Kind, MOST_WORKGROUPS, Product, Units};
@@ -16,7 +18,7 @@ pub enum Way {
     Fragments(Units, u32),
 }
 
-/// Every way to multiply f32. Findings of `ijepa tune` count them by their places here, and name them in files.
+/// Every way that asks nothing of the operands.
 pub const WAYS: [Way; 3 + TILES.len()] = {
     let mut ways = [Way::Any; 3 + TILES.len()];
     ways[1] = Way::Broadcast;
@@ -28,6 +30,13 @@ pub const WAYS: [Way; 3 + TILES.len()] = {
     }
     ways
 };
+
+/// Every way to multiply operands of these bits (`None`: f32) here. Findings of `ijepa tune` count them by their places, and name
+/// them in files.
+pub fn ways(gpu: &Gpu, bits: Option<Bits>) -> impl Iterator<Item = Way> + use<> {
+    let units = gpu.units().filter(|_| bits == Some(Bits::F16));
+    WAYS.into_iter().chain(units.into_iter().flat_map(fragments::ways))
+}
 
 impl Way {
     pub fn variant(self) -> Variant {
@@ -60,28 +69,37 @@ impl std::fmt::Display for Way {
 
 /// The variant that `matmul::product` takes for these sizes.
 pub fn variant(gpu: &Gpu, form: Form, m: usize, n: usize, k: usize) -> Variant {
-    way(gpu, form, m, n, k).variant()
+    way(gpu, None, form, m, n, k).variant()
 }
 
-/// The same with its configuration: what `ijepa tune` found where it did and `--variant` has no other say.
-pub fn way(gpu: &Gpu, form: Form, m: usize, n: usize, k: usize) -> Way {
+/// The way in which packed operands of these bits (`None`: f32) are multiplied: what `ijepa tune` found where it did and
+/// `--variant` has no other say.
+pub fn way(gpu: &Gpu, bits: Option<Bits>, form: Form, m: usize, n: usize, k: usize) -> Way {
     let found = gpu
-        .tuned(&product(form, m, n, k))
-        .and_then(|number| WAYS.get(number).copied());
+        .tuned(&product(bits, form, m, n, k))
+        .and_then(|number| ways(gpu, bits).nth(number));
     match found {
-        Some(way) if gpu.variant().is_none() && may(gpu, way, form, m, n, k) => way,
-        _ => default_way(gpu, form, m, n, k),
+        Some(way) if gpu.variant().is_none() && may(gpu, way, bits, form, m, n, k) => way,
+        _ => default_way(gpu, bits, form, m, n, k),
     }
 }
 
 /// The way that adapter and shape alone decide.
-pub fn default_way(gpu: &Gpu, form: Form, m: usize, n: usize, k: usize) -> Way {
-    choose(gpu, form, &packed(form, m, n, k))
+pub fn default_way(gpu: &Gpu, bits: Option<Bits>, form: Form, m: usize, n: usize, k: usize) -> Way {
+    let batch = packed(form, m, n, k);
+    match fragments::units(gpu, bits, form, &batch) {
+        Some(units) => Way::Fragments(units, fragments::count(units, &batch)),
+        None => choose(gpu, form, &batch),
+    }
 }
 
 /// Whether this adapter can compute a product of packed matrices in this way.
-pub fn may(gpu: &Gpu, way: Way, form: Form, m: usize, n: usize, k: usize) -> bool {
-    able(gpu, way, form, &packed(form, m, n, k))
+pub fn may(gpu: &Gpu, way: Way, bits: Option<Bits>, form: Form, m: usize, n: usize, k: usize) -> bool {
+    let batch = packed(form, m, n, k);
+    match way {
+        Way::Fragments(units, _) => fragments::units(gpu, bits, form, &batch) == Some(units),
+        _ => able(gpu, way, form, &batch),
+    }
 }
 
 /// The way for this adapter and these shapes; `--variant` overrides the adapter's say, and what can't do a shape gives
@@ -113,7 +131,7 @@ fn able(gpu: &Gpu, way: Way, form: Form, batch: &Batch) -> bool {
         // A quad is four lanes of a subgroup of whatever width.
         Way::Quad => width.is_some_and(|width| width >= 4) && by_four(form, batch) && grid_holds(32),
         Way::Tile(number) => TILES.get(number).is_some_and(|tile| tile.holds(batch)),
-        // Of f16 alone, and not chosen here: `ops::fragments::units`.
+        // Of f16 alone: [`may`].
         Way::Fragments(..) => false,
         // It alone folds its grid, so that no number of rows is too many for it.
         Way::Any => true,
@@ -134,13 +152,18 @@ pub(super) fn by_four(form: Form, batch: &Batch) -> bool {
 
 /// A product under which `ijepa tune` keeps what it finds. What counts tokens (M of A·B and A·Bᵀ, K of Aᵀ·B) changes from batch to
 /// batch, and is rounded up to a power of two.
-pub fn product(form: Form, m: usize, n: usize, k: usize) -> Product {
+pub fn product(bits: Option<Bits>, form: Form, m: usize, n: usize, k: usize) -> Product {
     let (m, k) = match form {
         Form::Nn | Form::Nt => (m.next_power_of_two(), k),
         Form::Tn => (m, k.next_power_of_two()),
     };
+    let bits = match bits {
+        None => 0,
+        Some(Bits::Bf16) => 1,
+        Some(Bits::F16) => 2,
+    };
     let form = form as u8;
-    Product { form, m, n, k }
+    Product { bits, form, m, n, k }
 }
 
 #[cfg(test)]
@@ -160,7 +183,7 @@ mod tests {
     #[test]
     fn tokens_are_rounded_up_and_weights_are_not() {
         let of = |form, m, n, k| {
-            let Product { m, n, k, .. } = product(form, m, n, k);
+            let Product { m, n, k, .. } = product(None, form, m, n, k);
             [m, n, k]
         };
         assert_eq!(of(Form::Nt, 1025, 96, 384), [2048, 96, 384]);

@@ -99,8 +99,30 @@ fn findings_are_kept_used_and_forgotten() {
     computes(&small);
     let both: Value = serde_json::from_str(&std::fs::read_to_string(&cache).unwrap()).unwrap();
     let products = both["adapters"][0]["products"].as_array().unwrap();
-    assert!(products.contains(&own["adapters"][0]["products"][0]), "{both}");
+    let mut first = own["adapters"][0]["products"][0].clone();
+    first["operands"] = "f32".into();
+    assert!(products.contains(&first), "{both}");
     assert_eq!(both["adapters"].as_array().unwrap().len(), 1, "{both}");
+
+    // Those of other operands, too; each is used for its own alone.
+    let (mut one, mut units) = (first.clone(), first.clone());
+    one["operands"] = "bf16".into();
+    [units["operands"], units["way"]] = ["f16", "fragments 16x16 4x4"].map(Value::from); // units that are not here
+    own["adapters"][0]["products"] = json!([one, units]);
+    std::fs::write(&cache, own.to_string()).unwrap();
+    assert_eq!(product(&cache).0, default);
+    let halves = with(&cache, &["bench", "--matmul", "40x12x20", "--operands", "bf16"]);
+    assert_eq!(last(&halves.0)["way"], found);
+    assert_eq!(halves.1, format!("matrix products in bf16 as tuned: 1 of {name}\n"));
+    let narrow = computes(&[&small[..], &["--set", "meta.use_bfloat16=true"]].concat());
+    let value = last(&narrow);
+    assert_eq!(value["operands"], "bf16", "{value}");
+    let kept: Value = serde_json::from_str(&std::fs::read_to_string(&cache).unwrap()).unwrap();
+    let products = kept["adapters"][0]["products"].as_array().unwrap();
+    assert!(products.contains(&one) && products.contains(&units), "{kept}");
+    let bf16 = products.iter().filter(|entry| entry["operands"] == "bf16").count() as u64;
+    assert_eq!(bf16, value["tuned"].as_u64().unwrap() + 1, "{kept}");
+    assert_eq!(products.len() as u64, bf16 + 1, "{kept}");
 
     let forget = || {
         let (mut command, _folder) = ijepa(&["tune", "--forget", "--cache", name]);

@@ -2,10 +2,11 @@
 
 use crate::harness::{Bench, UNITS, f64s, random, sum_of};
 use ijepa::cpu::{self, gelu, matmul};
-use ijepa::gpu::{Gpu, Options};
+use ijepa::gpu::{Gpu, Options, Recorder, Tuned};
 use ijepa::ops::cast::{Bits, Half, cast};
 use ijepa::ops::fragments::try_units;
-use ijepa::ops::matmul::{Epilogue, Form, product16};
+use ijepa::ops::matmul::{Epilogue, Form, Variant, default_way, may, product16, product16_by, way};
+use ijepa::ops::ways::{self, Way};
 
 fn half(bench: &mut Bench, seed: u64, rows: usize, cols: usize) -> (Half, Vec<f64>) {
     let x = random(seed, rows * cols);
@@ -82,6 +83,48 @@ fn what_follows_a_product_follows_it_here_too() {
     )
     .unwrap();
     bench.check("gelu backward", &c, &gelu::backward(&sums, &f64s(&x)), sum_of(k) + 2e-6);
+}
+
+/// They are one way of several, and the one that is taken unless another was found quicker.
+#[test]
+fn findings_of_f16_choose_among_units_and_all_others() {
+    let mut bench = Bench::new(UNITS, "ways of f16");
+    // A device of its own: it will have findings.
+    let gpu = pollster::block_on(bench.rec.gpu().again()).unwrap();
+    bench.rec = Recorder::new(&gpu);
+    let [m, k, n] = [24, 36, 40];
+    let f16 = Some(Bits::F16);
+    let usual = way(&gpu, f16, Form::Nn, m, n, k);
+    assert_eq!(usual.variant(), Variant::Fragments);
+    let (a, a64) = half(&mut bench, 1, m, k);
+    let (b, b64) = half(&mut bench, 2, k, n);
+    let want = matmul::nn(&a64, &b64, m, k, n);
+    let mut tried = vec![];
+    let able = |way: &Way| may(&gpu, *way, f16, Form::Nn, m, n, k) && !matches!(way, Way::Tile(0..7)); // one tile will do
+    for way in ways::ways(&gpu, f16).filter(able) {
+        let c = bench.poisoned(m, n);
+        product16_by(&mut bench.rec, way, Form::Nn, [&a, &b], &c).unwrap();
+        bench.check(&way.to_string(), &c, &want, sum_of(k));
+        tried.push(way);
+    }
+    assert!(tried.contains(&usual) && tried.contains(&Way::Any), "{tried:?}");
+    assert!(ways::ways(&gpu, None).all(|way| way.variant() != Variant::Fragments));
+    let wrong = product16_by(&mut bench.rec, Way::Tile(99), Form::Nn, [&a, &b], &b.words().clone());
+    assert!(wrong.is_err());
+
+    // Numbers of findings are places among the ways.
+    let number = ways::ways(&gpu, f16).position(|way| way == Way::Tile(7)).unwrap();
+    gpu.tune(Tuned::from([(ways::product(f16, Form::Nn, m, n, k), number)]));
+    assert_eq!(way(&gpu, f16, Form::Nn, m, n, k), Way::Tile(7));
+    for bits in [None, Some(Bits::Bf16)] {
+        assert_eq!(
+            way(&gpu, bits, Form::Nn, m, n, k),
+            default_way(&gpu, bits, Form::Nn, m, n, k)
+        );
+    }
+    let c = bench.poisoned(m, n);
+    product16(&mut bench.rec, Form::Nn, &a, &b, &c, Epilogue::Plain).unwrap();
+    bench.check("as found", &c, &want, sum_of(k));
 }
 
 /// The test itself, on what stands in for units.

@@ -414,7 +414,7 @@ fn no_number_of_rows_is_too_many_for_a_grid() {
     ] {
         let bench = Bench::new(name, "");
         for rows in [most, most + 1] {
-            let taken = way(bench.rec.gpu(), Form::Nn, rows, 8, 8);
+            let taken = way(bench.rec.gpu(), None, Form::Nn, rows, 8, 8);
             let tile = match taken {
                 Way::Any => continue, // folds its grid
                 Way::Tile(number) => TILES[number].m as usize,

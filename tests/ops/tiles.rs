@@ -87,7 +87,7 @@ fn findings_decide_where_they_can() {
     let (m, k, n) = (40, 8, 12);
     let found = WAYS.iter().position(|way| *way == Way::Tile(7)).unwrap();
     let quad = WAYS.iter().position(|way| *way == Way::Quad).unwrap();
-    let product_of = |m, n| ways::product(Form::Nt, m, n, k);
+    let product_of = |m, n| ways::product(None, Form::Nt, m, n, k);
     let tuned = Tuned::from([
         (product_of(m, n), found),
         (product_of(m, 5), quad), // rows of C that are no multiple of four
@@ -101,25 +101,25 @@ fn findings_decide_where_they_can() {
             ..Default::default()
         };
         let gpu = pollster::block_on(ijepa::gpu::Gpu::open(&options)).unwrap();
-        let before = [n, 5, 16, 20].map(|n| way(&gpu, Form::Nt, m, n, k));
+        let before = [n, 5, 16, 20].map(|n| way(&gpu, None, Form::Nt, m, n, k));
         gpu.tune(tuned.clone());
-        let after = [n, 5, 16, 20].map(|n| way(&gpu, Form::Nt, m, n, k));
+        let after = [n, 5, 16, 20].map(|n| way(&gpu, None, Form::Nt, m, n, k));
         assert_eq!(after[1..], before[1..], "{variant}");
         match variant {
             "" => assert_eq!(after[0], Way::Tile(7)),
             _ => assert_eq!(after[0], Way::Any),
         }
-        assert_eq!(way(&gpu, Form::Nt, 64, n, k), after[0], "the same class of rows");
+        assert_eq!(way(&gpu, None, Form::Nt, 64, n, k), after[0], "the same class of rows");
         assert_eq!(
-            way(&gpu, Form::Nn, m, n, k),
-            way(&gpu, Form::Nn, 65, n, k),
+            way(&gpu, None, Form::Nn, m, n, k),
+            way(&gpu, None, Form::Nn, 65, n, k),
             "another form"
         );
         gpu.tune(Tuned::new());
-        assert_eq!(way(&gpu, Form::Nt, m, n, k), after[0], "the first findings count");
+        assert_eq!(way(&gpu, None, Form::Nt, m, n, k), after[0], "the first findings count");
         let again = pollster::block_on(gpu.again()).unwrap();
         assert_eq!(
-            way(&again, Form::Nt, m, n, k),
+            way(&again, None, Form::Nt, m, n, k),
             after[0],
             "so they do on the device after this"
         );
@@ -142,7 +142,7 @@ fn ways_that_a_shape_cannot_have_are_refused() {
         bench.poisoned(3, 2),
     );
     for way in WAYS {
-        let able = may(bench.rec.gpu(), way, Form::Nt, 3, 2, 5);
+        let able = may(bench.rec.gpu(), way, None, Form::Nt, 3, 2, 5);
         assert_eq!(able, matches!(way.variant(), Variant::Any | Variant::Tile), "{way}");
         let result = product_by(&mut bench.rec, way, Form::Nt, [&a, &b, &c], Epilogue::Plain);
         assert_eq!(result.is_ok(), able, "{way}");
@@ -150,5 +150,5 @@ fn ways_that_a_shape_cannot_have_are_refused() {
             assert!(error.to_string().contains("can't compute [3, 5] by [5, 2]"), "{error}");
         }
     }
-    assert!(!may(bench.rec.gpu(), Way::Tile(TILES.len()), Form::Nt, 3, 2, 5));
+    assert!(!may(bench.rec.gpu(), Way::Tile(TILES.len()), None, Form::Nt, 3, 2, 5));
 }

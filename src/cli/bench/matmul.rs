@@ -176,11 +176,7 @@ pub fn run(gpu: &Gpu, sizes: Sizes, like: &Product) -> Result<()> {
 
     let timing = recorded(&mut rec, work)?;
     let cost = matmul::cost_in(bits, m, n, k);
-    // Findings of `ijepa tune` are about operands in f32.
-    let way = match bits {
-        None => matmul::way(gpu, form, m, n, k),
-        Some(bits) => matmul::way16(gpu, bits, form, m, n, k),
-    };
+    let way = matmul::way(gpu, bits, form, m, n, k);
     let variant = way.variant().name();
     let [form, after, operands] = [word(like.form), word(like.after), word(like.operands)];
     let (gflops, slowest) = (cost.flops / timing.best / 1e9, cost.flops / timing.worst / 1e9);

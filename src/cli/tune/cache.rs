@@ -2,10 +2,12 @@
 //! adapter, driver or version of the program, is not used, and a line says so.
 
 use ijepa::gpu::{Gpu, Product, Tuned};
-use ijepa::ops::ways::WAYS;
+use ijepa::ops::cast::Bits;
+use ijepa::ops::matmul::Variant;
+use ijepa::ops::ways::{Way, ways};
 use ijepa::{Error, Result, ordinary};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
@@ -16,7 +18,8 @@ const FORMAT: &str = "ijepa tune";
 const VERSION: u32 = 1;
 /// More bytes than any such file has.
 const MOST_BYTES: u64 = 1 << 20;
-/// Forms by their numbers in `Product`.
+/// Bits of operands and forms by their numbers in `Product`.
+const OPERANDS: [&str; 3] = ["f32", "bf16", "f16"];
 pub const FORMS: [&str; 3] = ["nn", "nt", "tn"];
 
 #[derive(Serialize, Deserialize)]
@@ -39,11 +42,26 @@ struct Adapter {
 /// A product that is computed quicker in another way than the adapter would choose.
 #[derive(Serialize, Deserialize)]
 struct Entry {
+    #[serde(default = "f32")]
+    operands: String,
     form: String,
     m: usize,
     n: usize,
     k: usize,
     way: String,
+}
+
+fn f32() -> String {
+    operands(None).to_string()
+}
+
+/// How operands of these bits are called.
+pub fn operands(bits: Option<Bits>) -> &'static str {
+    match bits {
+        None => OPERANDS[0],
+        Some(Bits::Bf16) => OPERANDS[1],
+        Some(Bits::F16) => OPERANDS[2],
+    }
 }
 
 impl Contents {
@@ -80,16 +98,18 @@ pub fn path(given: Option<&Path>) -> Option<PathBuf> {
     }
 }
 
-/// Makes the GPU compute as was found, if something was found on it by this program; `say` gets at most one line.
-pub fn apply(gpu: &Gpu, say: &dyn Fn(&str)) {
+/// Makes the GPU compute as was found for operands of these bits, if something was found on it by this program; `say` gets at most
+/// one line.
+pub fn apply(gpu: &Gpu, bits: Option<Bits>, say: &dyn Fn(&str)) {
     let Some(path) = path(None) else { return };
     if gpu.variant().is_some() {
         return; // asked for, and stronger than what was found
     }
     let show = path.display();
-    match read(&path).and_then(|contents| contents.map(|contents| findings(&contents, gpu)).transpose()) {
+    match read(&path).and_then(|contents| contents.map(|contents| findings(&contents, gpu, bits)).transpose()) {
         Ok(Some(tuned)) if !tuned.is_empty() => {
-            say(&format!("matrix products in f32 as tuned: {} of {show}", tuned.len()));
+            let (count, operands) = (tuned.len(), operands(bits));
+            say(&format!("matrix products in {operands} as tuned: {count} of {show}"));
             gpu.tune(tuned.into_iter().collect::<Tuned>());
         }
         Ok(_) => {}
@@ -121,23 +141,50 @@ fn read(path: &Path) -> Result<Option<Contents>, String> {
     serde_json::from_value(value).map(Some).map_err(broken)
 }
 
-fn findings(contents: &Contents, gpu: &Gpu) -> Result<BTreeMap<Product, usize>, String> {
+fn findings(contents: &Contents, gpu: &Gpu, bits: Option<Bits>) -> Result<Tuned, String> {
     let Some(place) = contents.place(gpu) else {
         let [adapter, backend, driver] = key(gpu);
         return Err(format!("has nothing on {adapter} ({backend}, {driver})"));
     };
-    contents.adapters[place].products.iter().map(finding).collect()
+    let numbers: HashMap<String, usize> = ways(gpu, bits).map(|way| way.to_string()).zip(0..).collect();
+    let mut tuned = Tuned::new();
+    for entry in &contents.adapters[place].products {
+        let product = entry
+            .product()
+            .ok_or("is damaged (it names operands or forms that there are not)")?;
+        if entry.operands != operands(bits) {
+            continue;
+        }
+        match numbers.get(&entry.way) {
+            Some(&number) => drop(tuned.insert(product, number)),
+            None if entry.way.starts_with(Variant::Fragments.name()) => {} // units that are not used now
+            None => return Err("is damaged (it names kernels that there are not)".to_string()),
+        }
+    }
+    Ok(tuned)
 }
 
-fn finding(entry: &Entry) -> Result<(Product, usize), String> {
-    let form = FORMS.iter().position(|form| *form == entry.form);
-    let way = WAYS.iter().position(|way| way.to_string() == entry.way);
-    let (Some(form), Some(way)) = (form, way) else {
-        return Err("is damaged (it names forms or kernels that there are not)".to_string());
-    };
-    let Entry { m, n, k, .. } = *entry;
-    let form = form as u8;
-    Ok((Product { form, m, n, k }, way))
+impl Entry {
+    fn new(product: &Product, way: Way) -> Entry {
+        let Product { bits, form, m, n, k } = *product;
+        let word =
+            |words: [&str; 3], number: u8| words.get(usize::from(number)).copied().unwrap_or_default().to_string();
+        Entry {
+            operands: word(OPERANDS, bits),
+            form: word(FORMS, form),
+            m,
+            n,
+            k,
+            way: way.to_string(),
+        }
+    }
+
+    fn product(&self) -> Option<Product> {
+        let number = |words: [&str; 3], word: &str| words.iter().position(|known| *known == word).map(|at| at as u8);
+        let Entry { m, n, k, .. } = *self;
+        let (bits, form) = (number(OPERANDS, &self.operands)?, number(FORMS, &self.form)?);
+        Some(Product { bits, form, m, n, k })
+    }
 }
 
 /// A file that is being made: what stays of one that is there already, and a place beside it to write to.
@@ -175,33 +222,25 @@ impl Draft {
 
     /// Writes what was found on this adapter, `None` where its own choice is best, over what the file has on the same products,
     /// and beside all else that it has.
-    pub fn write(mut self, gpu: &Gpu, found: &BTreeMap<Product, Option<usize>>) -> Result<()> {
+    pub fn write(mut self, gpu: &Gpu, found: &BTreeMap<Product, Option<Way>>) -> Result<()> {
         let mut contents = read(&self.path).ok().flatten().unwrap_or_else(Contents::empty);
-        let mut all = findings(&contents, gpu).unwrap_or_default();
-        for (product, way) in found {
-            match way {
-                Some(way) => all.insert(*product, *way),
-                None => all.remove(product),
-            };
-        }
-        let [adapter, backend, driver] = key(gpu);
-        let products = all.iter().map(|(&Product { form, m, n, k }, &way)| Entry {
-            form: FORMS.get(usize::from(form)).copied().unwrap_or_default().to_string(),
-            m,
-            n,
-            k,
-            way: WAYS.get(way).map(ToString::to_string).unwrap_or_default(),
+        let place = contents.place(gpu).unwrap_or_else(|| {
+            let [adapter, backend, driver] = key(gpu);
+            contents.adapters.push(Adapter {
+                adapter,
+                backend,
+                driver,
+                products: vec![],
+            });
+            contents.adapters.len() - 1
         });
-        let own = Adapter {
-            adapter,
-            backend,
-            driver,
-            products: products.collect(),
-        };
-        match contents.place(gpu) {
-            Some(place) => contents.adapters[place] = own,
-            None => contents.adapters.push(own),
-        }
+        let products = &mut contents.adapters[place].products;
+        products.retain(|entry| entry.product().is_some_and(|product| !found.contains_key(&product)));
+        let new = found
+            .iter()
+            .filter_map(|(product, way)| Some(Entry::new(product, (*way)?)));
+        products.extend(new);
+        products.sort_by_key(Entry::product);
         let failed = |e: &dyn std::fmt::Display| Error::run(format!("{}: {e}", self.path.display()));
         let text = serde_json::to_string_pretty(&contents).map_err(|e| failed(&e))?;
         let file = &mut self.file;

@@ -4,8 +4,9 @@ use super::super::bench::timing::{Timing, enough, in_turn};
 use ijepa::Result;
 use ijepa::gpu::{Gpu, Recorder, View};
 use ijepa::model::products::Products;
-use ijepa::ops::matmul::{self, Epilogue, Form};
-use ijepa::ops::ways::{WAYS, Way};
+use ijepa::ops::cast::{Bits, Half, cast};
+use ijepa::ops::matmul::{self, Epilogue, Form, Variant};
+use ijepa::ops::ways::{Way, ways};
 use std::time::Instant;
 
 /// Values of C that are compared with f64, its corners among them.
@@ -38,8 +39,7 @@ pub struct Outcome {
 struct Contest<'a> {
     rec: Recorder,
     product: &'a Products,
-    a: View,
-    b: View,
+    operands: Operands,
     c: View,
     /// What is read to wait for all that was recorded; a value that is no number; values out of C.
     flag: View,
@@ -49,18 +49,21 @@ struct Contest<'a> {
     want: Vec<f64>,
 }
 
+/// A and B.
+enum Operands {
+    Wide([View; 2]),
+    Half([Half; 2]),
+}
+
 /// `None` where the time until `end`, which `left` products share, this one among them, was too short for it. Checking is not
 /// shared: the first product of a form makes the pipelines of all.
 ///
 /// Errors: run, where the default's own result is wrong.
-pub fn run(gpu: &Gpu, product: &Products, end: Instant, left: usize) -> Result<Option<Outcome>> {
+pub fn run(gpu: &Gpu, bits: Option<Bits>, product: &Products, end: Instant, left: usize) -> Result<Option<Outcome>> {
     let Products { form, m, n, k, .. } = *product;
-    let mut contest = Contest::new(gpu, product)?;
-    let default = matmul::default_way(gpu, form, m, n, k);
-    let others = WAYS
-        .iter()
-        .copied()
-        .filter(|&way| way != default && matmul::may(gpu, way, form, m, n, k));
+    let mut contest = Contest::new(gpu, bits, product)?;
+    let default = matmul::default_way(gpu, bits, form, m, n, k);
+    let others = ways(gpu, bits).filter(|&way| way != default && matmul::may(gpu, way, bits, form, m, n, k));
     let mut ways = vec![];
     let checked_until = share(end, 2);
     let (mut wrong, mut first, mut tried) = (vec![], 0.0, 0);
@@ -117,7 +120,7 @@ pub fn run(gpu: &Gpu, product: &Products, end: Instant, left: usize) -> Result<O
 }
 
 impl<'a> Contest<'a> {
-    fn new(gpu: &Gpu, product: &'a Products) -> Result<Contest<'a>> {
+    fn new(gpu: &Gpu, bits: Option<Bits>, product: &'a Products) -> Result<Contest<'a>> {
         let Products { form, m, n, k, .. } = *product;
         let [[ar, ac], [br, bc]] = match form {
             Form::Nn => [[m, k], [k, n]],
@@ -129,11 +132,16 @@ impl<'a> Contest<'a> {
         let scattered = (0..).map(|i: u64| (hash(i, 3) % (m * n) as u64) as usize);
         let places: Vec<usize> = corners.into_iter().chain(scattered).take(COMPARED).collect();
         let want = places.iter().map(|&at| expected(product, at / n, at % n)).collect();
+        let mut rec = Recorder::new(gpu);
+        let (a, b) = (filled(gpu, "A", 1, ar, ac)?, filled(gpu, "B", 2, br, bc)?);
+        let operands = match bits {
+            None => Operands::Wide([a, b]),
+            Some(bits) => Operands::Half([narrow(&mut rec, bits, &a)?, narrow(&mut rec, bits, &b)?]),
+        };
         Ok(Contest {
-            rec: Recorder::new(gpu),
+            rec,
             product,
-            a: filled(gpu, "A", 1, ar, ac)?,
-            b: filled(gpu, "B", 2, br, bc)?,
+            operands,
             c: gpu.alloc("C", m, n)?,
             flag: gpu.alloc("waited for", 1, 1)?,
             poison: gpu.upload("no number", 1, 1, &[f32::NAN])?,
@@ -145,11 +153,18 @@ impl<'a> Contest<'a> {
 
     /// Computes it so often, and waits for the last.
     fn repeat(&mut self, way: Way, repeats: usize) -> Result<()> {
-        let views = [&self.a, &self.b, &self.c];
         for _ in 0..repeats {
-            matmul::product_by(&mut self.rec, way, self.product.form, views, Epilogue::Plain)?;
+            self.record(way)?;
         }
         pollster::block_on(self.rec.read::<u32>(&self.flag)).map(drop)
+    }
+
+    fn record(&mut self, way: Way) -> Result<()> {
+        let form = self.product.form;
+        match &self.operands {
+            Operands::Wide([a, b]) => matmul::product_by(&mut self.rec, way, form, [a, b, &self.c], Epilogue::Plain),
+            Operands::Half([a, b]) => matmul::product16_by(&mut self.rec, way, form, [a, b], &self.c),
+        }
     }
 
     /// Whether values of C that were no numbers before agree with f64.
@@ -157,20 +172,24 @@ impl<'a> Contest<'a> {
         for &at in &self.places {
             self.rec.copy(&self.poison, &self.c.rows_from(at, 1, 1)?)?;
         }
-        let views = [&self.a, &self.b, &self.c];
-        matmul::product_by(&mut self.rec, way, self.product.form, views, Epilogue::Plain)?;
+        self.record(way)?;
         for (i, &at) in self.places.iter().enumerate() {
             self.rec
                 .copy(&self.c.rows_from(at, 1, 1)?, &self.sample.rows_from(i, 1, 1)?)?;
         }
         let got: Vec<f32> = pollster::block_on(self.rec.read(&self.sample))?;
-        Ok(agree(&got, &self.want, self.product.k))
+        Ok(agree(way, &got, &self.want, self.product.k))
     }
 }
 
-/// Sums of k products of some 1/12: rounding grows like a random walk.
-fn agree(got: &[f32], want: &[f64], k: usize) -> bool {
-    let allowed = 1e-6 * (k as f64).sqrt().max(2.0);
+/// Sums of k products of some 1/12: rounding grows like a random walk. Matrix units cut off what others round.
+fn agree(way: Way, got: &[f32], want: &[f64], k: usize) -> bool {
+    let each = if way.variant() == Variant::Fragments {
+        1e-4
+    } else {
+        1e-6
+    };
+    let allowed = each * (k as f64).sqrt().max(2.0);
     got.len() == want.len()
         && got
             .iter()
@@ -197,9 +216,18 @@ fn hash(i: u64, seed: u64) -> u64 {
     (mixed ^ (mixed >> 31)).wrapping_mul(0x94d0_49bb_1331_11eb) >> 20
 }
 
-/// Value `i` of an operand, in [-0.5, 0.5): made where it is needed, since operands may be larger than what is kept here.
+/// Value `i` of an operand, in [-0.5, 0.5): made where it is needed, since operands may be larger than what is kept here. It has
+/// eight bits, as many as the narrowest operands hold.
 fn value(seed: u64, i: usize) -> f32 {
-    (hash(i as u64, seed) % (1 << 24)) as f32 / (1 << 24) as f32 - 0.5
+    (hash(i as u64, seed) % 256) as f32 / 256.0 - 0.5
+}
+
+/// The same values in 16 bits.
+fn narrow(rec: &mut Recorder, bits: Bits, wide: &View) -> Result<Half> {
+    let memory = rec.gpu().alloc("operand in 16 bits", 1, wide.len().div_ceil(2))?;
+    let half = Half::of(&memory, bits, wide.rows, wide.cols)?;
+    cast(rec, wide, &half)?;
+    Ok(half)
 }
 
 fn filled(gpu: &Gpu, name: &str, seed: u64, rows: usize, cols: usize) -> Result<View> {
@@ -227,10 +255,11 @@ mod tests {
     #[test]
     fn wrong_values_are_seen() {
         let want = [1.0, -2.0];
-        assert!(agree(&[1.0, -2.0], &want, 100));
-        assert!(!agree(&[1.0, -2.0001], &want, 100));
-        assert!(!agree(&[f32::NAN, -2.0], &want, 100));
-        assert!(!agree(&[1.0], &want, 100));
+        let agree = |got: &[f32]| agree(Way::Any, got, &want, 100);
+        assert!(agree(&[1.0, -2.0]));
+        assert!(!agree(&[1.0, -2.0001]));
+        assert!(!agree(&[f32::NAN, -2.0]));
+        assert!(!agree(&[1.0]));
     }
 
     #[test]

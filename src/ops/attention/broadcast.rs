@@ -37,7 +37,7 @@ struct Params {
 
 /// Whether this adapter has matmul's variant `broadcast`, which depends on it in the same way.
 fn subgroups_of_8(gpu: &Gpu) -> bool {
-    default_way(gpu, Form::Nt, 8, 8, 8) == Way::Broadcast
+    default_way(gpu, None, Form::Nt, 8, 8, 8) == Way::Broadcast
 }
 
 /// Queries that a lane has in [`forward`]; `None` where panels are right. Eight are a tenth faster than four where they leave
