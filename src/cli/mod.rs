@@ -2,6 +2,7 @@
 
 mod adapter;
 mod bench;
+mod cut;
 mod demo;
 mod doctor;
 mod draft;

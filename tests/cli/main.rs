@@ -12,6 +12,7 @@ mod probe;
 mod report;
 mod results;
 mod search;
+mod sizes;
 mod stop;
 #[path = "../common/tiny.rs"]
 mod tiny;

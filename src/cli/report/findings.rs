@@ -1,8 +1,9 @@
 //! What a run's weights give on images. Each part may fail on its own: it is left out then, with the reason.
 
+use crate::cli::cut::Cut;
 use crate::cli::probe::found::{self, Found};
 use crate::cli::probe::nothing_shared;
-use crate::cli::sheet::{GAP, Ground, KINDS, MARGIN, Sheet, TEXT, words};
+use crate::cli::sheet::{GAP, Ground, KINDS, MARGIN, Sheet, TEXT, mosaic, words};
 use crate::cli::visualize::look::{Images, of_set, pooled};
 use crate::cli::visualize::{attention, masks};
 use ijepa::data::source::Dataset;
@@ -60,7 +61,7 @@ impl Findings {
         let weights = self.try_to("pictures of what it sees", || weights(history));
         let images = self.try_to("pictures over images", || {
             let config = &history.config;
-            of_set(data, BANK, (config.model()?.image, config.eval_transform()))
+            of_set(data, BANK, Cut::of(&config.model()?, config.eval_transform()))
         });
         let Some(images) = images else { return };
         self.masks = self.try_to("masks", || {
@@ -160,14 +161,15 @@ fn features(gpu: &Gpu, history: &History, weights: &Weights, images: &Images) ->
         sheet.label((MARGIN, place(row, 0).1 + PANEL / 2.0 + 4.0), label, name);
     }
     for (column, &image) in shown.iter().enumerate() {
-        sheet.square(place(0, column), PANEL, some.image(image));
+        sheet.picture(place(0, column), (PANEL, PANEL), some.image(image));
     }
     for (row, (tensors, origin)) in [&untrained, weights].into_iter().enumerate() {
         let mut inspector = Inspector::new(gpu, &model, tensors, origin)?;
-        pollster::block_on(inspector.see(some.pixels.clone(), some.count()))?;
+        pollster::block_on(inspector.see(some.all.clone()))?;
         for (column, &image) in shown.iter().enumerate() {
             let colours = inspector.colours(image, 1)?;
-            sheet.square(place(row + 1, column), PANEL, &colours.concat());
+            let picture = mosaic(model.grid(), colours.concat());
+            sheet.picture(place(row + 1, column), (PANEL, PANEL), &picture);
         }
     }
     sheet.svg(Ground::Page)
@@ -177,7 +179,7 @@ fn attended(gpu: &Gpu, history: &History, (tensors, origin): &Weights, images: &
     let model = history.config.model()?;
     let some = spread(images, ATTENDED);
     let mut inspector = Inspector::new(gpu, &model, tensors, origin)?;
-    pollster::block_on(inspector.see(some.pixels.clone(), some.count()))?;
+    pollster::block_on(inspector.see(some.all.clone()))?;
     let mut sheet = Sheet::default();
     attention::draw(&mut sheet, &mut inspector, &some, (model.depth - 1, None))?;
     sheet.svg(Ground::Page)
@@ -211,7 +213,7 @@ fn neighbours(gpu: &Gpu, history: &History, (tensors, origin): &Weights, images:
         for (column, image) in [*query].into_iter().chain(near.iter().map(|one| one.image)).enumerate() {
             let gap = if column > 0 { 2.0 * GAP } else { 0.0 };
             let left = MARGIN + column as f64 * (panel + GAP) + gap;
-            sheet.square((left, top), panel, images.image(image));
+            sheet.picture((left, top), (panel, panel), images.image(image));
             let name = match class(image) {
                 Some(name) => name.clone(),
                 None => words::ending(&images.names[image], panel, TEXT),
