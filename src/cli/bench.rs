@@ -96,7 +96,7 @@ pub fn run(args: Args) -> Result<()> {
         true => {
             let mut bench = step::Bench::new(&gpu, &config)?;
             if let Some(path) = &args.record {
-                record::write(path, &mut bench)?;
+                record::record(path, &mut bench)?;
             }
             bench.run(name)
         }

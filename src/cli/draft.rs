@@ -1,5 +1,7 @@
 //! A file that is being made: under another name beside its own until it is whole, and locked against a second writer.
 
+pub mod folder;
+
 use ijepa::{Error, Result, ordinary};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::ErrorKind;
@@ -22,7 +24,7 @@ impl Draft<'_> {
     /// Errors: usage, then and where another process writes there.
     pub fn create<'a>(out: &'a Path, else_do: &str) -> Result<Draft<'a>> {
         let path = ordinary::draft_of(out, "tmp");
-        let refused = |e: std::io::Error| Error::usage(format!("{} cannot be written: {e}; {else_do}", path.display()));
+        let refused = |e: std::io::Error| Error::usage(format!("{} cannot be written: {e}; {else_do}", out.display()));
         let busy = || {
             Error::usage(format!(
                 "{} is being written by another ijepa: wait for it, or {else_do}",
@@ -35,7 +37,10 @@ impl Draft<'_> {
                 Err(e) if e.kind() == ErrorKind::AlreadyExists => {
                     let found = std::fs::symlink_metadata(&path);
                     if found.is_ok_and(|found| !found.is_file()) {
-                        return Err(refused(std::io::Error::other("is no ordinary file")));
+                        return Err(refused(std::io::Error::other(format!(
+                            "{} is no ordinary file",
+                            path.display()
+                        ))));
                     }
                     match OpenOptions::new().write(true).open(&path) {
                         Ok(file) => (file, true),

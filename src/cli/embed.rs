@@ -1,6 +1,7 @@
 //! `ijepa embed`: images to feature vectors, in a file.
 
 use super::adapter::AdapterArgs;
+use super::cut::Wanted;
 use super::encoder::EncoderArgs;
 use super::print;
 use super::progress::{Loudness, Progress};
@@ -37,6 +38,10 @@ pub struct Args {
     /// Images that are encoded at once, or fewer where the adapter has no room [default: the configuration's]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65536))]
     batch: Option<u32>,
+    /// Pixels that images are scaled and cut to, in multiples of the patch: a side (448) or WIDTHxHEIGHT (320x480); positions are
+    /// laid over the trained ones [default: the configuration's]
+    #[arg(long, value_name = "SIZE", allow_negative_numbers = true)]
+    size: Option<Wanted>,
     #[command(flatten)]
     encoder: EncoderArgs,
     /// No progress, only errors
@@ -69,6 +74,9 @@ pub fn run(args: Args) -> Result<()> {
     let form = Form::of(&args.out)?;
     rows::vacant(&args.out)?;
     let mut read = args.encoder.read(&args.weights)?;
+    if let Some(wanted) = args.size {
+        read.resize(wanted)?;
+    }
     let (seed, max_pixels) = (read.config.meta.seed, read.config.data.max_pixels);
     let data = match args.split {
         Which::Train => Dataset::open(&args.data, Split::Train, seed, max_pixels)?,

@@ -1,17 +1,19 @@
 //! An encoder out of any weight file, ready to make features: what `embed` and `search` have in common.
 
 use super::adapter::AdapterArgs;
+use super::cut::{Cut, Wanted, positions_said};
 use super::settings;
-use ijepa::Result;
 use ijepa::data::transform::EvalTransform;
 use ijepa::model::config::ModelConfig;
 use ijepa::model::ijepa::Ijepa;
 use ijepa::model::needs::{Dims, largest_batch};
+use ijepa::model::positions;
 use ijepa::model::tensors::Tensors;
 use ijepa::train::config::Config;
 use ijepa::train::start::Start;
 use ijepa::weights::fingerprint;
 use ijepa::weights::fit::Fitted;
+use ijepa::{Error, Result};
 use std::path::{Path, PathBuf};
 
 /// Which of the two is meant.
@@ -40,6 +42,19 @@ impl Encoder {
         }
         tensors
     }
+}
+
+/// Weights with their configuration: that of a file which was named, or their own.
+///
+/// Errors: usage, where either can't be read.
+pub fn opened(weights: &Path, config: Option<&Path>, partial: bool) -> Result<(Start, Config)> {
+    let start = Start::open(weights, partial)?;
+    let config = match config {
+        Some(file) => settings::file(file)?,
+        None => start.config()?,
+    };
+    config.check_model()?;
+    Ok((start, config))
 }
 
 /// How an encoder is taken from a file.
@@ -81,12 +96,7 @@ impl EncoderArgs {
 
     /// Errors: usage, where the weights can't be read or fit no configuration.
     pub fn read(&self, weights: &Path) -> Result<Read> {
-        let start = Start::open(weights, self.partial)?;
-        let config = match &self.config {
-            Some(file) => settings::file(file)?,
-            None => start.config()?,
-        };
-        config.check_model()?;
+        let (start, config) = opened(weights, self.config.as_deref(), self.partial)?;
         let (model, fitted) = start.encoders(&config)?;
         let Fitted { tensors, notes, .. } = fitted;
         let which = self.encoder.unwrap_or(Encoder::Target);
@@ -110,6 +120,24 @@ impl EncoderArgs {
 }
 
 impl Read {
+    /// For images of another size; what became of positions is noted.
+    ///
+    /// Errors: usage, where patches do not fill it, and for images that keep their own shapes.
+    pub fn resize(&mut self, wanted: Wanted) -> Result<()> {
+        let Wanted::Cut(size) = wanted else {
+            return Err(Error::usage(
+                "--size uncut: features in one file are of images of one size: give a side or WIDTHxHEIGHT",
+            ));
+        };
+        Cut::new(Some(wanted), &self.model, self.transform)?;
+        let (model, origin) = positions::resized(&mut self.tensors, &self.model, size)?;
+        let how = positions_said(&self.model, &[size], origin);
+        self.notes
+            .extend(how.map(|how| format!("images of {size} pixels. {how}")));
+        self.model = model;
+        Ok(())
+    }
+
     /// Onto the GPU, for `batch` images at once (the configuration's where it is not given), or as many as it has room for.
     ///
     /// Errors: usage, where it has no room for the weights.

@@ -1,23 +1,27 @@
 //! `ijepa export`: a run's weights in the files that other programs read.
 
 mod card;
+mod results;
 
-use super::encoder::Encoder;
-use super::{print, say, settings};
+use super::draft::folder::{DraftFolder, vacant};
+use super::encoder::{Encoder, opened};
+use super::{print, say};
 use ijepa::model::config::{ModelConfig, PIXELS};
 use ijepa::model::positions::sine_cosine;
 use ijepa::model::tensors::{Tensor, Tensors, head};
 use ijepa::train::config::Config;
 use ijepa::train::schedule::Schedule;
-use ijepa::train::snapshot::metadata;
+use ijepa::train::snapshot::{Progress, metadata};
 use ijepa::train::start::{EXPORTED, Start};
+use ijepa::train::tuned::Tuned;
 use ijepa::weights::write::hub::{self, Processor};
 use ijepa::weights::write::onnx;
 use ijepa::weights::write::reference::{self, Moment};
 use ijepa::weights::write::{safetensors, text};
 use ijepa::{Error, Result};
+use results::Results;
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Write weights as Hugging Face, timm or PyTorch load them.
 #[derive(clap::Args)]
@@ -35,6 +39,9 @@ pub struct Args {
     /// Which of the two encoders; pth and safetensors hold both
     #[arg(long, value_enum)]
     encoder: Option<Encoder>,
+    /// probe.json of `ijepa probe --out`, or its folder, for the model card; may be repeated [default: those in the run's folder]
+    #[arg(long, value_name = "F.json")]
+    probe: Vec<PathBuf>,
     /// Configuration of weights that carry none
     #[arg(long, value_name = "F.yaml")]
     config: Option<PathBuf>,
@@ -61,136 +68,176 @@ enum To {
 }
 
 const AFTER: &str = "\
-A README.md beside the weights says what they are and how to load them.
+A README.md beside the weights says what they are, how to load them and what they reached: losses, the monitor's verdict, and
+probes of `train --probe-every` and of `ijepa probe --out RUN/probe`.
 example: ijepa export --weights runs/first --to hf --out exported";
 
 pub fn run(args: Args) -> Result<()> {
-    let out = &args.out;
-    let both = matches!(args.to, To::Pth | To::Safetensors);
-    if both && args.encoder.is_some() {
-        return Err(Error::usage(
-            "--encoder chooses for hf, timm and onnx; pth and safetensors hold both encoders: leave it out",
-        ));
+    args.check()?;
+    let (start, config) = opened(&args.weights, args.config.as_deref(), false)?;
+    let subject = Subject::of(&args, &start, &config)?;
+    let draft = DraftFolder::create(&args.out)?;
+    subject.write(&args, draft.path()).map_err(|error| draft.named(error))?;
+    draft.publish()?;
+    print(&format!("wrote {}\n", args.out.display()))
+}
+
+impl Args {
+    /// Whether a file of this kind holds all networks.
+    fn all(&self) -> bool {
+        matches!(self.to, To::Pth | To::Safetensors)
     }
-    if (args.half || args.beside) && args.to != To::Onnx {
-        return Err(Error::usage("--half and --beside are for --to onnx: leave them out"));
+
+    fn check(&self) -> Result<()> {
+        if self.all() && self.encoder.is_some() {
+            return Err(Error::usage(
+                "--encoder chooses for hf, timm and onnx; pth and safetensors hold both encoders: leave it out",
+            ));
+        }
+        if (self.half || self.beside) && self.to != To::Onnx {
+            return Err(Error::usage("--half and --beside are for --to onnx: leave them out"));
+        }
+        vacant(&self.out)
     }
-    if out.exists() && std::fs::read_dir(out).map_or(true, |mut entries| entries.next().is_some()) {
-        return Err(Error::usage(format!(
-            "{} is there already and is no empty folder: choose another --out",
-            out.display()
-        )));
+}
+
+/// What is written: weights with all that is known of them.
+struct Subject<'a> {
+    start: &'a Start,
+    config: &'a Config,
+    /// Whether the configuration is theirs, not guessed.
+    recorded: bool,
+    progress: Progress,
+    tuned: Option<&'a Tuned>,
+    /// The prefix of the encoder's tensors, and its name for people.
+    network: &'static str,
+    which: &'static str,
+    model: ModelConfig,
+    tensors: Tensors,
+    processor: Processor,
+    results: Results,
+}
+
+impl<'a> Subject<'a> {
+    fn of(args: &Args, start: &'a Start, config: &'a Config) -> Result<Subject<'a>> {
+        let tuned = start.tuned();
+        if tuned.is_some() && args.to == To::Pth {
+            return Err(Error::usage(format!(
+                "{} was fine-tuned, and the reference has no classifier: use --to hf, timm, onnx or safetensors",
+                start.weights.origin
+            )));
+        }
+        let progress = tuned.map(|(progress, _)| progress).or(start.progress());
+        let (network, which) = match args.encoder {
+            _ if tuned.is_some() => ("encoder", "fine-tuned"),
+            Some(Encoder::Context) => ("encoder", "context"),
+            _ => ("target_encoder", "target"),
+        };
+        let (model, mut tensors) = match args.all() && tuned.is_none() {
+            true => {
+                let (mut tensors, moments, notes) = start.everything(config)?;
+                notes.iter().for_each(|note| say(note));
+                tensors.extend(moments.into_iter().flatten());
+                (config.model()?, tensors)
+            }
+            false => {
+                let (model, fitted) = start.encoders(config)?;
+                fitted.notes.iter().for_each(|note| say(note));
+                (model, fitted.tensors)
+            }
+        };
+        if let Some((_, tuned)) = tuned {
+            add_head(start, network, (model.embed_dim, tuned.classes.len()), &mut tensors)?;
+        }
+        let crop = model.side()?;
+        Ok(Subject {
+            recorded: start.is_configured() || args.config.is_some(),
+            progress: progress.cloned().unwrap_or_default(),
+            tuned: tuned.map(|(_, tuned)| tuned),
+            network,
+            which,
+            tensors: with_positions(tensors, &model),
+            processor: Processor {
+                short: config.eval_transform().short(crop),
+                crop,
+                mean: PIXELS[0],
+                std: PIXELS[1],
+            },
+            model,
+            results: Results::of(start, &args.probe)?,
+            start,
+            config,
+        })
     }
-    let start = Start::open(&args.weights, false)?;
-    let config = match &args.config {
-        Some(file) => settings::file(file)?,
-        None => start.config()?,
-    };
-    config.check_model()?;
-    let tuned = start.tuned();
-    if tuned.is_some() && args.to == To::Pth {
-        return Err(Error::usage(format!(
-            "{} was fine-tuned, and the reference has no classifier: use --to hf, timm, onnx or safetensors",
-            start.weights.origin
-        )));
+
+    /// The weights in a folder, and their card.
+    fn write(&self, args: &Args, out: &Path) -> Result<()> {
+        let (model, tensors, network, processor) = (&self.model, &self.tensors, self.network, self.processor);
+        let classes = self.tuned.map(|tuned| &tuned.classes[..]);
+        match args.to {
+            To::Hf => hub::hugging_face(out, model, tensors, network, processor, classes)?,
+            To::Timm => hub::timm(out, model, tensors, network, processor, classes)?,
+            To::Onnx => {
+                let bytes: u64 = tensors.values().map(|tensor| tensor.values.len() as u64 * 4).sum();
+                let options = onnx::Options {
+                    half: args.half,
+                    beside: args.beside || bytes > onnx::MOST_INSIDE,
+                };
+                onnx::onnx(out, model, tensors, network, options, classes)?;
+            }
+            To::Pth => {
+                let heads = self.known().then_some(model.num_heads as u64);
+                let moment = moment(self.start, self.config, heads)?;
+                reference::checkpoint(&out.join(PTH), model, tensors, &moment)?;
+            }
+            To::Safetensors => self.own(&out.join(EXPORTED))?,
+        }
+        let about = card::About {
+            which: self.which,
+            // Nor is what is guessed a record of how they came to be.
+            config: self.recorded.then_some(self.config),
+            model,
+            progress: &self.progress,
+            short: processor.short,
+            tuned: self.tuned,
+            results: &self.results,
+        };
+        text(&out.join("README.md"), &about.card(args.to))
     }
-    let progress = tuned
-        .map(|(progress, _)| progress)
-        .or(start.progress())
-        .cloned()
-        .unwrap_or_default();
-    let tuned = tuned.map(|(_, tuned)| tuned);
-    let classes = tuned.map(|tuned| &tuned.classes[..]);
-    let (network, which) = match args.encoder {
-        _ if tuned.is_some() => ("encoder", "fine-tuned"),
-        Some(Encoder::Context) => ("encoder", "context"),
-        _ => ("target_encoder", "target"),
-    };
-    let (model, mut tensors) = match both && tuned.is_none() {
-        true => {
-            let (mut tensors, moments, notes) = start.everything(&config)?;
-            notes.iter().for_each(|note| say(note));
-            tensors.extend(moments.into_iter().flatten());
-            (config.model()?, tensors)
-        }
-        false => {
-            let (model, fitted) = start.encoders(&config)?;
-            fitted.notes.iter().for_each(|note| say(note));
-            (model, fitted.tensors)
-        }
-    };
-    if let Some(classes) = classes {
-        for spec in head(model.embed_dim, classes.len()) {
-            let found = start
-                .weights
-                .read(&spec.name)
-                .filter(|tensor| tensor.shape == spec.shape);
-            let missing = || {
-                Error::usage(format!(
-                    "{}: \"{}\" is missing or not that of {} classes",
-                    start.weights.origin,
-                    spec.name,
-                    classes.len()
-                ))
-            };
-            tensors.insert(format!("{network}.{}", spec.name), found.ok_or_else(missing)?);
-        }
+
+    /// Whether the sizes are known: what is guessed of others' weights would be taken for known from then on.
+    fn known(&self) -> bool {
+        self.recorded || self.start.weights.architecture.heads.is_some()
     }
-    let tensors = with_positions(tensors, &model);
-    let crop = model.side()?;
-    let short = config.eval_transform().short(crop);
-    let processor = Processor {
-        short,
-        crop,
-        mean: PIXELS[0],
-        std: PIXELS[1],
-    };
-    std::fs::create_dir_all(out)
-        .map_err(|e| Error::usage(format!("{} can't be made: {e}; choose another --out", out.display())))?;
-    let recorded = start.is_configured() || args.config.is_some();
-    match args.to {
-        To::Hf => hub::hugging_face(out, &model, &tensors, network, processor, classes)?,
-        To::Timm => hub::timm(out, &model, &tensors, network, processor, classes)?,
-        To::Onnx => {
-            let bytes: u64 = tensors.values().map(|tensor| tensor.values.len() as u64 * 4).sum();
-            let options = onnx::Options {
-                half: args.half,
-                beside: args.beside || bytes > onnx::MOST_INSIDE,
-            };
-            onnx::onnx(out, &model, &tensors, network, options, classes)?;
-        }
-        To::Pth => {
-            let moment = moment(&start, &config)?;
-            reference::checkpoint(&out.join(PTH), &model, &tensors, &moment)?;
-        }
-        To::Safetensors => {
-            // Of what was fine-tuned the encoder alone is its own; the head stands beside it.
-            let list = tensors.iter().filter_map(|(name, tensor)| match tuned {
-                Some(_) if !name.starts_with("encoder.") => None,
-                Some(_) if name.starts_with("encoder.head.") => Some((name.replace("encoder.", ""), tensor)),
-                _ => Some((name.clone(), tensor)).filter(|(name, _)| !moments(name)),
-            });
-            let list = list.map(|(name, tensor)| (name, tensor.shape.clone(), &tensor.values[..]));
-            // What is guessed of others' weights would be taken for known from then on.
-            let known = recorded || start.weights.architecture.heads.is_some();
-            let carried = known.then(|| config.portable());
-            let (key, text) = metadata(&progress, carried.as_ref(), tuned)?;
-            let texts = HashMap::from([(key.to_string(), text)]);
-            safetensors(&out.join(EXPORTED), list, texts)?;
-        }
+
+    /// A file of our own, which a run begins with.
+    fn own(&self, path: &Path) -> Result<()> {
+        // Of what was fine-tuned the encoder alone is its own; the head stands beside it.
+        let list = self.tensors.iter().filter_map(|(name, tensor)| match self.tuned {
+            Some(_) if !name.starts_with("encoder.") => None,
+            Some(_) if name.starts_with("encoder.head.") => Some((name.replace("encoder.", ""), tensor)),
+            _ => Some((name.clone(), tensor)).filter(|(name, _)| !moments(name)),
+        });
+        let list = list.map(|(name, tensor)| (name, tensor.shape.clone(), &tensor.values[..]));
+        let carried = self.known().then(|| self.config.portable());
+        let (key, text) = metadata(&self.progress, carried.as_ref(), self.tuned)?;
+        safetensors(path, list, HashMap::from([(key.to_string(), text)]))
     }
-    // Nor is it a record of how they came to be.
-    let about = card::About {
-        which,
-        config: recorded.then_some(&config),
-        model: &model,
-        progress: &progress,
-        short,
-        tuned,
-    };
-    let card = about.card(args.to);
-    text(&out.join("README.md"), &card)?;
-    print(&format!("wrote {}\n", out.display()))
+}
+
+/// Adds a classifier's last layer, of this width and so many classes.
+fn add_head(start: &Start, network: &str, (width, classes): (usize, usize), tensors: &mut Tensors) -> Result<()> {
+    for spec in head(width, classes) {
+        let found = start.weights.read(&spec.name);
+        let found = found.filter(|tensor| tensor.shape == spec.shape).ok_or_else(|| {
+            let (origin, name) = (&start.weights.origin, &spec.name);
+            Error::usage(format!(
+                "{origin}: \"{name}\" is missing or not that of {classes} classes"
+            ))
+        })?;
+        tensors.insert(format!("{network}.{}", spec.name), found);
+    }
+    Ok(())
 }
 
 const PTH: &str = "jepa-latest.pth.tar";
@@ -215,7 +262,7 @@ fn with_positions(mut tensors: Tensors, model: &ModelConfig) -> Tensors {
 }
 
 /// What the reference's dictionary says beside tensors; the whole of where our run stands is in a text of its own.
-fn moment(start: &Start, config: &Config) -> Result<Moment> {
+fn moment(start: &Start, config: &Config, heads: Option<u64>) -> Result<Moment> {
     let batch_size = config.data.batch_size as u64;
     let optimization = &config.optimization;
     let Some(progress) = start.progress() else {
@@ -227,6 +274,7 @@ fn moment(start: &Start, config: &Config) -> Result<Moment> {
             batch_size: contents.and_then(|contents| contents.batch_size).unwrap_or(batch_size),
             lr: contents.and_then(|contents| contents.lr).unwrap_or(optimization.lr),
             weight_decay: optimization.weight_decay,
+            heads,
             texts: vec![],
         });
     };
@@ -240,6 +288,7 @@ fn moment(start: &Start, config: &Config) -> Result<Moment> {
         batch_size,
         lr: rates.lr,
         weight_decay: rates.wd,
+        heads,
         texts: vec![(key.to_string(), text)],
     })
 }

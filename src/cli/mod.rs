@@ -2,6 +2,7 @@
 
 mod adapter;
 mod bench;
+mod cut;
 mod demo;
 mod doctor;
 mod draft;
@@ -111,9 +112,10 @@ fn print(text: &str) -> Result<()> {
     }
 }
 
-/// One line, with line breaks and a terminal's commands as text: names out of files may hold some.
+/// One line, with line breaks, a terminal's commands and what turns the direction of writing as text: names out of files may
+/// hold some.
 fn escaped(line: &str) -> String {
-    let escaped = |c: char| match c.is_control() {
+    let escaped = |c: char| match html::is_hidden(c) {
         true => c.escape_default().collect(),
         false => String::from(c),
     };

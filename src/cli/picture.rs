@@ -1,5 +1,6 @@
 //! Pictures: masks over an image, patch features as colours.
 
+use super::write;
 use ijepa::data::image::Size;
 use ijepa::data::masks::Masks;
 use ijepa::data::source::Dataset;
@@ -81,7 +82,7 @@ pub fn save(picture: &RgbImage, path: &Path) -> Result<()> {
     picture
         .write_to(&mut bytes, ImageFormat::Png)
         .map_err(|e| failed(e.to_string()))?;
-    std::fs::write(path, bytes.into_inner()).map_err(|e| failed(e.to_string()))
+    write::whole(path, bytes.get_ref())
 }
 
 /// One column for each of the first `count` images, above each other the image and, for each encoder, its patch features

@@ -1,14 +1,15 @@
 //! `ijepa probe`: what a run has learned, in per cent.
 
-mod confusion;
+pub mod confusion;
+pub mod found;
 mod subject;
 
 pub use subject::table;
 
 use super::adapter::AdapterArgs;
-use super::encoder::Encoder;
+use super::encoder::{Encoder, opened};
 use super::progress::{Loudness, Progress};
-use super::{print, settings, write};
+use super::{print, write};
 use ijepa::data::Split;
 use ijepa::data::source::Dataset;
 use ijepa::eval::labelled::MOST_IMAGES;
@@ -65,7 +66,8 @@ pub struct Args {
     /// A table of all classes behind the results
     #[arg(long, requires = "method")]
     per_class: bool,
-    /// New folder for probe.json and, of each method, the learned features' confusion matrix as a picture
+    /// New folder for probe.json and, of each method, the learned features' confusion matrix as a picture; within the run's folder
+    /// `ijepa report` and `ijepa export` find it
     #[arg(long, value_name = "DIR", requires = "method")]
     out: Option<PathBuf>,
     /// End with one line of JSON
@@ -107,17 +109,12 @@ chance, always the same. Raw pixels are those of the cut image, scaled to 32 x 3
                       rates; on raw pixels over the image's patches
 Intervals are Wilson's, of 95 %: what the choice of test images leaves open.
 example: ijepa probe --weights runs/first --data generated:glyphs
-         ijepa probe --weights runs/first --data photos --method all --features last4 --out probed
+         ijepa probe --weights runs/first --data photos --method all --features last4 --out runs/first/probe
          ijepa probe --weights runs/first --data photos --method linear --label-fraction 0.01 --json";
 
 pub fn run(args: Args) -> Result<()> {
     args.out.as_deref().map_or(Ok(()), write::vacant)?;
-    let start = Start::open(&args.weights, args.partial)?;
-    let config = match &args.config {
-        Some(file) => settings::file(file)?,
-        None => start.config()?,
-    };
-    config.check_model()?;
+    let (start, config) = opened(&args.weights, args.config.as_deref(), args.partial)?;
     let open = |path: &str, split| Dataset::open(path, split, config.meta.seed, config.data.max_pixels);
     let train = open(&args.data, Split::Train)?;
     let test = open(args.test.as_deref().unwrap_or(&args.data), Split::Test)?;
@@ -149,7 +146,7 @@ pub fn run(args: Args) -> Result<()> {
         }
         Some(methods) => {
             let mut protocol = subject.protocol(&train, &test, &args.plan(methods), &mut progress)?;
-            protocol.about = args.about();
+            protocol.about = args.about(&start);
             if let Some(out) = &args.out {
                 confusion::write(&protocol, out)?;
             }
@@ -195,13 +192,15 @@ impl Args {
     }
 
     /// How features were made, for JSON.
-    fn about(&self) -> Vec<(&'static str, serde_json::Value)> {
+    fn about(&self, start: &Start) -> Vec<(&'static str, serde_json::Value)> {
         let features = match self.features {
             Blocks::Last => "last",
             Blocks::Last4 => "last4",
         };
+        let progress = start.tuned().map(|(progress, _)| progress).or(start.progress());
         vec![
             ("weights", json!(self.weights)),
+            ("step", json!(progress.map(|progress| progress.step))),
             ("data", json!(self.data)),
             ("test", json!(self.test)),
             ("encoder", json!(self.encoder.word())),

@@ -1,7 +1,7 @@
 //! `ijepa replay`: recorded steps again, to compare with the reference.
 
 use super::adapter::AdapterArgs;
-use super::print;
+use super::{print, write};
 use ijepa::model::weights;
 use ijepa::train::config::Config;
 use ijepa::train::replay::replay;
@@ -60,7 +60,7 @@ pub fn run(args: Args) -> Result<()> {
     let origin = args.input.display().to_string();
     let result = pollster::block_on(replay(&gpu, &config, &recording, &origin, args.iterations_per_epoch))?;
     let bytes = weights::write(&result, &[])?;
-    std::fs::write(&args.out, bytes).map_err(|e| Error::run(format!("{}: {e}", args.out.display())))?;
+    write::whole(&args.out, &bytes)?;
     for (name, tensor) in result.iter().filter(|(name, _)| name.ends_with(".loss")) {
         print(&format!("{name} {}\n", tensor.values[0]))?;
     }

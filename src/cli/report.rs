@@ -5,6 +5,7 @@ mod compare;
 mod findings;
 mod one;
 mod page;
+mod probed;
 
 use super::adapter::AdapterArgs;
 use super::{print, say, write};
@@ -15,6 +16,7 @@ use ijepa::eval::probe::ProbeTable;
 use ijepa::gpu::Gpu;
 use ijepa::train::history::History;
 use ijepa::{Error, Result};
+pub use one::judgement;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -69,7 +71,7 @@ pub fn run(args: Args) -> Result<()> {
     let mut gpu = None;
     let mut all = vec![];
     for history in &histories {
-        let findings = match args.records_only {
+        let mut findings = match args.records_only {
             true => Findings::none("--records-only"),
             false => {
                 if gpu.is_none() {
@@ -81,6 +83,7 @@ pub fn run(args: Args) -> Result<()> {
                 looked_at(gpu, history, &args, pictures)?
             }
         };
+        findings.read(history);
         all.push(findings);
     }
     let html = match &all[..] {

@@ -4,7 +4,8 @@
 pub mod paint;
 pub mod words;
 
-use ijepa::data::image::Image;
+use ijepa::data::image::{Image, Size};
+use ijepa::model::config::Grid;
 use image::RgbImage;
 use plotters::style::RGBColor;
 use plotters::style::colors::colormaps::ViridisRGB;
@@ -158,18 +159,16 @@ impl Sheet {
         self.items.push(Item::Raster { at, size, pixels });
     }
 
-    /// `[side, side, 3]` bytes as a square; of a large image no more pixels are kept than are seen.
-    pub fn square(&mut self, at: (f64, f64), size: f64, pixels: &[u8]) {
-        let side = ((pixels.len() / 3) as f64).sqrt().round() as usize;
-        let most = 2 * size.ceil() as usize;
-        let image = Image {
-            width: side,
-            height: side,
-            pixels: pixels[..3 * side * side].to_vec(),
+    /// An image in this size; of a large one no more pixels are kept than are seen.
+    pub fn picture(&mut self, at: (f64, f64), size: (f64, f64), image: &Image) {
+        let most = |length: f64| 2 * length.ceil() as usize;
+        let (width, height) = (image.width.min(most(size.0)), image.height.min(most(size.1)));
+        let kept = match (width, height) == (image.width, image.height) {
+            true => image.clone(),
+            false => image.resized(width, height),
         };
-        let image = if side > most { image.resized(most, most) } else { image };
-        let image = RgbImage::from_raw(image.width as u32, image.height as u32, image.pixels);
-        self.raster(at, (size, size), image.unwrap_or_default());
+        let pixels = RgbImage::from_raw(width as u32, height as u32, kept.pixels);
+        self.raster(at, size, pixels.unwrap_or_default());
     }
 
     pub fn frame(&mut self, at: (f64, f64), size: (f64, f64), colour: [u8; 3], thickness: f64) {
@@ -180,6 +179,13 @@ impl Sheet {
             colour,
             thickness,
         });
+    }
+
+    /// A frame at the edge of what is pointed at; around what is small, so that it stays in sight.
+    pub fn mark(&mut self, at: (f64, f64), size: (f64, f64)) {
+        let out = if size.0.min(size.1) < 10.0 { 2.0 } else { 0.0 };
+        let size = (size.0 + 2.0 * out, size.1 + 2.0 * out);
+        self.frame((at.0 - out, at.1 - out), size, MARK, 2.0);
     }
 
     pub fn dot(&mut self, at: (f64, f64), radius: f64, colour: [u8; 3]) {
@@ -206,8 +212,65 @@ pub fn viridis(value: f64) -> [u8; 3] {
     [r, g, b]
 }
 
-/// Values of a grid of patches, row by row, as one pixel each, from `low` (dark) to `high` (bright): `[grid, grid, 3]`.
+/// Values of patches as colours, from `low` (dark) to `high` (bright): `[n, 3]`.
 pub fn heat(values: &[f32], low: f32, high: f32) -> Vec<u8> {
     let share = |value: f32| f64::from((value - low) / (high - low).max(f32::MIN_POSITIVE));
     values.iter().flat_map(|&value| viridis(share(value))).collect()
+}
+
+/// Colours of a grid's patches, row by row, as an image with a pixel for each.
+pub fn mosaic(grid: Grid, colours: Vec<u8>) -> Image {
+    Image {
+        width: grid.columns,
+        height: grid.rows,
+        pixels: colours,
+    }
+}
+
+/// A place for images of one shape: its upper left corner is moved so far to the right, and its size.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Cell {
+    pub indent: f64,
+    pub size: (f64, f64),
+}
+
+impl Cell {
+    /// In a column of this width: as wide as it, but no higher than half again; what is narrower stands in its middle.
+    pub fn fitted(image: Size, column: f64) -> Cell {
+        let (most, aspect) = (1.5 * column, image.height as f64 / image.width as f64);
+        match aspect * column <= most {
+            true => Cell {
+                indent: 0.0,
+                size: (column, aspect * column),
+            },
+            false => Cell {
+                indent: (column - most / aspect) / 2.0,
+                size: (most / aspect, most),
+            },
+        }
+    }
+
+    /// The upper left corner, where the column's is at `at`.
+    pub fn corner(&self, at: (f64, f64)) -> (f64, f64) {
+        (at.0 + self.indent, at.1)
+    }
+
+    pub fn height(&self) -> f64 {
+        self.size.1
+    }
+
+    /// Corner and size of `height` x `width` patches from this row and column on.
+    pub fn patches(
+        &self,
+        at: (f64, f64),
+        grid: Grid,
+        [row, column, height, width]: [usize; 4],
+    ) -> ((f64, f64), (f64, f64)) {
+        let (wide, high) = (self.size.0 / grid.columns as f64, self.size.1 / grid.rows as f64);
+        let (x, y) = self.corner(at);
+        (
+            (x + column as f64 * wide, y + row as f64 * high),
+            (width as f64 * wide, height as f64 * high),
+        )
+    }
 }

@@ -4,9 +4,12 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 /// What a shell reports of a command that Ctrl-C ended.
 const INTERRUPTED: i32 = 130;
+/// How often a thread looks at the flag.
+const OFTEN: Duration = Duration::from_millis(20);
 
 /// Whether someone asked to stop.
 #[derive(Default)]
@@ -25,6 +28,21 @@ impl Stop {
             let _ = flag::register_conditional_shutdown(signal, INTERRUPTED, self.0.clone());
             let _ = flag::register(signal, self.0.clone());
         }
+    }
+
+    /// From here on Ctrl-C and SIGTERM have `last` done, and end the process.
+    pub fn ends_after(last: impl FnOnce() + Send + 'static) {
+        let stop = Stop::default();
+        stop.listen();
+        let wait = move || {
+            while !stop.0.load(Ordering::SeqCst) {
+                std::thread::sleep(OFTEN);
+            }
+            last();
+            std::process::exit(INTERRUPTED);
+        };
+        // Without a thread the next signal ends the process.
+        let _ = std::thread::Builder::new().spawn(wait);
     }
 
     /// What a training loop looks at.

@@ -88,7 +88,7 @@ pub fn run(args: Args) -> Result<()> {
     let bits = config.bits();
     let gpu = args.adapter.open_untuned(bits, &say)?;
     let list = sizes(&gpu, &config)?;
-    let draft = cache::Draft::create(&path)?;
+    let draft = cache::Findings::create(&path)?;
     let loudness = if args.quiet { Loudness::Quiet } else { Loudness::Normal };
     let mut progress = Progress::new(loudness);
     let began = Instant::now();

@@ -1,7 +1,7 @@
 //! Files that a command writes where it is told to: whole or not at all, and over nothing.
 
+use super::draft::Draft;
 use ijepa::{Error, Result};
-use std::fs::File;
 use std::io::Write;
 use std::path::Path;
 
@@ -29,17 +29,10 @@ pub fn new(path: &Path, bytes: &[u8]) -> Result<()> {
 /// `last` has a say when all but the renaming is done.
 fn placed(path: &Path, bytes: &[u8], last: &dyn Fn() -> Result<()>) -> Result<()> {
     let failed = |e: std::io::Error| Error::run(format!("{} could not be written: {e}", path.display()));
-    let mut temporary = path.as_os_str().to_owned();
-    temporary.push(format!(".{}.tmp", std::process::id()));
-    let temporary = Path::new(&temporary);
-    let written = File::create(temporary)
-        .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
-        .map_err(failed)
-        .and_then(|()| last())
-        .and_then(|()| std::fs::rename(temporary, path).map_err(failed));
-    written.inspect_err(|_| {
-        let _ = std::fs::remove_file(temporary);
-    })
+    let mut draft = Draft::create(path, "choose another place")?;
+    draft.file.write_all(bytes).map_err(failed)?;
+    last()?;
+    draft.publish().map(drop).map_err(failed)
 }
 
 #[cfg(test)]

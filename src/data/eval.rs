@@ -1,7 +1,7 @@
 //! Images for probes, pictures and the collapse monitor: in the order of their names, without any chance.
 
 use crate::data::draw::Draw;
-use crate::data::image::Size;
+use crate::data::image::{Image, Size};
 use crate::data::source::Dataset;
 use crate::data::transform::EvalTransform;
 use crate::error::Result;
@@ -68,24 +68,29 @@ pub fn eval_batches_from(
 }
 
 fn some(data: &Dataset, size: Size, transform: EvalTransform, indices: Vec<usize>) -> Result<EvalBatch> {
-    let decoded = |&index: &usize| data.image(index).map(|image| transform.apply(&image, size));
-    let decoded: Vec<Result<Vec<u8>, String>> = parallel::map(indices.len(), |i| decoded(&indices[i]));
-    let mut made = EvalBatch {
-        images: Vec::new(),
-        labels: data.labels().map(|_| Vec::new()),
-        indices: Vec::new(),
-    };
-    for (index, pixels) in indices.into_iter().zip(decoded) {
-        match pixels {
-            Ok(pixels) => {
-                made.images.extend(pixels);
-                made.indices.push(index);
-                if let (Some(made), Some(labels)) = (&mut made.labels, data.labels()) {
-                    made.push(labels[index]);
-                }
-            }
+    let cut = decoded(data, &indices, |image| transform.apply(image, size))?;
+    let labels = |labels: &[u32]| cut.iter().map(|(index, _)| labels[*index]).collect();
+    Ok(EvalBatch {
+        labels: data.labels().map(labels),
+        indices: cut.iter().map(|(index, _)| *index).collect(),
+        images: cut.into_iter().flat_map(|(_, pixels)| pixels).collect(),
+    })
+}
+
+/// These images of a data set with their indices, each as `cut` makes it. Bad files are left out and recorded: an error once
+/// they are a tenth of the data set.
+pub fn decoded<T: Send>(
+    data: &Dataset,
+    indices: &[usize],
+    cut: impl Fn(&Image) -> T + Sync,
+) -> Result<Vec<(usize, T)>> {
+    let made = parallel::map(indices.len(), |i| data.image(indices[i]).map(|image| cut(&image)));
+    let mut good = vec![];
+    for (&index, made) in indices.iter().zip(made) {
+        match made {
+            Ok(made) => good.push((index, made)),
             Err(reason) => data.bad().record(&data.name(index), &reason)?,
         }
     }
-    Ok(made)
+    Ok(good)
 }

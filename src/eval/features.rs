@@ -1,7 +1,10 @@
 //! From images to one vector each: the target encoder's patches, averaged.
 
 use crate::Result;
+use crate::data::image::{Image, Size};
 use crate::model::ijepa::{Ijepa, Images};
+use crate::model::needs::Dims;
+use crate::model::positions::at_size;
 
 /// Target features of `count` images `[count, height, width, 3]`, patches averaged: `[count, D]`.
 pub async fn encode(net: &mut Ijepa, images: &[u8], count: usize) -> Result<Vec<f32>> {
@@ -9,6 +12,39 @@ pub async fn encode(net: &mut Ijepa, images: &[u8], count: usize) -> Result<Vec<
     let mut features = Vec::with_capacity(count * width);
     for (first, now) in batches(net, count) {
         features.extend(averaged(&part(net, images, first, now).await?, [patches, width]));
+    }
+    Ok(features)
+}
+
+/// Places of images in the list, by their size; sizes in the order in which they first come.
+pub fn by_size(images: &[Image]) -> Vec<(Size, Vec<usize>)> {
+    let mut sizes: Vec<(Size, Vec<usize>)> = vec![];
+    for (place, image) in images.iter().enumerate() {
+        match sizes.iter_mut().find(|(size, _)| *size == image.size()) {
+            Some((_, places)) => places.push(place),
+            None => sizes.push((image.size(), vec![place])),
+        }
+    }
+    sizes
+}
+
+/// Target features of images, each of any size that patches fill, patches averaged: `[images, D]`. The network is resized where it
+/// must be, with memory for about `rows` patches.
+pub async fn encode_all(net: &mut Ijepa, images: &[Image], rows: usize) -> Result<Vec<f32>> {
+    let width = net.config.embed_dim;
+    let mut features = vec![0.0; images.len() * width];
+    for (size, places) in by_size(images) {
+        let patches = at_size(&net.config, size)?.num_patches();
+        net.resize(size, Dims::encode((rows / patches).clamp(1, 64)))?;
+        let pixels: Vec<u8> = places
+            .iter()
+            .flat_map(|&place| &images[place].pixels)
+            .copied()
+            .collect();
+        let values = encode(net, &pixels, places.len()).await?;
+        for (place, values) in places.into_iter().zip(values.chunks_exact(width)) {
+            features[place * width..][..width].copy_from_slice(values);
+        }
     }
     Ok(features)
 }

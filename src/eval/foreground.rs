@@ -7,6 +7,7 @@
 use super::pca::{self, Axes};
 use super::samples::Features;
 use crate::Result;
+use crate::model::config::Grid;
 
 /// The share of the foreground that may lie beyond either end of a colour's scale: single patches stretch no scale.
 pub const BEYOND: f64 = 0.02;
@@ -29,15 +30,13 @@ impl Split {
     }
 }
 
-/// Splits the patches of images that have `grid` x `grid` of them each, `tokens` `[images * grid², D]`, at `threshold`
-/// deviations of the first component (0: at its mean).
-pub fn split(tokens: &Features, grid: usize, threshold: f64) -> Split {
+/// Splits the patches `tokens` `[patches, D]` of images with these grids, one after the other, at `threshold` deviations of the
+/// first component (0: at its mean).
+pub fn split(tokens: &Features, grids: &[Grid], threshold: f64) -> Split {
     let axes = pca::axes(tokens);
     let mut first = pca::along(tokens, &axes[..1]).concat();
     let (mut border, mut middle) = ((0.0, 0usize), (0.0, 0usize));
-    for (patch, value) in first.iter().enumerate() {
-        let (row, column) = (patch / grid % grid, patch % grid);
-        let edge = [row, column].iter().any(|&at| at == 0 || at + 1 == grid);
+    for (edge, value) in grids.iter().flat_map(|grid| edges(*grid)).zip(&first) {
         let sum = if edge { &mut border } else { &mut middle };
         *sum = (sum.0 + value, sum.1 + 1);
     }
@@ -48,6 +47,15 @@ pub fn split(tokens: &Features, grid: usize, threshold: f64) -> Split {
     first.iter_mut().for_each(|value| *value *= scale);
     let inside = first.iter().map(|value| *value > threshold).collect();
     Split { first, inside }
+}
+
+/// Whether each patch of a grid lies at its edge.
+fn edges(grid: Grid) -> impl Iterator<Item = bool> {
+    let outer = |at: usize, count: usize| at == 0 || at + 1 == count;
+    (0..grid.patches()).map(move |patch| {
+        let (row, column) = (patch / grid.columns, patch % grid.columns);
+        outer(row, grid.rows) || outer(column, grid.columns)
+    })
 }
 
 /// One colour for each patch: of the foreground's three components, each stretched between its own ends but for [`BEYOND`];

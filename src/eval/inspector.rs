@@ -1,16 +1,18 @@
-//! A trained network and a set of images to look at it with: what its patches are like, what they attend to, and what the
+//! A trained network and a set of images, of one size or of several, to look at it with: what its patches are like, what they attend to, and what the
 //! predictor expects where an image is hidden. All products run on the GPU.
 //!
 //! Likeness is measured where the loss is: between normalised target features (mean 0 and variance 1 over the channels of
 //! each patch), by the cosine.
 
-use super::features;
+use super::features::{self, by_size};
 use super::pca::{self, Axes};
 use super::samples::Features;
+use crate::data::image::{Image, Size};
 use crate::gpu::{Gpu, Recorder, View};
-use crate::model::config::ModelConfig;
+use crate::model::config::{Grid, ModelConfig};
 use crate::model::ijepa::{Ijepa, TARGET_EPS, Terms};
 use crate::model::needs::Dims;
+use crate::model::positions::at_size;
 use crate::model::tensors::Tensors;
 use crate::ops::layer_norm;
 use crate::ops::matmul::{Epilogue, Form, product};
@@ -30,10 +32,10 @@ pub struct Inspector {
 
 /// The images that are looked at.
 struct Set {
-    /// `[count, height, width, 3]`
-    images: Vec<u8>,
-    count: usize,
-    /// Target features as the encoder gives them, `[count * N, D]`.
+    images: Vec<Image>,
+    /// Where each image's patches begin, and where the last one's end.
+    starts: Vec<usize>,
+    /// Target features of all images' patches as the encoder gives them, `[patches, D]`.
     tokens: Features,
     /// The same, normalised.
     bank: View,
@@ -65,16 +67,14 @@ impl Inspector {
     ///
     /// Errors: usage, where they are not the model's, or where the model is too large for this adapter.
     pub fn new(gpu: &Gpu, config: &ModelConfig, tensors: &Tensors, origin: &str) -> Result<Inspector> {
-        let patches = config.num_patches();
-        let dims = Dims {
-            num_enc: 1,
-            num_pred: 1,
-            k_context: patches,
-            k_target: patches,
-            recompute: true, // no gradient is asked for: blocks need not keep what they made
-            ..Dims::encode((ROWS / patches).clamp(1, 32))
-        };
-        let net = Ijepa::new(gpu, config, tensors, origin, Terms::default(), dims)?;
+        let net = Ijepa::new(
+            gpu,
+            config,
+            tensors,
+            origin,
+            Terms::default(),
+            dims(config.num_patches()),
+        )?;
         gpu.check()?;
         Ok(Inspector {
             rec: Recorder::new(gpu),
@@ -83,17 +83,38 @@ impl Inspector {
         })
     }
 
+    /// The network's sizes; its `image` is that of the images that were looked at last.
     pub fn config(&self) -> &ModelConfig {
         &self.net.config
     }
 
-    /// Encodes the images that are looked at from now on, `[count, height, width, 3]`.
+    /// Encodes the images that are looked at from now on. Where they have another size than those that the network was made for,
+    /// it is resized (see [`Ijepa::resize`]).
     ///
-    /// Errors: usage, where they are too many for the adapter; run, where features are not finite.
-    pub async fn see(&mut self, images: Vec<u8>, count: usize) -> Result<()> {
+    /// Errors: usage, where patches do not fill an image, or where they are too large or too many for the adapter; run, where
+    /// features are not finite.
+    pub async fn see(&mut self, images: Vec<Image>) -> Result<()> {
         self.set = None; // two banks may be more than there is
-        let width = self.net.config.embed_dim;
-        let tokens = features::tokens(&mut self.net, &images, count).await?;
+        let (width, count) = (self.net.config.embed_dim, images.len());
+        let (mut starts, mut end) = (vec![0], 0);
+        for image in &images {
+            end += at_size(&self.net.config, image.size())?.num_patches();
+            starts.push(end);
+        }
+        let mut tokens = vec![0.0; end * width];
+        for (size, places) in by_size(&images) {
+            self.resize(size)?;
+            let pixels: Vec<u8> = places
+                .iter()
+                .flat_map(|&place| &images[place].pixels)
+                .copied()
+                .collect();
+            let values = features::tokens(&mut self.net, &pixels, places.len()).await?;
+            let each = self.net.config.num_patches() * width;
+            for (place, values) in places.into_iter().zip(values.chunks_exact(each)) {
+                tokens[starts[place] * width..][..each].copy_from_slice(values);
+            }
+        }
         let tokens = Features::new(tokens, width)?;
         let bank = self
             .normalised(tokens.values())
@@ -101,7 +122,7 @@ impl Inspector {
         self.set = Some(Set {
             axes: pca::axes(&tokens),
             images,
-            count,
+            starts,
             tokens,
             bank,
         });
@@ -110,18 +131,27 @@ impl Inspector {
 
     /// Images of the set.
     pub fn count(&self) -> usize {
-        self.set.as_ref().map_or(0, |set| set.count)
+        self.images().len()
     }
 
-    /// The pixels of images `first .. first + count`, as many of them as there are.
-    pub fn pixels(&self, first: usize, count: usize) -> &[u8] {
-        let bytes = self.net.config.image.values();
-        let images = self.set.as_ref().map_or(&[][..], |set| &set.images);
-        let end = first.saturating_add(count).min(images.len() / bytes);
-        &images[first.min(end) * bytes..end * bytes]
+    /// The set.
+    pub fn images(&self) -> &[Image] {
+        self.set.as_ref().map_or(&[], |set| &set.images)
     }
 
-    /// The target features of all images patch by patch, `[count * N, D]`, as the encoder gives them.
+    /// Patches of an image of the set.
+    ///
+    /// Errors: usage, where there is no such image.
+    pub fn grid(&self, image: usize) -> Result<Grid> {
+        let Size { height, width } = self.image(image)?.size();
+        let patch = self.net.config.patch;
+        Ok(Grid {
+            rows: height / patch,
+            columns: width / patch,
+        })
+    }
+
+    /// The target features of all images patch by patch, `[patches, D]`, as the encoder gives them: image by image, row by row.
     ///
     /// Errors: usage, where there are no images.
     pub fn tokens(&self) -> Result<&Features> {
@@ -132,27 +162,22 @@ impl Inspector {
     /// that images can be compared. One colour for each patch.
     pub fn colours(&self, first: usize, count: usize) -> Result<Vec<[u8; 3]>> {
         let set = self.set()?;
-        let n = self.net.config.num_patches();
         let colours = pca::colours(&set.tokens, &set.axes);
-        let end = first.saturating_add(count).min(set.count);
-        Ok(colours[first.min(end) * n..end * n].to_vec())
+        let end = first.saturating_add(count).min(set.images.len());
+        Ok(colours[set.starts[first.min(end)]..set.starts[end]].to_vec())
     }
 
     /// See [`Ijepa::attention`].
     pub async fn attention(&mut self, image: usize, block: usize) -> Result<Vec<f32>> {
-        let image = self.image(image)?.to_vec();
-        self.net.attention(&image, block).await
+        let pixels = self.shown(image)?;
+        self.net.attention(&pixels, block).await
     }
 
-    /// How like one patch is to every patch of every image: cosines, `[count * N]`.
+    /// How like one patch is to every patch of every image: cosines, in the order of [`Inspector::tokens`].
     pub async fn similarity(&mut self, image: usize, patch: usize) -> Result<Vec<f32>> {
-        self.image(image)?;
-        self.patch(patch)?;
-        let row = self
-            .set()?
-            .tokens
-            .row(image * self.net.config.num_patches() + patch)
-            .to_vec();
+        self.patch(image, patch)?;
+        let set = self.set()?;
+        let row = set.tokens.row(set.starts[image] + patch).to_vec();
         self.cosines(&row).await
     }
 
@@ -161,13 +186,12 @@ impl Inspector {
     ///
     /// Errors: usage, where nothing or everything is hidden.
     pub async fn predict(&mut self, image: usize, hidden: &[u32], neighbours: usize) -> Result<Vec<Guess>> {
-        let pixels = self.image(image)?.to_vec();
-        let (n, width) = (self.net.config.num_patches(), self.net.config.embed_dim);
+        let (n, width) = (self.grid(image)?.patches(), self.net.config.embed_dim);
         let mut hidden = hidden.to_vec();
         hidden.sort_unstable();
         hidden.dedup();
         for &patch in &hidden {
-            self.patch(patch as usize)?;
+            self.patch(image, patch as usize)?;
         }
         if hidden.is_empty() || hidden.len() == n {
             return Err(Error::usage(
@@ -177,6 +201,7 @@ impl Inspector {
         let seen: Vec<u32> = (0..n as u32)
             .filter(|patch| hidden.binary_search(patch).is_err())
             .collect();
+        let pixels = self.shown(image)?;
         let expectation = self.net.expect(&pixels, &seen, &hidden).await?;
 
         let mut guesses = vec![];
@@ -190,12 +215,13 @@ impl Inspector {
             let (predicted, target) = cosines.split_at(hidden.len() * patches);
             let of_each = predicted.chunks_exact(patches).zip(target.chunks_exact(patches));
             let agreements = queries[0].chunks_exact(width).zip(queries[1].chunks_exact(width));
+            let starts = &self.set()?.starts;
             for ((&patch, (predicted, target)), (prediction, truth)) in hidden.iter().zip(of_each).zip(agreements) {
                 guesses.push(Guess {
                     patch,
                     agreement: correlation(prediction, truth),
-                    predicted: nearest(predicted, n, image, neighbours),
-                    target: nearest(target, n, image, neighbours),
+                    predicted: nearest(predicted, starts, image, neighbours),
+                    target: nearest(target, starts, image, neighbours),
                 });
             }
         }
@@ -208,16 +234,26 @@ impl Inspector {
             .ok_or_else(|| Error::usage("there are no images to look at yet"))
     }
 
-    fn image(&self, image: usize) -> Result<&[u8]> {
-        let count = self.set()?.count;
-        match self.pixels(image, 1) {
-            [] => Err(Error::usage(format!("there is no image {image}: the set has {count}"))),
-            pixels => Ok(pixels),
-        }
+    fn image(&self, image: usize) -> Result<&Image> {
+        let images = &self.set()?.images;
+        let none = || Error::usage(format!("there is no image {image}: the set has {}", images.len()));
+        images.get(image).ok_or_else(none)
     }
 
-    fn patch(&self, patch: usize) -> Result<()> {
-        let patches = self.net.config.num_patches();
+    /// The pixels of an image that the network looks at next.
+    fn shown(&mut self, image: usize) -> Result<Vec<u8>> {
+        let (size, pixels) = (self.image(image)?.size(), self.image(image)?.pixels.clone());
+        self.resize(size)?;
+        Ok(pixels)
+    }
+
+    fn resize(&mut self, size: Size) -> Result<()> {
+        let model = at_size(&self.net.config, size)?;
+        self.net.resize(size, dims(model.num_patches()))
+    }
+
+    fn patch(&self, image: usize, patch: usize) -> Result<()> {
+        let patches = self.grid(image)?.patches();
         match patch < patches {
             true => Ok(()),
             false => Err(Error::usage(format!(
@@ -239,7 +275,7 @@ impl Inspector {
         Ok(normed)
     }
 
-    /// Cosines of `queries` `[Q, D]` with the whole set, `[Q, count * N]`.
+    /// Cosines of `queries` `[Q, D]` with the whole set, `[Q, patches]`.
     async fn cosines(&mut self, queries: &[f32]) -> Result<Vec<f32>> {
         let (bank, width) = (self.set()?.bank.clone(), self.net.config.embed_dim);
         let queries = self.normalised(queries)?;
@@ -254,9 +290,22 @@ impl Inspector {
     }
 }
 
-/// The `count` largest cosines outside image `own`, the largest first; equal ones by place.
-fn nearest(cosines: &[f32], patches: usize, own: usize, count: usize) -> Vec<Nearest> {
-    let mut order: Vec<usize> = (0..cosines.len()).filter(|i| i / patches != own).collect();
+/// What an image with so many patches takes: a batch of the encoder, or the image through all three networks.
+fn dims(patches: usize) -> Dims {
+    Dims {
+        num_enc: 1,
+        num_pred: 1,
+        k_context: patches,
+        k_target: patches,
+        recompute: true, // no gradient is asked for: blocks need not keep what they made
+        ..Dims::encode((ROWS / patches).clamp(1, 32))
+    }
+}
+
+/// The `count` largest cosines outside image `own`, the largest first; equal ones by place. Images' patches begin at `starts`.
+fn nearest(cosines: &[f32], starts: &[usize], own: usize, count: usize) -> Vec<Nearest> {
+    let of_own = starts[own]..starts[own + 1];
+    let mut order: Vec<usize> = (0..cosines.len()).filter(|i| !of_own.contains(i)).collect();
     let nearer = |a: &usize, b: &usize| cosines[*b].total_cmp(&cosines[*a]).then(a.cmp(b));
     let count = count.min(order.len());
     if count < order.len() {
@@ -264,10 +313,13 @@ fn nearest(cosines: &[f32], patches: usize, own: usize, count: usize) -> Vec<Nea
     }
     order.truncate(count);
     order.sort_unstable_by(nearer);
-    let place = |i: usize| Nearest {
-        image: i / patches,
-        patch: i % patches,
-        similarity: cosines[i],
+    let place = |i: usize| {
+        let image = starts.partition_point(|&start| start <= i) - 1;
+        Nearest {
+            image,
+            patch: i - starts[image],
+            similarity: cosines[i],
+        }
     };
     order.into_iter().map(place).collect()
 }

@@ -1,6 +1,8 @@
 //! The protocols that features are judged by in papers, one after the other on the same features: k-NN, a linear probe and an
 //! attentive probe, each with settings chosen on a held-out part of the training images, and scored once on the test images.
 
+mod read;
+
 use super::Tell;
 use super::attentive;
 use super::comparison::Encoded;

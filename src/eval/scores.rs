@@ -64,6 +64,37 @@ impl Scores {
         Ok(scores)
     }
 
+    /// Of a confusion matrix as it was written down, row by true class, and the images of each class; what no row has, no class
+    /// was named for.
+    ///
+    /// # Errors
+    /// Where they are none, in words.
+    pub fn counted(rows: &[Vec<u32>], images: &[u32]) -> Result<Scores, String> {
+        let classes = images.len();
+        if rows.len() != classes || rows.iter().any(|row| row.len() != classes) {
+            return Err(format!("a confusion matrix of {classes} classes is not square"));
+        }
+        let all: u64 = images.iter().map(|&images| u64::from(images)).sum();
+        if all == 0 || u32::try_from(all).is_err() {
+            let few = if all == 0 {
+                "no images"
+            } else {
+                "more images than can be counted"
+            };
+            return Err(format!("a confusion matrix has {few}"));
+        }
+        let left = |(row, &images): (&Vec<u32>, &u32)| {
+            let named: u64 = row.iter().map(|&count| u64::from(count)).sum();
+            u32::try_from(u64::from(images).checked_sub(named)?).ok()
+        };
+        let unnamed: Option<Vec<u32>> = rows.iter().zip(images).map(left).collect();
+        Ok(Scores {
+            classes,
+            counts: rows.concat(),
+            unnamed: unnamed.ok_or("a confusion matrix has more answers than images")?,
+        })
+    }
+
     pub fn classes(&self) -> usize {
         self.classes
     }

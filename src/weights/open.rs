@@ -137,7 +137,8 @@ pub fn open(path: &Path) -> Result<Weights> {
         ))
     })?;
     weights.architecture = architecture;
-    weights.architecture.heads = beside.heads;
+    let told = weights.torch.as_ref().and_then(|contents| contents.heads);
+    weights.architecture.heads = beside.heads.or(told.and_then(|heads| usize::try_from(heads).ok()));
     Ok(weights)
 }
 

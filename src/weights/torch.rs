@@ -3,6 +3,7 @@
 
 use super::pickle::{MOST_BYTES, Node, Pickle, Strided};
 use super::store::{Dtype, Entry, Store};
+use super::write::reference::HEADS;
 use crate::{Error, Result};
 use std::collections::HashMap;
 use std::io::{Cursor, Read};
@@ -36,12 +37,15 @@ pub struct Contents {
     pub batch_size: Option<u64>,
     pub world_size: Option<u64>,
     pub lr: Option<f64>,
+    /// Heads of the encoder, where we wrote the file.
+    pub heads: Option<u64>,
     /// Texts, such as those that we add.
     pub texts: HashMap<String, String>,
 }
 
 /// Tensors of a file at most, moments and all: ViT-G has 3,000. A pickle may name one tensor in a million places.
 const MOST_TENSORS: usize = 100_000;
+const MOST_HEADS: u64 = 1 << 16;
 
 fn push<'a>(tensors: &mut Vec<(String, &'a Strided)>, name: String, tensor: &'a Strided) -> Result<()> {
     if tensors.len() == MOST_TENSORS {
@@ -91,6 +95,7 @@ pub fn add(store: &mut Store, path: &Path) -> Result<Contents> {
     contents.epoch = whole("epoch");
     contents.batch_size = whole("batch_size");
     contents.world_size = whole("world_size");
+    contents.heads = whole(HEADS).filter(|heads| (1..=MOST_HEADS).contains(heads));
     contents.loss = number("loss");
     contents.lr = number("lr");
     let mut entries = vec![];

@@ -112,3 +112,19 @@ fn a_configuration_that_does_not_fit_is_refused() {
     assert!(refused(&["info", "--patch", "0"]).contains("mask.patch_size is 0"));
     assert!(refused(&["info", "--preset", "bse"]).contains("did you mean \"base\"?"));
 }
+
+#[test]
+fn info_of_a_file_takes_no_settings() {
+    for more in [
+        &["--preset", "nano"][..],
+        &["--patch", "4"],
+        &["--set", "meta.seed=1"],
+        &["--config", "c.yaml"],
+        &["--batch", "8"],
+        &["--keys"],
+    ] {
+        let message = refused(&[&["info", "run"], more].concat());
+        let wanted = format!("cannot be used with '{}", more[0]);
+        assert!(message.contains("'[FILE]'") && message.contains(&wanted), "{message}");
+    }
+}

@@ -10,7 +10,9 @@ mod masks;
 mod pack;
 mod probe;
 mod report;
+mod results;
 mod search;
+mod sizes;
 mod stop;
 #[path = "../common/tiny.rs"]
 mod tiny;

@@ -106,7 +106,7 @@ fn what_cannot_be_read_or_written_ends_in_a_sentence() {
             .starts_with("ijepa masks: --image text.png: ")
     );
     let (mut command, _folder) = ijepa(&["masks", "--preset", "nano", "--out", "no/such/folder/m.png"]);
-    let output = command.assert().code(1).get_output().stderr.clone();
+    let output = command.assert().code(2).get_output().stderr.clone();
     assert!(
         String::from_utf8(output)
             .unwrap()

@@ -1,7 +1,8 @@
 //! Ctrl-C, the end of a session, and terminals that can draw nothing.
 #![cfg(unix)]
 
-use super::tiny::{ijepa, place, said, tiny};
+use super::tiny::{ijepa, names, place, said, save, succeeds, tiny};
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -83,6 +84,45 @@ fn ctrl_c_ends_the_demo_while_it_makes_its_table() {
         String::from_utf8(output.stdout).unwrap(),
         "",
         "the table was made all the same"
+    );
+}
+
+#[test]
+fn an_index_keeps_what_was_done_before_ctrl_c_and_goes_on() {
+    let place = place();
+    let at = place.path();
+    succeeds(at, &tiny("run", "1", &["--quiet"]));
+    for i in 44..400 {
+        save(&at.join(format!("photos/class 0/{i}.png")), i);
+    }
+    let index = ["search", "index", "photos", "--weights", "run", "--batch", "1"];
+    let mut child = ijepa(at, &index).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let first = lines
+        .by_ref()
+        .map(Result::unwrap)
+        .find(|line| line.starts_with("image "));
+    assert!(first.is_some_and(|line| line.starts_with("image 1/400 ")));
+    send("-INT", &child);
+    let said: Vec<String> = lines.map(Result::unwrap).collect();
+    assert_eq!(child.wait().unwrap().code(), Some(1), "{said:?}");
+    let last = said.last().unwrap();
+    let done = last.strip_prefix("ijepa search: stopped after ").unwrap();
+    let done: u64 = done.split(' ').next().unwrap().parse().unwrap();
+    assert!(
+        (1..400).contains(&done) && last.ends_with("the same command goes on"),
+        "{last}"
+    );
+    assert!(
+        !names(at).iter().any(|name| name.ends_with(".ijepa-tmp")),
+        "{:?}",
+        names(at)
+    );
+    let rest = ijepa(at, &[&index[..], &["--json"]].concat()).output().unwrap();
+    let rest: serde_json::Value = serde_json::from_slice(&rest.stdout).unwrap();
+    assert_eq!(
+        (rest["images"].as_u64(), rest["new"].as_u64()),
+        (Some(400), Some(400 - done))
     );
 }
 

@@ -98,7 +98,7 @@ fn every_picture_is_drawn_at_the_trained_size_and_at_a_larger_one() {
         ),
         (
             &["pca", "--weights", "run", "--size", "33", "--out", "a.png"],
-            "take a multiple of 4",
+            "take multiples of 4",
         ),
         (
             &["attention", "--weights", "run", "--block", "7", "--out", "a.png"],
@@ -114,11 +114,11 @@ fn every_picture_is_drawn_at_the_trained_size_and_at_a_larger_one() {
         ),
         (
             &["predict", "--weights", "run", "--block", "0,0,4,4", "--out", "a.png"],
-            "a part of 4 x 4 patches is wanted",
+            "a part of the 4 rows and 4 columns of patches of",
         ),
         (
             &["predict", "--weights", "run", "--block", "3,3,2,1", "--out", "a.png"],
-            "a part of 4 x 4 patches is wanted",
+            "a part of the 4 rows and 4 columns of patches of",
         ),
         (
             &["embedding", "--weights", "run", "one <b>.png", "--out", "a.png"],
@@ -218,7 +218,7 @@ fn every_kind_of_picture_has_help_with_an_example() {
             "{help}"
         );
         assert!(
-            help.contains("--adapter <WHICH>") && help.contains("--size <PIXELS>"),
+            help.contains("--adapter <WHICH>") && help.contains("--size <SIZE>"),
             "{help}"
         );
     }

@@ -5,6 +5,7 @@ use ijepa::eval::map::places;
 use ijepa::eval::neighbours::nearest;
 use ijepa::eval::samples::Features;
 use ijepa::eval::{foreground, maps};
+use ijepa::model::config::Grid;
 
 const GRID: usize = 8;
 
@@ -31,7 +32,7 @@ fn images(sign: f32) -> (Features, Vec<bool>) {
 fn the_first_component_splits_fore_from_background_whatever_its_sign() {
     for sign in [1.0, -1.0] {
         let (tokens, inside) = images(sign);
-        let split = foreground::split(&tokens, GRID, 0.0);
+        let split = foreground::split(&tokens, &[Grid::square(GRID); 2], 0.0);
         assert_eq!(split.inside, inside, "sign {sign}");
         assert_eq!(split.count(), 32);
         let square: f64 = split.first.iter().map(|value| value * value).sum();
@@ -48,16 +49,39 @@ fn the_first_component_splits_fore_from_background_whatever_its_sign() {
     }
 }
 
+/// The border is each image's own: of a row of patches all lie at it, of a wide image those around the middle ones.
+#[test]
+fn images_of_several_grids_have_borders_of_their_own() {
+    let (wide, high, row) = (
+        Grid { rows: 4, columns: 7 },
+        Grid { rows: 6, columns: 3 },
+        Grid { rows: 1, columns: 5 },
+    );
+    let mut draw = Draw::new(5);
+    let (mut values, mut inside) = (vec![], vec![]);
+    for grid in [wide, high, row] {
+        for patch in 0..grid.patches() {
+            let (row, column) = (patch / grid.columns, patch % grid.columns);
+            let there = (1..grid.rows - 1).contains(&row) && (1..grid.columns - 1).contains(&column);
+            inside.push(there);
+            values.extend([if there { -3.0 } else { 0.0 }, 0.1 * draw.value(), 0.1 * draw.value()]);
+        }
+    }
+    let split = foreground::split(&features(values, 3), &[wide, high, row], 0.0);
+    assert_eq!(split.inside, inside);
+    assert_eq!(split.count(), 10 + 4);
+}
+
 #[test]
 fn where_there_is_hardly_any_foreground_everything_is_coloured() {
     let (tokens, _) = images(1.0);
-    let split = foreground::split(&tokens, GRID, 50.0);
+    let split = foreground::split(&tokens, &[Grid::square(GRID); 2], 50.0);
     assert_eq!(split.count(), 0);
     let (colours, whole) = foreground::colours(&tokens, &split).unwrap();
     assert!(whole && colours.iter().all(Option::is_some));
     // Features without any spread have no component at all.
     let flat = features(vec![1.0; 64 * 3], 3);
-    let split = foreground::split(&flat, GRID, 0.0);
+    let split = foreground::split(&flat, &[Grid::square(GRID)], 0.0);
     assert!(split.first.iter().all(|value| *value == 0.0));
     assert!(
         foreground::colours(&flat, &split)

@@ -150,7 +150,7 @@ fn copies_are_found_in_a_graph_too() {
         index.add(item(ROWS + i), &nearly.collect::<Vec<f32>>());
     }
     index.settle();
-    let groups = duplicates(&index, 0.9995);
+    let groups = duplicates(&index, 0.9995, &mut |_, _| {});
     assert_eq!(groups.len(), 20);
     for group in groups {
         let [a, b] = group.images[..] else { panic!("{group:?}") };
@@ -181,7 +181,7 @@ fn few_images_and_uniform_ones_are_compared_as_they_are() {
         let index = of(&vectors);
         let hits = index.nearest(&index.query(&vectors[0]), vectors.len());
         assert!(hits.iter().all(|hit| hit.cosine > 0.999), "{hits:?}");
-        let groups = duplicates(&index, 0.95);
+        let groups = duplicates(&index, 0.95, &mut |_, _| {});
         assert_eq!(groups.len(), usize::from(vectors.len() > 1));
         assert!(groups.iter().all(|group| group.images.len() == vectors.len()));
     }
@@ -202,7 +202,7 @@ fn files_of_the_same_bytes_are_duplicates() {
         index.add(Item { digest, ..item(i) }, &vector(far));
     }
     index.settle();
-    let groups = duplicates(&index, 0.9999);
+    let groups = duplicates(&index, 0.9999, &mut |_, _| {});
     assert_eq!(groups.len(), 1, "{groups:?}");
     assert_eq!(groups[0].images, [7, 30, 31]);
     assert!(groups[0].pairs.iter().all(|pair| pair.cosine == 1.0));

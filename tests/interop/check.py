@@ -21,6 +21,7 @@ import safetensors.torch
 import timm
 import torch
 import transformers
+from huggingface_hub import ModelCard
 from PIL import Image
 from timm.models.vision_transformer import Block, VisionTransformer
 from transformers import AutoImageProcessor, IJepaConfig, IJepaForImageClassification, IJepaModel
@@ -51,7 +52,7 @@ def at(*names):
 def ijepa(*arguments, code=0):
     arguments = list(arguments)
     adapter = os.environ.get("IJEPA_TEST_ADAPTER")
-    if adapter and arguments[0] in ("train", "finetune", "embed"):
+    if adapter and arguments[0] in ("train", "finetune", "embed", "probe"):
         arguments += ["--adapter", adapter]
     done = subprocess.run([IJEPA, *arguments], capture_output=True, text=True)
     if done.returncode != code:
@@ -76,6 +77,25 @@ def make_images():
         pixels.append((f"class{i % 2}/{i:02}.png", np.array(image)))
     images = {name: torch.tensor(p).float() / 255 for name, p in pixels}
     return {name: ((image - MEAN) / STD).permute(2, 0, 1) for name, image in images.items()}
+
+
+def make_others():
+    """Pictures to score probes and classifiers on."""
+    draw = np.random.default_rng(1)
+    for i in range(6):
+        os.makedirs(at("others", f"class{i % 2}"), exist_ok=True)
+        Image.fromarray(draw.integers(0, 256, (CROP, CROP, 3), dtype=np.uint8)).save(at("others", f"class{i % 2}", f"{i}.png"))
+
+
+def card(folder, *metrics):
+    """The figures that Hugging Face's library finds in a model card must be these."""
+    found = ModelCard.load(os.path.join(folder, "README.md"))
+    results = found.data.eval_results
+    assert [result.metric_name for result in results] == list(metrics), results
+    assert all(result.task_type == "image-classification" and result.metric_type == "accuracy" for result in results)
+    assert all(result.dataset_name == "others, 6 test images" or "photos" in result.dataset_name for result in results), results
+    assert all(0 <= result.metric_value <= 100 for result in results), results
+    assert found.data.pipeline_tag in ("image-feature-extraction", "image-classification")
 
 
 def ours(weights, *more):
@@ -291,6 +311,8 @@ def run_out(images):
     config = ("--config", at("config.yaml"))
     ijepa("train", *config, "--data", at("photos"), "--out", at("run"), "--steps", "3", "--set", "optimization.lr=0.02", "--quiet")
     mine = {which: ours(at("run"), "--encoder", which) for which in ("target", "context")}
+    probe = ("--data", at("photos"), "--test", at("others"), "--method", "all", "--k", "1", "--quiet")
+    ijepa("probe", "--weights", at("run"), *probe, "--out", at("run", "probe"))
 
     for which in ("target", "context"):
         out = at(f"out-hf-{which}")
@@ -301,6 +323,7 @@ def run_out(images):
         compare(f"out  hf, {which} encoder", mine[which], images, features)
         again = lambda _: torch.stack([mine[which][n] for n in sorted(mine[which])])
         compare(f"     hf out and in, {which} encoder (features)", ours(out, *config), images, again, 0.0)
+    card(at("out-hf-target"), *(f"Accuracy, {method} probe" for method in ("k-NN", "linear", "attentive")))
     processor = AutoImageProcessor.from_pretrained(at("out-hf-target"))
     picture = Image.open(at("photos", "class0", "00.png"))
     pixels = processor(picture, return_tensors="pt")["pixel_values"]
@@ -357,12 +380,13 @@ def run_out(images):
 def tuned_out(images):
     """A classifier of ours, exported with its classes; its logits are those of our features."""
     recipe = ("--steps", "4", "--batch", "5", "--lr", "0.01", "--quiet")
-    ijepa("finetune", "--weights", at("run"), "--data", at("photos"), "--out", at("tuned"), *recipe)
+    ijepa("finetune", "--weights", at("run"), "--data", at("photos"), "--test", at("others"), "--out", at("tuned"), *recipe)
     own = safetensors.torch.load_file(at("tuned", "latest.safetensors"))
     mine = {name: own["head.weight"] @ feature + own["head.bias"] for name, feature in ours(at("tuned")).items()}
     for kind in ("hf", "timm", "onnx"):
         ijepa("export", "--weights", at("tuned"), "--to", kind, "--out", at(f"tuned-{kind}"))
 
+    card(at("tuned-hf"), "Accuracy")
     model, info = IJepaForImageClassification.from_pretrained(at("tuned-hf"), output_loading_info=True)
     assert not any(info[key] for key in ("missing_keys", "unexpected_keys", "mismatched_keys")), info
     assert model.config.id2label == {0: "class0", 1: "class1"}, model.config.id2label
@@ -383,6 +407,7 @@ def main():
     os.makedirs(PLACE)
     torch.set_num_threads(2)
     images = make_images()
+    make_others()
     with open(at("config.yaml"), "w") as file:
         file.write(CONFIG)
     hugging_face_in(images)

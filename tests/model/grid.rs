@@ -2,7 +2,9 @@
 
 use crate::case::{Case, gpu};
 use crate::inside::near;
-use ijepa::data::image::Size;
+use ijepa::data::draw::Draw;
+use ijepa::data::image::{Image, Size};
+use ijepa::eval::inspector::Inspector;
 use ijepa::model::config::{Grid, ModelConfig};
 use ijepa::model::ijepa::{Ijepa, Images, Terms};
 use ijepa::model::needs::Dims;
@@ -81,4 +83,78 @@ fn a_network_that_is_resized_is_one_of_that_size() {
     // What it would save are the positions that it was made with.
     let tensors = pollster::block_on(net.tensors(false)).unwrap();
     assert!(tensors["encoder.pos_embed"] == square.tensors["encoder.pos_embed"]);
+}
+
+/// Images of several sizes are looked at together: each is what it is alone, and neighbours are found in all.
+#[test]
+fn a_set_of_several_sizes_is_seen_image_by_image() {
+    let square = Case::small(Terms::default());
+    let mut draw = Draw::keyed("pixels", 3, 0, 0);
+    let mut image = |Size { height, width }: Size| Image {
+        width,
+        height,
+        pixels: (0..3 * height * width).map(|_| draw.below(256) as u8).collect(),
+    };
+    let sizes = [Size::square(20), WIDE, Size::square(20), HIGH, WIDE];
+    let images = sizes.map(&mut image);
+    let patches = [16, 6, 16, 10, 6];
+    let d = square.config.embed_dim;
+    let inspector = || Inspector::new(&gpu("", None), &square.config, &square.tensors, "a test").unwrap();
+    let mut all = inspector();
+    pollster::block_on(all.see(images.to_vec())).unwrap();
+    assert_eq!((all.count(), all.tokens().unwrap().len()), (5, 54));
+    assert_eq!(all.grid(3).unwrap(), Grid { rows: 5, columns: 2 });
+    assert!(
+        all.grid(5)
+            .unwrap_err()
+            .to_string()
+            .contains("no image 5: the set has 5")
+    );
+
+    let mut start = 0;
+    for (i, image) in images.iter().enumerate() {
+        let mut alone = inspector();
+        pollster::block_on(alone.see(vec![image.clone()])).unwrap();
+        let wide = |values: &[f32]| values.iter().map(|value| f64::from(*value)).collect::<Vec<_>>();
+        let own = &all.tokens().unwrap().values()[start * d..][..patches[i] * d];
+        near(
+            &format!("image {i}"),
+            own,
+            &wide(alone.tokens().unwrap().values()),
+            1e-5,
+        );
+        let attention = pollster::block_on(all.attention(i, 1)).unwrap();
+        assert_eq!(attention.len(), 2 * patches[i] * patches[i]);
+        near(
+            &format!("attention {i}"),
+            &attention,
+            &wide(&pollster::block_on(alone.attention(0, 1)).unwrap()),
+            1e-5,
+        );
+        // A patch is like itself, wherever the image's patches begin.
+        let last = patches[i] - 1;
+        let similarity = pollster::block_on(all.similarity(i, last)).unwrap();
+        assert!(similarity.len() == 54 && (similarity[start + last] - 1.0).abs() < 1e-4);
+        assert_eq!(all.colours(i, 1).unwrap().len(), patches[i]);
+        // All patches of the others are ranked, each once.
+        let guesses = pollster::block_on(all.predict(i, &[0, last as u32], 100)).unwrap();
+        for guess in &guesses {
+            let mut places: Vec<(usize, usize)> = guess.predicted.iter().map(|near| (near.image, near.patch)).collect();
+            places.sort_unstable();
+            let others = (0..5).filter(|other| *other != i);
+            let want: Vec<(usize, usize)> = others
+                .flat_map(|other| (0..patches[other]).map(move |patch| (other, patch)))
+                .collect();
+            assert_eq!(places, want);
+        }
+        let none = pollster::block_on(all.predict(i, &[last as u32 + 1], 1)).unwrap_err();
+        assert!(
+            none.to_string().contains(&format!("an image has {}", patches[i])),
+            "{none}"
+        );
+        start += patches[i];
+    }
+    let odd = image(Size { height: 20, width: 21 });
+    let refused = pollster::block_on(all.see(vec![images[0].clone(), odd])).unwrap_err();
+    assert!(refused.to_string().contains("images of 21 x 20 pixels"), "{refused}");
 }

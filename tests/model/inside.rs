@@ -3,6 +3,7 @@
 
 use crate::case::{Case, f64s, gpu, masks};
 use ijepa::cpu;
+use ijepa::data::image::Image;
 use ijepa::data::masks::Masks;
 use ijepa::eval::inspector::{Guess, Inspector};
 use ijepa::model::ijepa::{Images, Terms};
@@ -27,6 +28,14 @@ fn parameters(case: &Case) -> cpu::Tensors {
 fn image(case: &Case, i: usize) -> &[u8] {
     let bytes = case.config.image.values();
     &case.bytes[i * bytes..][..bytes]
+}
+
+fn picture(case: &Case, i: usize) -> Image {
+    Image {
+        width: case.config.image.width,
+        height: case.config.image.height,
+        pixels: image(case, i).to_vec(),
+    }
 }
 
 /// A small case whose net takes bytes, with memory for one image's looks.
@@ -209,11 +218,9 @@ fn what_is_near_is_what_all_cosines_say() {
     let mut inspector = Inspector::new(&gpu("", None), &case.config, &case.tensors, "a test").unwrap();
     let early = pollster::block_on(inspector.similarity(0, 0)).unwrap_err();
     assert!(early.to_string().contains("no images"), "{early}");
-    pollster::block_on(inspector.see(case.bytes.clone(), 3)).unwrap();
-    assert_eq!(
-        (inspector.count(), inspector.pixels(1, 9)),
-        (3, &case.bytes[case.bytes.len() / 3..])
-    );
+    let images: Vec<Image> = (0..3).map(|i| picture(&case, i)).collect();
+    pollster::block_on(inspector.see(images.clone())).unwrap();
+    assert_eq!((inspector.count(), inspector.images()), (3, &images[..]));
     assert_eq!(inspector.colours(2, 5).unwrap().len(), n);
 
     let features = case.twin().target_encoder_out;

@@ -76,6 +76,7 @@ pub fn moment() -> Moment {
         batch_size: 8,
         lr: 1e-3,
         weight_decay: 0.04,
+        heads: Some(2),
         texts: vec![("note".into(), "ours".into())],
     }
 }

@@ -10,3 +10,4 @@ mod onnx;
 mod round_trips;
 #[path = "../common/tiny.rs"]
 mod tiny;
+mod whole;

@@ -1,9 +1,11 @@
 //! Out and in again: the same bits, for every format that is read and written.
 
 use super::made::{PROCESSOR, model, moment, read, tensors, wish};
+use super::tiny::{fails, succeeds};
 use ijepa::model::tensors::Tensors;
 use ijepa::weights::fit::fit;
 use ijepa::weights::open::{Format, open};
+use ijepa::weights::write::reference::Moment;
 use ijepa::weights::write::{hub, reference, safetensors};
 use std::collections::HashMap;
 use std::path::Path;
@@ -75,6 +77,36 @@ fn the_references_dictionary_gives_back_everything() {
     let again = place.path().join("again.pth.tar");
     reference::checkpoint(&again, &model(), &back, &moment()).unwrap();
     assert!(std::fs::read(&path).unwrap() == std::fs::read(&again).unwrap());
+}
+
+#[test]
+fn heads_survive_the_references_dictionary() {
+    let place = tempfile::tempdir().unwrap();
+    let at = place.path();
+    std::fs::create_dir(at.join("timm")).unwrap();
+    hub::timm(&at.join("timm"), &model(), &tensors(), "encoder", PROCESSOR, None).unwrap();
+    for [from, to] in [["timm", "pth"], ["pth", "hf"], ["hf", "again"]] {
+        let form = if to == "again" { "timm" } else { to };
+        succeeds(at, &["export", "--weights", from, "--to", form, "--out", to]);
+    }
+    let told = open(&at.join("pth/jepa-latest.pth.tar")).unwrap().architecture;
+    assert_eq!((told.heads, told.grid), (Some(2), Some(4)));
+    let file = |folder: &str, name: &str| std::fs::read(at.join(folder).join(name)).unwrap();
+    assert!(file("timm", "model.safetensors") == file("again", "model.safetensors"));
+    let config = |folder: &str| serde_json::from_slice::<serde_json::Value>(&file(folder, "config.json")).unwrap();
+    assert_eq!(config("timm")["model_args"], config("again")["model_args"]);
+    // Without them, of a width that no known model has, the way out is named.
+    let moment = Moment {
+        heads: None,
+        ..moment()
+    };
+    reference::checkpoint(&at.join("none.pth.tar"), &model(), &tensors(), &moment).unwrap();
+    let export = ["export", "--weights", "none.pth.tar", "--to", "hf", "--out", "no"];
+    let message = fails(at, 2, &export);
+    assert!(
+        message.contains("does not say how many heads") && message.contains("--config F.yaml"),
+        "{message}"
+    );
 }
 
 #[test]

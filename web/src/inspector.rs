@@ -5,6 +5,7 @@ use crate::images::Images;
 use crate::object;
 use ijepa::data::Split;
 use ijepa::data::draw::Draw;
+use ijepa::data::image::Image;
 use ijepa::data::masks;
 use ijepa::data::source::Dataset;
 use ijepa::eval::inspector::{Inspector as Look, Nearest};
@@ -109,12 +110,16 @@ impl Inspector {
         let bytes = size.values();
         // In the data's order they are sorted by class.
         let order = Draw::keyed("inspector", 0, 0, 0).permutation(pixels.len() / bytes);
-        let image = |&i: &u32| &pixels[i as usize * bytes..][..bytes];
-        let mixed: Vec<u8> = order.iter().flat_map(image).copied().collect();
+        let image = |&i: &u32| Image {
+            width: size.width,
+            height: size.height,
+            pixels: pixels[i as usize * bytes..][..bytes].to_vec(),
+        };
+        let mixed: Vec<Image> = order.iter().map(image).collect();
         if mixed.is_empty() {
             return Err(JsError::new("there are no images to look at"));
         }
-        self.look.see(mixed, order.len()).await?;
+        self.look.see(mixed).await?;
         self.labels = labels.map(|labels| order.iter().map(|&i| labels[i as usize]).collect());
         self.classes = data.class_names().to_vec();
         Ok(())
@@ -127,7 +132,8 @@ impl Inspector {
 
     /// Images of the set: count x crop x crop x 3 bytes.
     pub fn pixels(&self, first: usize, count: usize) -> Vec<u8> {
-        self.look.pixels(first, count).to_vec()
+        let images = self.look.images().iter().skip(first).take(count);
+        images.flat_map(|image| &image.pixels).copied().collect()
     }
 
     /// Their patch features as colours, count x grid x grid x 3 bytes: three principal components of the whole set.

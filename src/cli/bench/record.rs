@@ -1,5 +1,6 @@
 //! What the measured steps are fed, as a file from which other programs can take the same steps: `benches/peers`.
 
+use super::super::write;
 use super::step::{BATCHES, Bench, RATES};
 use ijepa::cpu::patchify::{MEAN, STD};
 use ijepa::data::image::Size;
@@ -21,7 +22,7 @@ struct Stored {
 
 /// Writes weights, the images and masks of all batches (names as `ijepa replay` reads them), and in the header, as JSON under
 /// "case", sizes and rates.
-pub fn write(path: &Path, bench: &mut Bench) -> Result<()> {
+pub fn record(path: &Path, bench: &mut Bench) -> Result<()> {
     let weights = pollster::block_on(bench.net.tensors(false))?;
     let model = &bench.net.config;
     let mut stored: Vec<Stored> = weights
@@ -44,7 +45,7 @@ pub fn write(path: &Path, bench: &mut Bench) -> Result<()> {
     }
     let header = HashMap::from([("case".to_string(), case(model, &bench.masks[0]).to_string())]);
     let bytes = safetensors::serialize(views, Some(header)).map_err(|e| failed(&e))?;
-    std::fs::write(path, bytes).map_err(|e| failed(&e))
+    write::whole(path, &bytes)
 }
 
 fn case(model: &ModelConfig, masks: &Masks) -> serde_json::Value {

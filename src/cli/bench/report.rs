@@ -1,15 +1,15 @@
 //! The whole measurement: ceilings, a step, its kernels; as a table, as JSON, as a picture.
 
 use super::super::number::prefixed;
-use super::super::print;
+use super::super::{print, write};
 use super::ceilings::Ceilings;
 use super::kernels::{self, Row};
 use super::roofline;
 use super::step::Bench;
 use super::timing::{ROUNDS, rounded, rounds};
+use ijepa::Result;
 use ijepa::gpu::Gpu;
 use ijepa::train::config::Config;
-use ijepa::{Error, Result};
 use serde_json::json;
 use std::path::Path;
 
@@ -56,7 +56,7 @@ pub fn run(gpu: &Gpu, config: &Config, name: &str, picture: Option<&Path>) -> Re
     print(&rows.iter().map(|row| row.text(&ceilings, total)).collect::<String>())?;
     if let Some(path) = picture {
         let svg = roofline::svg(&format!("{name} on {}", adapter.name), &ceilings, &rows)?;
-        std::fs::write(path, svg).map_err(|e| Error::usage(format!("{} can't be written: {e}", path.display())))?;
+        write::whole(path, svg.as_bytes())?;
     }
     let list: Vec<_> = rows.iter().map(|row: &Row| row.json(&ceilings)).collect();
     let line = json!({

@@ -1,6 +1,8 @@
 //! The model card that stands beside exported weights.
 
+use super::results::Results;
 use super::{PTH, To};
+use crate::cli::escaped;
 use ijepa::model::config::ModelConfig;
 use ijepa::train::config::Config;
 use ijepa::train::snapshot::Progress;
@@ -20,6 +22,7 @@ pub struct About<'a> {
     pub short: usize,
     /// Of a classifier.
     pub tuned: Option<&'a Tuned>,
+    pub results: &'a Results,
 }
 
 impl About<'_> {
@@ -32,6 +35,7 @@ impl About<'_> {
             progress,
             short,
             tuned,
+            results,
         } = *self;
         let crop = model.image.width; // of a square: others are not exported
         let ModelConfig {
@@ -118,9 +122,9 @@ impl About<'_> {
             _ => "context encoder, target encoder and predictor".to_string(),
         };
         let data = config.and_then(|config| Path::new(config.data.root_path.as_deref()?).file_name());
-        let data = data.map_or("not recorded".to_string(), |name| {
-            format!("`{}`", name.to_string_lossy())
-        });
+        let data = data.map(|name| name.to_string_lossy());
+        let index = results.index(tuned, data.as_deref());
+        let data = data.map_or("not recorded".to_string(), |name| format!("`{}`", clean(&name)));
         let images = match progress.images {
             0 => String::new(),
             images => format!(", {images} images"),
@@ -179,7 +183,7 @@ impl About<'_> {
         });
         let classes = classes.unwrap_or_default();
         format!(
-            "---\n{library}tags:\n- ijepa\n- {tags}\npipeline_tag: {task}\n---\n\n\
+            "---\n{library}tags:\n- ijepa\n- {tags}\npipeline_tag: {task}\n{index}---\n\n\
          # {title}\n\n\
          {what}, written by `ijepa export`: {networks}.\n\n\
          | | |\n|---|---|\n\
@@ -189,16 +193,21 @@ impl About<'_> {
          | training | {trained} |\n\
          {classes}\n\
          Features of an image are the mean of its patches after the last norm.\n\n\
-         {use_it}{settings}"
+         {use_it}{}{settings}",
+            results.section()
         )
     }
+}
+
+/// A name that is one cell of a table, and no code.
+pub fn clean(name: &str) -> String {
+    escaped(&name.replace('|', "/").replace('`', "'").replace(char::is_control, " "))
 }
 
 /// The first of the names, fit for a table.
 fn listed(classes: &[String]) -> String {
     const MOST: usize = 20;
-    let clean = |name: &String| name.replace('|', "/").replace(char::is_control, " ");
-    let names: Vec<String> = classes.iter().take(MOST).map(clean).collect();
+    let names: Vec<String> = classes.iter().take(MOST).map(|name| clean(name)).collect();
     let more = if classes.len() > MOST { ", ..." } else { "" };
     format!("{}{more}", names.join(", "))
 }

@@ -1,8 +1,10 @@
 //! What `--out` writes: everything as JSON, and the learned features' confusion matrices as pictures.
 
+use crate::cli::draft::folder::DraftFolder;
 use crate::cli::sheet::{Anchor, GAP, MARGIN, MARK, Sheet, TEXT, paint, words};
+use crate::cli::write;
+use ijepa::Result;
 use ijepa::eval::protocol::{Probe, Protocol};
-use ijepa::{Error, Result};
 use image::{Rgb, RgbImage};
 use std::path::Path;
 
@@ -19,26 +21,20 @@ const FULL: [u8; 3] = [86, 180, 233];
 
 /// A new folder `out`; it gets its name when all of it is there.
 pub fn write(protocol: &Protocol, out: &Path) -> Result<()> {
-    let mut files = vec![("probe.json".to_string(), (protocol.json() + "\n").into_bytes())];
+    let mut files = vec![(super::found::NAME.to_string(), (protocol.json() + "\n").into_bytes())];
     for probe in protocol.probes.iter().filter(|probe| probe.features == "learned") {
         let picture = sheet(probe, &protocol.classes).pixels()?;
         files.push((format!("confusion-{}.png", probe.method.word()), paint::png(&picture)?));
     }
-    let mut temporary = out.as_os_str().to_owned();
-    temporary.push(format!(".{}.tmp", std::process::id()));
-    let temporary = Path::new(&temporary);
-    let mut written = std::fs::create_dir_all(temporary);
+    let draft = DraftFolder::create(out)?;
     for (name, bytes) in files {
-        written = written.and_then(|()| std::fs::write(temporary.join(name), bytes));
+        write::whole(&draft.path().join(name), &bytes).map_err(|e| draft.named(e))?;
     }
-    written.and_then(|()| std::fs::rename(temporary, out)).map_err(|e| {
-        let _ = std::fs::remove_dir_all(temporary);
-        Error::run(format!("{} could not be written: {e}", out.display()))
-    })
+    draft.publish()
 }
 
 /// A row for each true class, a column for each that was named, and beside the rows what is right of them.
-fn sheet(probe: &Probe, classes: &[String]) -> Sheet {
+pub fn sheet(probe: &Probe, classes: &[String]) -> Sheet {
     let scores = &probe.scores;
     let count = classes.len();
     let cell = (SIDE / count as f64).min(CELL);

@@ -4,6 +4,7 @@ use super::chart::{Line, chart};
 use super::findings::Findings;
 use super::one::{gaps, judgement, looked, rows, series, values};
 use super::page::{charts, duration};
+use super::probed;
 use crate::cli::number::grouped;
 use crate::cli::sheet::KINDS;
 use ijepa::train::history::{History, Looked};
@@ -30,6 +31,7 @@ pub fn page(histories: &[History], findings: &[Findings]) -> Result<String> {
         (summary(&names, histories))
         (curves(&names, histories)?)
         (probes(&names, findings))
+        (probed::beside(&names, findings))
         (settings(&names, histories))
     };
     Ok(super::page::page("Runs compared - ijepa report", body))

@@ -1,7 +1,9 @@
 //! What a run's weights give on images. Each part may fail on its own: it is left out then, with the reason.
 
+use crate::cli::cut::Cut;
+use crate::cli::probe::found::{self, Found};
 use crate::cli::probe::nothing_shared;
-use crate::cli::sheet::{GAP, Ground, KINDS, MARGIN, Sheet, TEXT, words};
+use crate::cli::sheet::{GAP, Ground, KINDS, MARGIN, Sheet, TEXT, mosaic, words};
 use crate::cli::visualize::look::{Images, of_set, pooled};
 use crate::cli::visualize::{attention, masks};
 use ijepa::data::source::Dataset;
@@ -28,6 +30,8 @@ pub struct Findings {
     pub neighbours: Option<String>,
     /// Scores, and on which images.
     pub table: Option<(ProbeTable, String)>,
+    /// What `ijepa probe` has left in the run's folder.
+    pub probed: Vec<Found>,
     /// What is not there, and why.
     pub left_out: Vec<String>,
 }
@@ -57,7 +61,7 @@ impl Findings {
         let weights = self.try_to("pictures of what it sees", || weights(history));
         let images = self.try_to("pictures over images", || {
             let config = &history.config;
-            of_set(data, BANK, (config.model()?.image, config.eval_transform()))
+            of_set(data, BANK, Cut::of(&config.model()?, config.eval_transform()))
         });
         let Some(images) = images else { return };
         self.masks = self.try_to("masks", || {
@@ -67,6 +71,13 @@ impl Findings {
         self.features = self.try_to("features as colours", || features(gpu, history, &weights, &images));
         self.attention = self.try_to("attention", || attended(gpu, history, &weights, &images));
         self.neighbours = self.try_to("nearest neighbours", || neighbours(gpu, history, &weights, &images));
+    }
+
+    /// What `ijepa probe` has left.
+    pub fn read(&mut self, history: &History) {
+        let (found, gaps) = found::of_run(&history.folder);
+        self.probed = found;
+        self.left_out.extend(gaps);
     }
 
     /// Scores beside raw pixels and the untrained encoder, where there are classes.
@@ -150,14 +161,15 @@ fn features(gpu: &Gpu, history: &History, weights: &Weights, images: &Images) ->
         sheet.label((MARGIN, place(row, 0).1 + PANEL / 2.0 + 4.0), label, name);
     }
     for (column, &image) in shown.iter().enumerate() {
-        sheet.square(place(0, column), PANEL, some.image(image));
+        sheet.picture(place(0, column), (PANEL, PANEL), some.image(image));
     }
     for (row, (tensors, origin)) in [&untrained, weights].into_iter().enumerate() {
         let mut inspector = Inspector::new(gpu, &model, tensors, origin)?;
-        pollster::block_on(inspector.see(some.pixels.clone(), some.count()))?;
+        pollster::block_on(inspector.see(some.all.clone()))?;
         for (column, &image) in shown.iter().enumerate() {
             let colours = inspector.colours(image, 1)?;
-            sheet.square(place(row + 1, column), PANEL, &colours.concat());
+            let picture = mosaic(model.grid(), colours.concat());
+            sheet.picture(place(row + 1, column), (PANEL, PANEL), &picture);
         }
     }
     sheet.svg(Ground::Page)
@@ -167,7 +179,7 @@ fn attended(gpu: &Gpu, history: &History, (tensors, origin): &Weights, images: &
     let model = history.config.model()?;
     let some = spread(images, ATTENDED);
     let mut inspector = Inspector::new(gpu, &model, tensors, origin)?;
-    pollster::block_on(inspector.see(some.pixels.clone(), some.count()))?;
+    pollster::block_on(inspector.see(some.all.clone()))?;
     let mut sheet = Sheet::default();
     attention::draw(&mut sheet, &mut inspector, &some, (model.depth - 1, None))?;
     sheet.svg(Ground::Page)
@@ -201,7 +213,7 @@ fn neighbours(gpu: &Gpu, history: &History, (tensors, origin): &Weights, images:
         for (column, image) in [*query].into_iter().chain(near.iter().map(|one| one.image)).enumerate() {
             let gap = if column > 0 { 2.0 * GAP } else { 0.0 };
             let left = MARGIN + column as f64 * (panel + GAP) + gap;
-            sheet.square((left, top), panel, images.image(image));
+            sheet.picture((left, top), (panel, panel), images.image(image));
             let name = match class(image) {
                 Some(name) => name.clone(),
                 None => words::ending(&images.names[image], panel, TEXT),

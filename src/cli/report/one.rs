@@ -3,6 +3,7 @@
 use super::chart::{Line, chart, drawable};
 use super::findings::Findings;
 use super::page::{charts, duration, figure, list, tile};
+use super::probed;
 use crate::cli::number::{grouped, mebibytes};
 use ijepa::Result;
 use ijepa::eval::monitor::{Judgement, Measurement, Verdict, judge};
@@ -24,6 +25,7 @@ pub fn page(history: &History, findings: &Findings) -> Result<String> {
         (warnings(history, findings, judgement.as_ref()))
         (curves(history)?)
         @if let Some((table, on)) = &findings.table { (probes(table, on)) }
+        (probed::one(&findings.probed, history.progress.as_ref().map(|progress| progress.step))?)
         (pictures(history, findings))
         (machine(history))
         (checkpoints(history))

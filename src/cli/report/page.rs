@@ -1,5 +1,6 @@
 //! The frame of a report: one HTML file without scripts and without a network, in light and in dark, on paper, too.
 
+use crate::cli::html::shown;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 /// Tells a report of ours from another file.
@@ -63,7 +64,7 @@ figure { margin: .6rem 0; }
 
 /// The whole file.
 pub fn page(title: &str, body: Markup) -> String {
-    html! {
+    let page = html! {
         (DOCTYPE)
         html lang="en" {
             head {
@@ -77,8 +78,8 @@ pub fn page(title: &str, body: Markup) -> String {
             }
             body { (body) }
         }
-    }
-    .into_string()
+    };
+    shown(&page.into_string())
 }
 
 /// A picture that this program has drawn.

@@ -2,8 +2,10 @@
 
 use super::place::{Found, IndexArgs, ShowArgs};
 use super::sheet::{Cell, Pictures, Section, Sheet};
-use crate::cli::{escaped, say};
+use crate::cli::escaped;
+use crate::cli::progress::{Loudness, Progress};
 use ijepa::Result;
+use ijepa::eval::Tell;
 use ijepa::eval::search::groups::{Group, duplicates};
 
 /// Find pictures that are there twice: copies, other sizes, other formats.
@@ -43,11 +45,11 @@ fn cosine(text: &str) -> Result<f32, String> {
 pub fn run(args: Args) -> Result<()> {
     args.show.check()?;
     let found = args.index.read()?;
-    if found.index.len() > 20_000 {
-        say(&format!("asking for the neighbours of {} images", found.index.len()));
-    }
+    let mut progress = Progress::new(Loudness::Normal);
+    let tell: Tell = &mut |done, of| progress.stage("neighbours of image", done, of);
     // The cosine of a row with itself is 1 but for rounding.
-    let groups = duplicates(&found.index, args.above.min(1.0 - 1e-5));
+    let groups = duplicates(&found.index, args.above.min(1.0 - 1e-5), tell);
+    progress.end_stages();
     args.show
         .show(&text(&found, &groups), &json(&found, &groups, args.above), || {
             let pictures = Pictures::of(found.folder());

@@ -83,24 +83,11 @@ pub fn run(args: Args) -> Result<()> {
         Some(path) => path.clone(),
         None => beside(&args.folder)?,
     };
-    let mut draft = Draft::create(&out, ELSEWHERE)?;
+    let draft = Draft::create(&out, ELSEWHERE)?;
     let mut read = args.encoder.read(&args.weights)?;
-    let data = Dataset::open_all(&args.folder, 0, read.config.data.max_pixels)?;
-    if data.bytes(0, 0).is_none() {
-        return Err(Error::usage(format!(
-            "{} has no files of images: an index is made of a folder or a tar",
-            args.folder
-        )));
-    }
+    let data = images(&args, &read)?;
     let settings = settings(&read, &args)?;
-    let before = match args.anew {
-        true => file::own(&out).map(|_| None)?,
-        false => file::read(&out)?,
-    };
-    if let Some((_, was)) = &before {
-        same(&out, was, &settings)?;
-    }
-    let before = before.map(|(index, _)| index);
+    let before = before(&args, &out, &settings)?;
     let fresh = before.is_none();
     let mut index = before.unwrap_or_else(|| Index::new(read.model.embed_dim));
     let mut progress = Progress::new(match args.quiet {
@@ -108,131 +95,229 @@ pub fn run(args: Args) -> Result<()> {
         false => Loudness::Normal,
     });
     read.notes.iter().for_each(|note| progress.say(note));
-    let stop = Stop::default();
-    stop.listen();
 
-    // What has the size and time that it had is taken for what it was.
-    let old: HashMap<Vec<u8>, usize> = (0..index.len()).map(|i| (index.items()[i].path(), i)).collect();
-    let digests: HashMap<String, usize> = (0..index.len()).map(|i| (index.items()[i].digest.clone(), i)).collect();
-    let mut kept = vec![false; index.len()];
-    let mut open: Vec<usize> = vec![];
-    for image in 0..data.len() {
-        let stamp = data.stamp(image);
-        match old.get(&data.raw_name(image)) {
-            Some(&was) if index.items()[was].size == stamp.size && index.items()[was].at == stamp.at => {
-                kept[was] = true
+    let mut update = Update::of(&data, &index);
+    update.look(&args, &mut read, &data, &index, &mut progress)?;
+    // One that was stopped before has no graph yet.
+    let stopped = update.stopped();
+    if fresh || stopped || update.changes() || index.is_due() {
+        let bad = update.bad.first().cloned();
+        update.apply(&mut index);
+        if index.is_empty() {
+            let why = bad.map_or("no file is one".to_string(), |(name, why)| format!("{name} {why}"));
+            return Err(Error::run(format!(
+                "{} has no image that can be read: {why}",
+                args.folder
+            )));
+        }
+        settle(&mut index, &settings, (&out, draft), stopped, &progress)?;
+    }
+    progress.end();
+    told(&update.bad, &progress);
+    match stopped {
+        true => Err(Error::run(format!(
+            "stopped after {} of {} images, which {} keeps: the same command goes on",
+            update.done,
+            update.open.len(),
+            out.display()
+        ))),
+        false => said(&args, &out, &index, &update.counts),
+    }
+}
+
+/// The folder's images.
+fn images(args: &Args, read: &Read) -> Result<Dataset> {
+    let data = Dataset::open_all(&args.folder, 0, read.config.data.max_pixels)?;
+    match data.bytes(0, 0) {
+        Some(_) => Ok(data),
+        None => Err(Error::usage(format!(
+            "{} has no files of images: an index is made of a folder or a tar",
+            args.folder
+        ))),
+    }
+}
+
+/// The index that is there, if it is to be brought up to date.
+fn before(args: &Args, out: &Path, settings: &Settings) -> Result<Option<Index>> {
+    if args.anew {
+        return file::own(out).map(|_| None);
+    }
+    let Some((index, was)) = file::read(out)? else {
+        return Ok(None);
+    };
+    same(out, &was, settings)?;
+    Ok(Some(index))
+}
+
+/// What is found out about a folder before its index is changed.
+struct Update {
+    /// Images of the index by their paths, and by their bytes.
+    old: HashMap<Vec<u8>, usize>,
+    digests: HashMap<String, usize>,
+    /// Which of the index stay.
+    kept: Vec<bool>,
+    /// Images of the folder to look into, by number, and how many of them that was done with.
+    open: Vec<usize>,
+    done: usize,
+    made: Vec<(Item, Vec<f32>)>,
+    /// With the image of the index whose bytes they have.
+    known: Vec<(Item, usize)>,
+    bad: Vec<(String, String)>,
+    counts: Counts,
+}
+
+impl Update {
+    /// What has the size and time that it had is taken for what it was.
+    fn of(data: &Dataset, index: &Index) -> Update {
+        let old: HashMap<Vec<u8>, usize> = (0..index.len()).map(|i| (index.items()[i].path(), i)).collect();
+        let mut kept = vec![false; index.len()];
+        let mut open = vec![];
+        for image in 0..data.len() {
+            let stamp = data.stamp(image);
+            match old.get(&data.raw_name(image)) {
+                Some(&was) if index.items()[was].size == stamp.size && index.items()[was].at == stamp.at => {
+                    kept[was] = true
+                }
+                _ => open.push(image),
             }
-            _ => open.push(image),
+        }
+        Update {
+            digests: (0..index.len()).map(|i| (index.items()[i].digest.clone(), i)).collect(),
+            old,
+            kept,
+            open,
+            done: 0,
+            made: vec![],
+            known: vec![],
+            bad: vec![],
+            counts: Counts::default(),
         }
     }
-    let mut counts = Counts::default();
-    let mut bad: Vec<(String, String)> = vec![];
-    let mut made: Vec<(Item, Vec<f32>)> = vec![];
-    let mut known: Vec<(Item, usize)> = vec![];
-    let mut net = None;
-    let batch = args
-        .batch
-        .map_or(read.config.data.batch_size, |batch| batch as usize)
-        .max(1);
-    let mut done = 0;
-    for some in open.chunks(batch) {
-        let looked: Vec<Looked> = some
-            .par_iter()
-            .map(|&image| look(&data, image, &read, &digests))
-            .collect();
-        let mut pixels = vec![];
-        let mut items = vec![];
-        for (looked, &image) in looked.into_iter().zip(some) {
+
+    /// Reads the images that are open, and encodes those of bytes that the index does not know; until Ctrl-C.
+    fn look(
+        &mut self,
+        args: &Args,
+        read: &mut Read,
+        data: &Dataset,
+        index: &Index,
+        progress: &mut Progress,
+    ) -> Result<()> {
+        let stop = Stop::default();
+        stop.listen();
+        let mut net = None;
+        let batch = args
+            .batch
+            .map_or(read.config.data.batch_size, |batch| batch as usize)
+            .max(1);
+        let open = std::mem::take(&mut self.open);
+        for some in open.chunks(batch) {
+            let looked: Vec<Looked> = some
+                .par_iter()
+                .map(|&image| look(data, image, read, &self.digests))
+                .collect();
+            let (items, pixels) = self.sorted(data, some, looked);
+            if !items.is_empty() {
+                let net = match &mut net {
+                    Some(net) => net,
+                    none => none.insert(read.open(&args.adapter, args.batch)?),
+                };
+                let features = pollster::block_on(encode(net, &pixels, items.len()))?;
+                let features = features.chunks_exact(index.width()).map(<[f32]>::to_vec);
+                self.made.extend(items.into_iter().zip(features));
+            }
+            self.done += some.len();
+            progress.image(self.done as u64, open.len() as u64);
+            if stop.flag().load(Ordering::Relaxed) {
+                break;
+            }
+        }
+        // What was not looked into any more stays as it was.
+        for was in open[self.done..]
+            .iter()
+            .filter_map(|&image| self.old.get(&data.raw_name(image)))
+        {
+            self.kept[*was] = true;
+        }
+        self.open = open;
+        Ok(())
+    }
+
+    /// Files that were looked into, to where they belong; those to be encoded, with their pixels.
+    fn sorted(&mut self, data: &Dataset, images: &[usize], looked: Vec<Looked>) -> (Vec<Item>, Vec<u8>) {
+        let (mut items, mut pixels) = (vec![], vec![]);
+        for (looked, &image) in looked.into_iter().zip(images) {
             match looked {
                 Looked::Known(item, was) => {
-                    counts.moved += 1;
-                    known.push((item, was));
+                    self.counts.moved += 1;
+                    self.known.push((item, was));
                 }
                 Looked::New(item, cut) => {
-                    match old.contains_key(&item.path()) {
-                        true => counts.changed += 1,
-                        false => counts.new += 1,
+                    match self.old.contains_key(&item.path()) {
+                        true => self.counts.changed += 1,
+                        false => self.counts.new += 1,
                     }
                     pixels.extend(cut);
                     items.push(item);
                 }
-                Looked::Bad(reason) => bad.push((data.name(image), reason)),
+                Looked::Bad(reason) => self.bad.push((data.name(image), reason)),
             }
         }
-        if !items.is_empty() {
-            let net = match &mut net {
-                Some(net) => net,
-                none => none.insert(read.open(&args.adapter, args.batch)?),
-            };
-            let features = pollster::block_on(encode(net, &pixels, items.len()))?;
-            let features = features.chunks_exact(index.width()).map(<[f32]>::to_vec);
-            made.extend(items.into_iter().zip(features));
-        }
-        done += some.len();
-        progress.image(done as u64, open.len() as u64);
-        if stop.flag().load(Ordering::Relaxed) {
-            break;
-        }
+        (items, pixels)
     }
-    // What was not looked into any more stays as it was.
-    let stopped = done < open.len();
-    for was in open[done..].iter().filter_map(|&image| old.get(&data.raw_name(image))) {
-        kept[*was] = true;
+
+    fn stopped(&self) -> bool {
+        self.done < self.open.len()
     }
-    let same = made.is_empty() && known.is_empty() && kept.iter().all(|kept| *kept);
-    // One that was stopped before has no graph yet.
-    if same && !fresh && !stopped && !index.is_due() {
-        progress.end();
-        told(&bad, &progress);
-        return said(&args, &out, &index, &counts);
+
+    fn changes(&self) -> bool {
+        !self.made.is_empty() || !self.known.is_empty() || self.kept.iter().any(|kept| !*kept)
     }
-    let there: HashSet<Vec<u8>> = { made.iter().map(|(item, _)| item.path()) }
-        .chain(known.iter().map(|(item, _)| item.path()))
-        .collect();
-    let gone = (0..kept.len()).filter(|&was| !kept[was] && !there.contains(&index.items()[was].path()));
-    counts.gone = gone.count();
-    let was = index.len();
-    known.into_iter().for_each(|(item, like)| index.add_like(item, like));
-    index.retain(|image| image >= was || kept[image]);
-    made.into_iter().for_each(|(item, features)| index.add(item, &features));
-    if index.is_empty() {
-        return Err(Error::run(format!(
-            "{} has no image that can be read: {}",
-            args.folder,
-            bad.first()
-                .map_or("no file is one".to_string(), |(name, why)| format!("{name} {why}"))
-        )));
+
+    /// Changes the index.
+    fn apply(&mut self, index: &mut Index) {
+        let (made, known) = (std::mem::take(&mut self.made), std::mem::take(&mut self.known));
+        let there: HashSet<Vec<u8>> = { made.iter().map(|(item, _)| item.path()) }
+            .chain(known.iter().map(|(item, _)| item.path()))
+            .collect();
+        let was = index.len();
+        let gone = (0..was).filter(|&was| !self.kept[was] && !there.contains(&index.items()[was].path()));
+        self.counts.gone = gone.count();
+        known.into_iter().for_each(|(item, like)| index.add_like(item, like));
+        index.retain(|image| image >= was || self.kept[image]);
+        made.into_iter().for_each(|(item, features)| index.add(item, &features));
     }
-    let save = |index: &Index, mut draft: Draft| {
-        let failed = |e: std::io::Error| Error::run(format!("{}: {e}", out.display()));
-        let mut writer = BufWriter::with_capacity(1 << 20, &draft.file);
-        file::write(index, &settings, &mut writer).map_err(failed)?;
-        writer.flush().map_err(failed)?;
-        drop(writer);
-        draft.publish().map_err(failed)
-    };
+}
+
+/// Makes the graph where one is due, and writes the file; of what was stopped without the graph.
+fn settle(
+    index: &mut Index,
+    settings: &Settings,
+    (out, mut draft): (&Path, Draft),
+    stopped: bool,
+    progress: &Progress,
+) -> Result<()> {
     if stopped {
         index.centre_if_due();
     } else if index.is_due() {
         if index.len() > MANY {
             // The graph takes minutes: who ends the program meanwhile has the features, and queries that compare all.
-            save(&index, draft)?;
-            draft = Draft::create(&out, ELSEWHERE)?;
+            save(index, settings, out, &mut draft)?;
+            draft = Draft::create(out, ELSEWHERE)?;
             progress.say(&format!("making the graph of {} images", index.len()));
         }
         index.settle();
     }
-    save(&index, draft)?;
-    progress.end();
-    told(&bad, &progress);
-    if stopped {
-        return Err(Error::run(format!(
-            "stopped after {done} of {} images, which {} keeps: the same command goes on",
-            open.len(),
-            out.display()
-        )));
-    }
-    said(&args, &out, &index, &counts)
+    save(index, settings, out, &mut draft)
+}
+
+fn save(index: &Index, settings: &Settings, out: &Path, draft: &mut Draft) -> Result<()> {
+    let failed = |e: std::io::Error| Error::run(format!("{}: {e}", out.display()));
+    let mut writer = BufWriter::with_capacity(1 << 20, &draft.file);
+    file::write(index, settings, &mut writer).map_err(failed)?;
+    writer.flush().map_err(failed)?;
+    drop(writer);
+    draft.publish().map(drop).map_err(failed)
 }
 
 /// The index of a folder where none is named: beside it.

@@ -1,5 +1,6 @@
 //! Contact sheets: a page of HTML that holds its pictures, loads nothing and runs nothing.
 
+use crate::cli::html::escaped;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ijepa::data::decode::MAX_PIXELS;
@@ -81,22 +82,6 @@ impl Sheet {
         }
         page + "</body></html>\n"
     }
-}
-
-/// Text that means nothing to HTML, inside quotes, too; control characters and what turns the direction of writing shown.
-fn escaped(text: &str) -> String {
-    let one = |c: char| match c {
-        '&' => "&amp;".to_string(),
-        '<' => "&lt;".to_string(),
-        '>' => "&gt;".to_string(),
-        '"' => "&quot;".to_string(),
-        '\'' => "&#39;".to_string(),
-        c if c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') => {
-            c.escape_default().to_string()
-        }
-        c => c.to_string(),
-    };
-    text.chars().map(one).collect()
 }
 
 /// The images of a folder by their paths in it, read once they are shown.

@@ -186,12 +186,15 @@ pub fn hex([r, g, b]: [u8; 3]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::mosaic;
     use super::*;
+    use ijepa::model::config::Grid;
 
     fn sheet() -> Sheet {
         let mut sheet = Sheet::titled("A <title> & \"more\"\u{1}\u{202e}", &["below".to_string()], 400.0);
         let at = (20.0, sheet.next());
-        sheet.square(at, 40.0, &[255, 0, 0, 0, 255, 0, 0, 0, 255, 9, 9, 9]);
+        let colours = vec![255, 0, 0, 0, 255, 0, 0, 0, 255, 9, 9, 9];
+        sheet.picture(at, (40.0, 40.0), &mosaic(Grid::square(2), colours));
         sheet.frame(at, (40.0, 40.0), [1, 2, 3], 1.0);
         sheet
     }

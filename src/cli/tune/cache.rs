@@ -1,6 +1,7 @@
 //! The file in which `ijepa tune` keeps what it found. Whoever computes reads it at the start; one that is broken, or from another
 //! adapter, driver or version of the program, is not used, and a line says so.
 
+use super::super::draft::Draft;
 use ijepa::gpu::{Gpu, Product, Tuned};
 use ijepa::ops::cast::Bits;
 use ijepa::ops::matmul::Variant;
@@ -8,7 +9,6 @@ use ijepa::ops::ways::{Way, ways};
 use ijepa::{Error, Result, ordinary};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
-use std::fs::File;
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
@@ -187,20 +187,15 @@ impl Entry {
     }
 }
 
-/// A file that is being made: what stays of one that is there already, and a place beside it to write to.
-pub struct Draft {
-    path: PathBuf,
-    temporary: PathBuf,
-    file: File,
-    written: bool,
+/// The file that is being made: what stays of one that is there already, and a place beside it to write to.
+pub struct Findings<'a> {
+    path: &'a Path,
+    draft: Draft<'a>,
 }
 
-impl Draft {
-    /// Errors: usage, where nothing can be written there.
-    pub fn create(path: &Path) -> Result<Draft> {
-        let mut temporary = path.as_os_str().to_os_string();
-        temporary.push(format!(".{}.tmp", std::process::id()));
-        let temporary = PathBuf::from(temporary);
+impl Findings<'_> {
+    /// Errors: usage, where nothing can be written there, and where another process writes there.
+    pub fn create(path: &Path) -> Result<Findings<'_>> {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
         let made = folder.map_or(Ok(()), std::fs::create_dir_all);
         let refused = |e: std::io::Error| {
@@ -211,19 +206,15 @@ impl Draft {
             return Err(refused(ErrorKind::IsADirectory.into()));
         }
         is_own(path)?;
-        let file = made.and_then(|()| File::create(&temporary)).map_err(refused)?;
-        Ok(Draft {
-            path: path.to_path_buf(),
-            temporary,
-            file,
-            written: false,
-        })
+        made.map_err(refused)?;
+        let draft = Draft::create(path, "name another file by --cache")?;
+        Ok(Findings { path, draft })
     }
 
     /// Writes what was found on this adapter, `None` where its own choice is best, over what the file has on the same products,
     /// and beside all else that it has.
     pub fn write(mut self, gpu: &Gpu, found: &BTreeMap<Product, Option<Way>>) -> Result<()> {
-        let mut contents = read(&self.path).ok().flatten().unwrap_or_else(Contents::empty);
+        let mut contents = read(self.path).ok().flatten().unwrap_or_else(Contents::empty);
         let place = contents.place(gpu).unwrap_or_else(|| {
             let [adapter, backend, driver] = key(gpu);
             contents.adapters.push(Adapter {
@@ -243,21 +234,10 @@ impl Draft {
         products.sort_by_key(Entry::product);
         let failed = |e: &dyn std::fmt::Display| Error::run(format!("{}: {e}", self.path.display()));
         let text = serde_json::to_string_pretty(&contents).map_err(|e| failed(&e))?;
-        let file = &mut self.file;
+        let file = &mut self.draft.file;
         let put = file.write_all(text.as_bytes()).and_then(|()| file.write_all(b"\n"));
-        put.and_then(|()| file.sync_all())
-            .and_then(|()| std::fs::rename(&self.temporary, &self.path))
-            .map_err(|e| failed(&e))?;
-        self.written = true;
+        put.and_then(|()| self.draft.publish()).map_err(|e| failed(&e))?;
         Ok(())
-    }
-}
-
-impl Drop for Draft {
-    fn drop(&mut self) {
-        if !self.written {
-            let _ = std::fs::remove_file(&self.temporary);
-        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::Out;
 use super::look::{Images, Look, MOST_IMAGES, Place};
-use crate::cli::sheet::{Anchor, GAP, MARGIN, MARK, Sheet, TEXT, heat, words};
+use crate::cli::sheet::{Anchor, Cell, GAP, MARGIN, Sheet, TEXT, heat, mosaic, words};
 use ijepa::eval::inspector::Inspector;
 use ijepa::eval::maps;
 use ijepa::{Error, Result};
@@ -39,10 +39,9 @@ pub fn run(args: Args) -> Result<()> {
             seen.model.depth
         )));
     }
-    let query = args
-        .query
-        .map(|place| place.patch(seen.model.grid().columns))
-        .transpose()?;
+    if let Some(place) = args.query {
+        (0..seen.images.count()).try_for_each(|image| place.patch(&seen, image).map(drop))?;
+    }
     let mut inspector = seen.inspector(&args.look.gpu()?)?;
     let mut said = seen.said.clone();
     said.push(format!(
@@ -55,7 +54,7 @@ pub fn run(args: Args) -> Result<()> {
     ));
     let columns = (seen.model.num_heads + 2).min(ACROSS);
     let mut sheet = Sheet::titled("Attention, head by head", &said, columns as f64 * (PANEL + GAP));
-    draw(&mut sheet, &mut inspector, &seen.images, (block, query))?;
+    draw(&mut sheet, &mut inspector, &seen.images, (block, args.query))?;
     args.out.save(&sheet, "for each image where each head looks")
 }
 
@@ -68,50 +67,56 @@ pub fn draw(
     sheet: &mut Sheet,
     inspector: &mut Inspector,
     images: &Images,
-    (block, query): (usize, Option<usize>),
+    (block, query): (usize, Option<Place>),
 ) -> Result<()> {
-    let (n, grid) = (inspector.config().num_patches(), inspector.config().grid().columns);
     let mut all = vec![];
     for image in 0..images.count() {
         let weights = pollster::block_on(inspector.attention(image, block))?;
-        let mut heads = maps::heads(&weights, n, query);
+        let grid = inspector.grid(image)?;
+        let patch = query.map(|place| place.row * grid.columns + place.column);
+        let mut heads = maps::heads(&weights, grid.patches(), patch);
         heads.insert(0, maps::mean(&heads));
-        all.push(heads);
+        all.push((grid, heads));
     }
-    // One scale for the whole sheet; its end leaves out the brightest hundredth, which would make all others dark.
-    let mut values: Vec<f32> = all.iter().flatten().flatten().copied().collect();
+    // One scale for the whole sheet, in shares of an even spread; its end leaves out the brightest hundredth, which would make
+    // all others dark.
+    let mut values = vec![];
+    for (grid, heads) in &all {
+        let n = grid.patches() as f32;
+        values.extend(heads.iter().flatten().map(|value| value * n));
+    }
     values.sort_unstable_by(f32::total_cmp);
-    let high = values[(values.len() - 1) * 99 / 100].max(1.5 / n as f32);
-    for (image, heads) in all.iter().enumerate() {
+    let high = values[(values.len() - 1) * 99 / 100].max(1.5);
+    for (image, (grid, heads)) in all.iter().enumerate() {
+        let (n, cell) = (grid.patches(), Cell::fitted(images.image(image).size(), PANEL));
         let top = sheet.next() + TEXT + 6.0;
         let place = |panel: usize| {
             let (row, column) = (panel / ACROSS, panel % ACROSS);
-            let y = top + row as f64 * (PANEL + 2.0 * TEXT + 2.0 * GAP);
+            let y = top + row as f64 * (cell.height() + 2.0 * TEXT + 2.0 * GAP);
             (MARGIN + column as f64 * (PANEL + GAP), y)
         };
-        sheet.square(place(0), PANEL, images.image(image));
+        sheet.picture(cell.corner(place(0)), cell.size, images.image(image));
         sheet.caption(place(0), PANEL, &words::ending(&images.names[image], PANEL, TEXT));
-        if let Some(patch) = query {
-            let side = PANEL / grid as f64;
-            let (row, column) = ((patch / grid) as f64, (patch % grid) as f64);
-            let at = (place(0).0 + column * side, place(0).1 + row * side);
-            sheet.frame(at, (side, side), MARK, 2.0);
+        if let Some(Place { row, column }) = query {
+            let (at, size) = cell.patches(place(0), *grid, [row, column, 1, 1]);
+            sheet.mark(at, size);
         }
         for (number, map) in heads.iter().enumerate() {
             let at = place(number + 1);
-            sheet.square(at, PANEL, &heat(map, 0.0, high));
+            let colours = heat(map, 0.0, high / n as f32);
+            sheet.picture(cell.corner(at), cell.size, &mosaic(*grid, colours));
             let name = match number {
                 0 => "all heads".to_string(),
                 _ => format!("head {}", number - 1),
             };
             sheet.caption(at, PANEL, &name);
             let breadth = format!("{:.0} of {n}", maps::breadth(map));
-            let middle = (at.0 + PANEL / 2.0, at.1 + PANEL + TEXT + 1.0);
+            let middle = (at.0 + PANEL / 2.0, at.1 + cell.height() + TEXT + 1.0);
             sheet.text(middle, TEXT - 1.0, false, Anchor::Middle, &breadth);
         }
     }
     let at = (MARGIN, sheet.next());
-    let most = format!("{:.1}", high * n as f32);
+    let most = format!("{high:.1}");
     sheet.colour_bar(
         at,
         2.0 * PANEL,

@@ -118,8 +118,10 @@ fn thumbnails(sheet: &mut Sheet, images: &Images, places: &[(f64, f64)]) -> usiz
             continue;
         }
         drawn.push(*place);
-        let corner = (place.0 - THUMBNAIL / 2.0, place.1 - THUMBNAIL / 2.0);
-        sheet.square(corner, THUMBNAIL, images.image(image));
+        let image = images.image(image);
+        let scale = THUMBNAIL / image.width.max(image.height) as f64;
+        let size = (image.width as f64 * scale, image.height as f64 * scale);
+        sheet.picture((place.0 - size.0 / 2.0, place.1 - size.1 / 2.0), size, image);
     }
     places.len() - drawn.len()
 }

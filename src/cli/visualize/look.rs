@@ -1,22 +1,21 @@
 //! Weights and images, opened to be looked at.
 
 use crate::cli::adapter::AdapterArgs;
-use crate::cli::{say, settings};
-use ijepa::data::eval::eval_batches;
-use ijepa::data::image::Size;
+use crate::cli::cut::{Cut, Wanted, positions_said};
+use crate::cli::encoder::{Encoder, opened};
+use crate::cli::say;
+use ijepa::data::eval::{decoded, picked};
+use ijepa::data::image::{Image, Size};
 use ijepa::data::source::Dataset;
-use ijepa::data::transform::EvalTransform;
 use ijepa::data::{Split, decode};
-use ijepa::eval::features::encode;
+use ijepa::eval::features::encode_all;
 use ijepa::eval::inspector::Inspector;
 use ijepa::gpu::Gpu;
-use ijepa::model::config::ModelConfig;
-use ijepa::model::ijepa::{Ijepa, Terms};
-use ijepa::model::needs::Dims;
-use ijepa::model::positions::{self, Origin};
+use ijepa::model::config::{Grid, ModelConfig};
+use ijepa::model::ijepa::Ijepa;
+use ijepa::model::positions;
 use ijepa::model::tensors::Tensors;
 use ijepa::train::config::Config;
-use ijepa::train::start::Start;
 use ijepa::weights::fit::Fitted;
 use ijepa::{Error, Result, ordinary};
 use std::collections::HashSet;
@@ -38,10 +37,11 @@ pub struct Look {
     /// Images of train/ or of test/ (or val/), where the data has both
     #[arg(long, value_name = "SPLIT", value_enum, default_value_t = Part::Test)]
     split: Part,
-    /// Side in pixels that images are scaled and cut to, a multiple of the patch; positions are laid over the trained ones
-    /// [default: the configuration's]
-    #[arg(long, value_name = "PIXELS", value_parser = clap::value_parser!(u32).range(1..=4096))]
-    size: Option<u32>,
+    /// Pixels that images are scaled and cut to, in multiples of the patch: a side (448), WIDTHxHEIGHT (320x480), or uncut (or
+    /// uncut:448), which keeps each image's shape and says how long its short side becomes; positions are laid over the trained
+    /// ones [default: the configuration's]
+    #[arg(long, value_name = "SIZE", allow_negative_numbers = true)]
+    size: Option<Wanted>,
     /// Which of the two encoders, where the weights have both
     #[arg(long, value_enum, default_value_t = Encoder::Target)]
     encoder: Encoder,
@@ -61,38 +61,34 @@ enum Part {
     Test,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Encoder {
-    Target,
-    Context,
-}
-
 /// Images of each set where nothing is said.
 const COUNT: u32 = 6;
 /// Images that have a place in one picture, each in a row of its own.
 pub const MOST_IMAGES: usize = 100;
-/// Patches of one image that attention between all pairs is still computed for.
-const MOST_PATCHES: usize = 1 << 14;
+/// Rows of patches that are encoded at once.
+const ROWS: usize = 2048;
+/// Images of a set that are decoded at once.
+const DECODED: usize = 256;
 /// More bytes than an image within the default limit of pixels has.
 const MOST_BYTES: u64 = 1 << 30;
 
 /// Weights, ready to be looked into.
 pub struct Seen {
     pub config: Config,
-    /// The networks at the size of the images that are looked at.
+    /// The networks at the size that they were trained with.
     pub model: ModelConfig,
     pub tensors: Tensors,
     pub origin: String,
+    pub cut: Cut,
     pub images: Images,
     /// What a picture says of weights, encoder, size and positions.
     pub said: Vec<String>,
 }
 
-/// Images as the network is given them.
+/// Images as the network is given them: of one size, or each of its own.
 #[derive(Default)]
 pub struct Images {
-    /// `[n, height, width, 3]`
-    pub pixels: Vec<u8>,
+    pub all: Vec<Image>,
     pub names: Vec<String>,
     /// The class of each, where the images are of one set that has classes; and their names.
     pub labels: Option<Vec<u32>>,
@@ -104,17 +100,15 @@ impl Images {
         self.names.len()
     }
 
-    /// The pixels of image `index`, `[height, width, 3]`.
-    pub fn image(&self, index: usize) -> &[u8] {
-        let bytes = self.pixels.len() / self.names.len().max(1);
-        &self.pixels[index * bytes..][..bytes]
+    pub fn image(&self, index: usize) -> &Image {
+        &self.all[index]
     }
 
     /// Some of the images, in this order.
     pub fn some(&self, chosen: &[usize]) -> Images {
         let label = |labels: &Vec<u32>| chosen.iter().map(|&index| labels[index]).collect();
         Images {
-            pixels: chosen.iter().flat_map(|&index| self.image(index)).copied().collect(),
+            all: chosen.iter().map(|&index| self.image(index).clone()).collect(),
             names: chosen.iter().map(|&index| self.names[index].clone()).collect(),
             labels: self.labels.as_ref().map(label),
             classes: self.classes.clone(),
@@ -125,7 +119,7 @@ impl Images {
     pub fn distinct(&self) -> Images {
         let mut seen = HashSet::new();
         let first: Vec<usize> = (0..self.count())
-            .filter(|&index| seen.insert(self.image(index)))
+            .filter(|&index| seen.insert((self.image(index).size(), &self.image(index).pixels)))
             .collect();
         self.some(&first)
     }
@@ -134,7 +128,7 @@ impl Images {
         let first = self.names.is_empty();
         self.labels = if first { more.labels } else { None };
         self.classes = if first { more.classes } else { vec![] };
-        self.pixels.extend(more.pixels);
+        self.all.extend(more.all);
         self.names.extend(more.names);
     }
 }
@@ -157,12 +151,7 @@ impl Look {
         // Before they are read, where they are named one by one or counted.
         many(self.images.len())?;
         many(self.count.map_or(0, |count| count as usize))?;
-        let start = Start::open(&self.weights, self.partial)?;
-        let config = match &self.config {
-            Some(file) => settings::file(file)?,
-            None => start.config()?,
-        };
-        config.check_model()?;
+        let (start, config) = opened(&self.weights, self.config.as_deref(), self.partial)?;
         if predictor && !start.weights.has("predictor") {
             return Err(Error::usage(format!(
                 "{} has no predictor, which alone expects something: take weights of a whole run",
@@ -173,24 +162,11 @@ impl Look {
             true => (config.model()?, start.fitted(&config)?),
             false => start.encoders(&config)?,
         };
-        let Fitted { mut tensors, notes, .. } = fitted;
+        let cut = Cut::new(self.size, &trained, config.eval_transform())?;
+        let Fitted { tensors, notes, .. } = fitted;
         notes.iter().for_each(|note| say(note));
-        if self.encoder == Encoder::Context {
-            let own = tensors.iter().filter(|(name, _)| name.starts_with("encoder."));
-            let as_target: Vec<_> = own
-                .map(|(name, tensor)| (format!("target_{name}"), tensor.clone()))
-                .collect();
-            tensors.extend(as_target);
-        }
-        let size = self.size.map_or(trained.image, |size| Size::square(size as usize));
-        let (model, places) = positions::resized(&mut tensors, &trained, size)?;
-        if model.num_patches() > MOST_PATCHES {
-            return Err(Error::usage(format!(
-                "images of {size} pixels make {} patches, and {MOST_PATCHES} is the most: take a smaller --size",
-                model.num_patches()
-            )));
-        }
-        let images = self.images(&config, &model)?;
+        let tensors = self.encoder.as_target(tensors);
+        let images = self.images(&config, cut)?;
         many(images.count())?;
         if images.count() < *fit.start() {
             return Err(Error::usage(format!(
@@ -199,38 +175,35 @@ impl Look {
                 fit.start()
             )));
         }
-        let encoder = match self.encoder {
-            Encoder::Target => "target",
-            Encoder::Context => "context",
-        };
-        let (origin, grid) = (start.weights.origin.clone(), model.grid());
-        let mut said = vec![format!(
-            "{origin}, {encoder} encoder; images of {size} pixels, {grid} patches of {}.",
-            model.patch
-        )];
-        let how = match places {
-            Origin::Trained => None,
-            Origin::Computed => Some("sine-cosine positions are computed for"),
-            Origin::Interpolated => Some("positions, which were learned, are interpolated for"),
-        };
-        said.extend(how.map(|how| {
-            format!(
-                "Trained with {} pixels ({} patches): {how} the {grid} grid, laid over the trained one.",
-                trained.image,
-                trained.grid()
-            )
-        }));
+        let encoder = self.encoder.word();
+        let origin = start.weights.origin.clone();
+        let sizes: Vec<Size> = images.all.iter().map(Image::size).collect();
+        let mut said = vec![format!("{origin}, {encoder} encoder; {}.", cut.said(&sizes))];
+        said.extend(positions_said(&trained, &sizes, positions::origin(&tensors, &trained)));
         Ok(Seen {
             config,
-            model,
+            model: trained,
             tensors,
             origin,
+            cut,
             images,
             said,
         })
     }
 
-    fn images(&self, config: &Config, model: &ModelConfig) -> Result<Images> {
+    /// Refuses what is no square.
+    pub fn require_square(&self, why: &str) -> Result<()> {
+        match self.size {
+            Some(Wanted::Cut(size)) if size.width != size.height => Err(Error::usage(format!(
+                "--size {}x{}: {why}: give one number",
+                size.width, size.height
+            ))),
+            Some(Wanted::Uncut(_)) => Err(Error::usage(format!("--size uncut: {why}: give one number"))),
+            _ => Ok(()),
+        }
+    }
+
+    fn images(&self, config: &Config, cut: Cut) -> Result<Images> {
         let split = match self.split {
             Part::Train => Split::Train,
             Part::Test => Split::Test,
@@ -247,14 +220,8 @@ impl Look {
         };
         let mut images = Images::default();
         for source in sources {
-            let how = (model.image, config.eval_transform());
-            images.extend(of_source(
-                source,
-                config,
-                split,
-                self.count.unwrap_or(COUNT) as usize,
-                how,
-            )?);
+            let count = self.count.unwrap_or(COUNT) as usize;
+            images.extend(of_source(source, config, split, count, cut)?);
         }
         Ok(images)
     }
@@ -268,8 +235,13 @@ impl Seen {
     /// The network with its images encoded.
     pub fn inspector(&self, gpu: &Gpu) -> Result<Inspector> {
         let mut inspector = Inspector::new(gpu, &self.model, &self.tensors, &self.origin)?;
-        pollster::block_on(inspector.see(self.images.pixels.clone(), self.images.count()))?;
+        pollster::block_on(inspector.see(self.images.all.clone()))?;
         Ok(inspector)
+    }
+
+    /// Patches of an image.
+    pub fn grid(&self, image: usize) -> Grid {
+        self.cut.grid(self.images.image(image))
     }
 
     /// The images' features, patches averaged, `[n, D]`.
@@ -285,45 +257,44 @@ pub fn pooled(
     (tensors, origin): (&Tensors, &str),
     images: &Images,
 ) -> Result<Vec<f32>> {
-    let dims = Dims::encode((2048 / model.num_patches()).clamp(1, 64));
-    let mut net = Ijepa::new(gpu, model, tensors, origin, Terms::default(), dims)?;
-    pollster::block_on(encode(&mut net, &images.pixels, images.count()))
+    let mut net = Ijepa::encoder(gpu, model, tensors, origin, 1)?;
+    pollster::block_on(encode_all(&mut net, &images.all, ROWS))
 }
 
 /// The images of a file, or `count` of a set's.
-pub fn of_source(
-    source: &str,
-    config: &Config,
-    split: Split,
-    count: usize,
-    (size, transform): (Size, EvalTransform),
-) -> Result<Images> {
+pub fn of_source(source: &str, config: &Config, split: Split, count: usize, cut: Cut) -> Result<Images> {
     if let Some(image) = file(Path::new(source), config.data.max_pixels)? {
+        let image = cut
+            .apply(&image)
+            .map_err(|why| Error::usage(format!("{source}: {why}")))?;
         return Ok(Images {
-            pixels: transform.apply(&image, size),
+            all: vec![image],
             names: vec![source.to_string()],
             ..Images::default()
         });
     }
     let data = Dataset::open(source, split, config.meta.seed, config.data.max_pixels)?;
-    let images = of_set(&data, count, (size, transform))?;
+    let images = of_set(&data, count, cut)?;
     data.bad().summary().iter().for_each(|summary| say(summary));
     Ok(images)
 }
 
 /// `count` images of a set.
-pub fn of_set(data: &Dataset, count: usize, (size, transform): (Size, EvalTransform)) -> Result<Images> {
+pub fn of_set(data: &Dataset, count: usize, cut: Cut) -> Result<Images> {
     let mut images = Images {
         labels: data.labels().map(|_| vec![]),
         classes: data.class_names().to_vec(),
         ..Images::default()
     };
-    for batch in eval_batches(data, size, transform, 256, Some(count)) {
-        let batch = batch?;
-        images.pixels.extend(batch.images);
-        images.names.extend(batch.indices.iter().map(|&index| data.name(index)));
-        if let (Some(labels), Some(more)) = (&mut images.labels, batch.labels) {
-            labels.extend(more);
+    for indices in picked(data.len(), Some(count)).chunks(DECODED) {
+        for (index, image) in decoded(data, indices, |image| cut.apply(image))? {
+            let name = data.name(index);
+            let image = image.map_err(|why| Error::usage(format!("{name}: {why}")))?;
+            images.all.push(image);
+            images.names.push(name);
+            if let (Some(labels), Some(of_data)) = (&mut images.labels, data.labels()) {
+                labels.push(of_data[index]);
+            }
         }
     }
     match images.count() {
@@ -368,13 +339,14 @@ impl std::str::FromStr for Place {
 }
 
 impl Place {
-    /// Its number in a grid.
-    pub fn patch(self, grid: usize) -> Result<usize> {
-        match self.row < grid && self.column < grid {
-            true => Ok(self.row * grid + self.column),
+    /// Its number in an image.
+    pub fn patch(self, seen: &Seen, image: usize) -> Result<usize> {
+        let grid = seen.grid(image);
+        match self.row < grid.rows && self.column < grid.columns {
+            true => Ok(self.row * grid.columns + self.column),
             false => Err(Error::usage(format!(
-                "there is no patch {},{}: images have {grid} x {grid}, counted from 0",
-                self.row, self.column
+                "there is no patch {},{}: {} has {} rows and {} columns of patches, counted from 0",
+                self.row, self.column, seen.images.names[image], grid.rows, grid.columns
             ))),
         }
     }

@@ -4,6 +4,7 @@ use super::Out;
 use super::look::{Images, Look, MOST_IMAGES};
 use crate::cli::picture;
 use crate::cli::sheet::{GAP, MARGIN, Sheet, TEXT, words};
+use ijepa::data::image::Image;
 use ijepa::data::masks::{self, Masks};
 use ijepa::train::config::Config;
 use ijepa::{Error, Result};
@@ -27,15 +28,17 @@ const MOST_PATCHES: usize = 1 << 26;
 
 pub fn run(args: Args) -> Result<()> {
     args.out.check()?;
+    args.look
+        .require_square("masks are drawn for squares alone, as training does")?;
     let seen = args.look.open(1..=MOST_IMAGES, false)?;
     let mut config = seen.config.clone();
-    config.data.crop_size = seen.model.side()?;
+    config.data.crop_size = seen.images.image(0).width;
     let sampler = config.masks();
     let drawn = of_batch(&config, args.number)?;
     let mut said = vec![format!(
         "Images of {0} pixels, {1} patches; masks as batch {2} draws them for the first of its {7} images, seed {3}. The context encoder sees {4} patches of each image, and the predictor guesses {5} blocks of {6}.",
-        seen.model.image,
-        seen.model.grid(),
+        seen.images.image(0).size(),
+        seen.grid(0),
         args.number,
         config.meta.seed,
         drawn.k_context,
@@ -75,7 +78,11 @@ pub fn draw(sheet: &mut Sheet, images: &Images, grid: usize, drawn: &Masks) {
         let top = sheet.next() + if first { TEXT + 4.0 } else { 0.0 };
         let place = |panel: usize| (MARGIN + panel as f64 * (PANEL + GAP), top);
         for (panel, kept) in picture::kept(grid, drawn, image).iter().enumerate() {
-            sheet.square(place(panel), PANEL, &picture::veiled(images.image(image), grid, kept));
+            let picture = Image {
+                pixels: picture::veiled(&images.image(image).pixels, grid, kept),
+                ..*images.image(image)
+            };
+            sheet.picture(place(panel), (PANEL, PANEL), &picture);
             if first {
                 let name = match panel {
                     0 => "image".to_string(),

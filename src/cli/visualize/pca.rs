@@ -2,10 +2,11 @@
 
 use super::Out;
 use super::look::{Look, MOST_IMAGES, Seen};
-use crate::cli::sheet::{GAP, MARGIN, Sheet, TEXT, heat};
+use crate::cli::sheet::{Cell, GAP, MARGIN, Sheet, TEXT, heat, mosaic};
 use ijepa::Result;
 use ijepa::eval::foreground;
 use ijepa::eval::samples::Features;
+use ijepa::model::config::Grid;
 
 /// Draw patch features as colours: the first component splits off the background, three of the rest are red, green and blue.
 #[derive(clap::Args)]
@@ -42,8 +43,8 @@ pub fn run(args: Args) -> Result<()> {
 }
 
 fn sheet(seen: &Seen, tokens: &Features, threshold: f64) -> Result<Sheet> {
-    let grid = seen.model.grid().columns;
-    let split = foreground::split(tokens, grid, threshold);
+    let grids: Vec<Grid> = (0..seen.images.count()).map(|image| seen.grid(image)).collect();
+    let split = foreground::split(tokens, &grids, threshold);
     let (colours, whole) = foreground::colours(tokens, &split)?;
     let share = 100.0 * split.count() as f64 / split.inside.len() as f64;
     let mut said = seen.said.clone();
@@ -62,21 +63,29 @@ fn sheet(seen: &Seen, tokens: &Features, threshold: f64) -> Result<Sheet> {
     let across = if seen.images.count() == 1 { 1 } else { 2 };
     let width = across as f64 * 3.0 * (PANEL + GAP) + (across - 1) as f64 * GAP;
     let mut sheet = Sheet::titled("Principal components of patch features", &said, width);
-    let (top, n) = (sheet.next() + TEXT + 4.0, grid * grid);
-    for index in 0..seen.images.count() {
+    let (mut y, mut tallest, mut start) = (sheet.next() + TEXT + 4.0, 0.0, 0);
+    for (index, &grid) in grids.iter().enumerate() {
         let (row, column) = (index / across, index % across);
+        if column == 0 && row > 0 {
+            y += tallest + TEXT + GAP + 8.0;
+            tallest = 0.0;
+        }
         let left = MARGIN + column as f64 * (3.0 * (PANEL + GAP) + 2.0 * GAP);
-        let y = top + row as f64 * (PANEL + TEXT + GAP + 8.0);
         let place = |panel: usize| (left + panel as f64 * (PANEL + GAP), y);
-        let patches = index * n..(index + 1) * n;
-        sheet.square(place(0), PANEL, seen.images.image(index));
+        let image = seen.images.image(index);
+        let cell = Cell::fitted(image.size(), PANEL);
+        tallest = cell.height().max(tallest);
+        let patches = start..start + grid.patches();
+        start = patches.end;
+        sheet.picture(cell.corner(place(0)), cell.size, image);
         let first: Vec<f32> = split.first[patches.clone()].iter().map(|&value| value as f32).collect();
-        sheet.square(place(1), PANEL, &heat(&first, -2.0, 2.0));
+        let map = mosaic(grid, heat(&first, -2.0, 2.0));
+        sheet.picture(cell.corner(place(1)), cell.size, &map);
         let shown: Vec<u8> = colours[patches]
             .iter()
             .flat_map(|colour| colour.unwrap_or(NOTHING))
             .collect();
-        sheet.square(place(2), PANEL, &shown);
+        sheet.picture(cell.corner(place(2)), cell.size, &mosaic(grid, shown));
         let names = [
             "",
             "first component",
@@ -93,7 +102,7 @@ fn sheet(seen: &Seen, tokens: &Features, threshold: f64) -> Result<Sheet> {
                 .for_each(|(panel, name)| sheet.caption(place(panel), PANEL, name));
         }
         let name = crate::cli::sheet::words::ending(&seen.images.names[index], PANEL, TEXT);
-        sheet.label((left, y + PANEL + TEXT + 2.0), PANEL + GAP, &name);
+        sheet.label((left, y + cell.height() + TEXT + 2.0), PANEL + GAP, &name);
     }
     let at = (MARGIN, sheet.next());
     sheet.colour_bar(

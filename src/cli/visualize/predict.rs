@@ -3,9 +3,11 @@
 use super::Out;
 use super::look::{self, Look, MOST_IMAGES};
 use crate::cli::say;
-use crate::cli::sheet::{GAP, MARGIN, MARK, Sheet, TEXT, heat, words};
+use crate::cli::sheet::{Cell, GAP, MARGIN, MARK, Sheet, TEXT, heat, mosaic, words};
 use ijepa::data::Split;
+use ijepa::data::image::Image;
 use ijepa::eval::inspector::{Guess, Inspector, Nearest};
+use ijepa::model::config::Grid;
 use ijepa::{Error, Result};
 
 /// Hide a block of each image, and draw what the predictor expects there: the patches of other images that are nearest to it.
@@ -58,19 +60,33 @@ impl std::str::FromStr for Block {
 }
 
 impl Block {
-    fn patches(self, grid: usize) -> Result<Vec<u32>> {
-        let inside = |start: usize, length: usize| start.checked_add(length).is_some_and(|end| end <= grid);
-        let all = self.height == grid && self.width == grid;
-        if !inside(self.row, self.height) || !inside(self.column, self.width) || all {
+    /// Two fifths of the rows and of the columns, in the middle.
+    fn middle(grid: Grid) -> Block {
+        let [height, width] = [grid.rows, grid.columns].map(|count| (2 * count / 5).max(1));
+        Block {
+            row: (grid.rows - height) / 2,
+            column: (grid.columns - width) / 2,
+            height,
+            width,
+        }
+    }
+
+    /// Its patches in a grid, that of image `name`.
+    fn patches(self, grid: Grid, name: &str) -> Result<Vec<u32>> {
+        let inside =
+            |start: usize, length: usize, count: usize| start.checked_add(length).is_some_and(|end| end <= count);
+        let all = self.height == grid.rows && self.width == grid.columns;
+        if !inside(self.row, self.height, grid.rows) || !inside(self.column, self.width, grid.columns) || all {
             return Err(Error::usage(format!(
-                "--block: a part of {grid} x {grid} patches is wanted, and {} rows from {} and {} columns from {} are none",
-                self.height, self.row, self.width, self.column
+                "--block: a part of the {} rows and {} columns of patches of {name} is wanted, and {} rows from {} and {} \
+                 columns from {} are none",
+                grid.rows, grid.columns, self.height, self.row, self.width, self.column
             )));
         }
         let rows = self.row..self.row + self.height;
         let columns = self.column..self.column + self.width;
         Ok(rows
-            .flat_map(|row| columns.clone().map(move |column| (row * grid + column) as u32))
+            .flat_map(|row| columns.clone().map(move |column| (row * grid.columns + column) as u32))
             .collect())
     }
 }
@@ -83,24 +99,20 @@ pub fn run(args: Args) -> Result<()> {
     args.out.check()?;
     let mut seen = args.look.open(1..=MOST_IMAGES, true)?;
     seen.images = seen.images.distinct();
-    let (grid, shown) = (seen.model.grid().columns, seen.images.count());
-    if grid < 2 {
-        return Err(Error::usage(format!(
-            "images of {} pixels have one patch only, and nothing is left to be seen where it is hidden: take a larger \
-             --size",
-            seen.model.image
-        )));
+    let shown = seen.images.count();
+    let mut blocks = vec![];
+    for image in 0..shown {
+        let grid = seen.grid(image);
+        if grid.patches() < 2 {
+            return Err(Error::usage(format!(
+                "images of {} pixels have one patch only, and nothing is left to be seen where it is hidden: take a larger \
+                 --size",
+                seen.images.image(image).size()
+            )));
+        }
+        let block = args.block.unwrap_or_else(|| Block::middle(grid));
+        blocks.push((block, block.patches(grid, &seen.images.names[image])?));
     }
-    let side = (2 * grid / 5).max(1);
-    let start = (grid - side) / 2;
-    let middle = Block {
-        row: start,
-        column: start,
-        height: side,
-        width: side,
-    };
-    let block = args.block.unwrap_or(middle);
-    let hidden = block.patches(grid)?;
     let source = match (&args.nearest, seen.config.data_path()) {
         (Some(path), _) => path.clone(),
         (None, Ok(path)) => path,
@@ -110,8 +122,8 @@ pub fn run(args: Args) -> Result<()> {
             ));
         }
     };
-    let how = (seen.model.image, seen.config.eval_transform());
-    let bank = look::of_source(&source, &seen.config, Split::Train, args.nearest_count as usize, how)?;
+    let count = args.nearest_count as usize;
+    let bank = look::of_source(&source, &seen.config, Split::Train, count, seen.cut)?;
     // An image that is among those looked at would be the nearest to itself.
     seen.images.extend(bank);
     seen.images = seen.images.distinct();
@@ -140,17 +152,26 @@ pub fn run(args: Args) -> Result<()> {
         "agreement",
     ];
     let mut mean = vec![];
-    for image in 0..shown {
+    for (image, (block, hidden)) in blocks.into_iter().enumerate() {
         let guesses = pollster::block_on(inspector.predict(image, &hidden, 1))?;
+        let (grid, pixels) = (seen.grid(image), seen.images.image(image));
+        let cell = Cell::fitted(pixels.size(), PANEL);
         let top = sheet.next() + if image == 0 { TEXT + 4.0 } else { 0.0 };
         let place = |panel: usize| (MARGIN + panel as f64 * (PANEL + GAP), top);
-        let pixels = seen.images.image(image);
-        let filled = |of: &dyn Fn(&Guess) -> Option<Nearest>| filled(&inspector, pixels, &guesses, of);
-        sheet.square(place(0), PANEL, pixels);
-        sheet.square(place(1), PANEL, &filled(&|_| None));
-        sheet.square(place(2), PANEL, &filled(&|guess| guess.predicted.first().copied()));
-        sheet.square(place(3), PANEL, &filled(&|guess| guess.target.first().copied()));
-        let mut agreement = vec![f32::NAN; grid * grid];
+        let filled = |of: &dyn Fn(&Guess) -> Option<Nearest>| filled(&inspector, image, &guesses, of);
+        let pictures = [
+            pixels.clone(),
+            filled(&|_| None)?,
+            filled(&|guess| guess.predicted.first().copied())?,
+            filled(&|guess| guess.target.first().copied())?,
+        ];
+        let [row, column, height, width] = [block.row, block.column, block.height, block.width];
+        for (panel, picture) in pictures.iter().enumerate() {
+            sheet.picture(cell.corner(place(panel)), cell.size, picture);
+            let (at, size) = cell.patches(place(panel), grid, [row, column, height, width]);
+            sheet.frame(at, size, MARK, 1.5);
+        }
+        let mut agreement = vec![f32::NAN; grid.patches()];
         for guess in &guesses {
             agreement[guess.patch as usize] = guess.agreement;
         }
@@ -161,14 +182,7 @@ pub fn run(args: Args) -> Result<()> {
                 false => HIDDEN.to_vec(),
             })
             .collect();
-        sheet.square(place(4), PANEL, &map);
-        let patch = PANEL / grid as f64;
-        let size = (block.width as f64 * patch, block.height as f64 * patch);
-        for panel in 0..4 {
-            let (x, y) = place(panel);
-            let at = (x + block.column as f64 * patch, y + block.row as f64 * patch);
-            sheet.frame(at, size, MARK, 1.5);
-        }
+        sheet.picture(cell.corner(place(4)), cell.size, &mosaic(grid, map));
         if image == 0 {
             names
                 .iter()
@@ -178,7 +192,7 @@ pub fn run(args: Args) -> Result<()> {
         let average = guesses.iter().map(|guess| f64::from(guess.agreement)).sum::<f64>() / guesses.len() as f64;
         mean.push(average);
         let name = words::ending(&seen.images.names[image], 3.0 * PANEL, TEXT);
-        let under = top + PANEL + TEXT + 2.0;
+        let under = top + cell.height() + TEXT + 2.0;
         sheet.label((MARGIN, under), 4.0 * PANEL, &name);
         sheet.label((place(4).0, under), PANEL, &format!("mean {average:.2}"));
     }
@@ -193,29 +207,33 @@ pub fn run(args: Args) -> Result<()> {
 }
 
 /// The image with each hidden patch replaced by a patch of the set, or by grey.
-fn filled(inspector: &Inspector, pixels: &[u8], guesses: &[Guess], of: &dyn Fn(&Guess) -> Option<Nearest>) -> Vec<u8> {
-    let (crop, patch, grid) = (
-        inspector.config().image.width,
-        inspector.config().patch,
-        inspector.config().grid().columns,
-    );
-    let corner = |number: usize| (number / grid * patch, number % grid * patch);
-    let mut out = pixels.to_vec();
+fn filled(
+    inspector: &Inspector,
+    image: usize,
+    guesses: &[Guess],
+    of: &dyn Fn(&Guess) -> Option<Nearest>,
+) -> Result<Image> {
+    let (images, patch) = (inspector.images(), inspector.config().patch);
+    let corner = |grid: Grid, number: usize| (number / grid.columns * patch, number % grid.columns * patch);
+    let grid = inspector.grid(image)?;
+    let mut out = images[image].clone();
     for guess in guesses {
-        let (top, left) = corner(guess.patch as usize);
-        let from = of(guess);
-        let source = from.map(|nearest| (inspector.pixels(nearest.image, 1), corner(nearest.patch)));
+        let (top, left) = corner(grid, guess.patch as usize);
+        let source = match of(guess) {
+            Some(Nearest { image, patch, .. }) => Some((&images[image], corner(inspector.grid(image)?, patch))),
+            None => None,
+        };
         for (y, x) in (0..patch * patch).map(|at| (at / patch, at % patch)) {
-            let place = ((top + y) * crop + left + x) * 3;
+            let place = ((top + y) * out.width + left + x) * 3;
             let colour = match source {
                 Some((other, (row, column))) => {
-                    let at = ((row + y) * crop + column + x) * 3;
-                    [other[at], other[at + 1], other[at + 2]]
+                    let at = ((row + y) * other.width + column + x) * 3;
+                    [other.pixels[at], other.pixels[at + 1], other.pixels[at + 2]]
                 }
                 None => HIDDEN,
             };
-            out[place..place + 3].copy_from_slice(&colour);
+            out.pixels[place..place + 3].copy_from_slice(&colour);
         }
     }
-    out
+    Ok(out)
 }

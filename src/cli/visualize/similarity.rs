@@ -2,7 +2,7 @@
 
 use super::Out;
 use super::look::{Look, MOST_IMAGES, Place};
-use crate::cli::sheet::{GAP, MARGIN, MARK, Sheet, TEXT, heat, words};
+use crate::cli::sheet::{Cell, GAP, MARGIN, Sheet, TEXT, heat, mosaic, words};
 use ijepa::{Error, Result};
 
 /// Draw how like one patch of the first image every patch of all images is, as the loss sees it.
@@ -29,19 +29,20 @@ const ACROSS: usize = 3;
 pub fn run(args: Args) -> Result<()> {
     args.out.check()?;
     let seen = args.look.open(1..=MOST_IMAGES, false)?;
-    let (grid, count) = (seen.model.grid().columns, seen.images.count());
-    let middle = Place {
-        row: grid / 2,
-        column: grid / 2,
-    };
-    let place = args.patch.unwrap_or(middle);
-    let patch = place.patch(grid)?;
+    let count = seen.images.count();
     if args.image >= count {
         return Err(Error::usage(format!(
             "--image {}: there are {count} images, counted from 0",
             args.image
         )));
     }
+    let grid = seen.grid(args.image);
+    let middle = Place {
+        row: grid.rows / 2,
+        column: grid.columns / 2,
+    };
+    let place = args.patch.unwrap_or(middle);
+    let patch = place.patch(&seen, args.image)?;
     let mut inspector = seen.inspector(&args.look.gpu()?)?;
     let cosines = pollster::block_on(inspector.similarity(args.image, patch))?;
     let low = cosines.iter().copied().fold(1.0, f32::min);
@@ -56,23 +57,31 @@ pub fn run(args: Args) -> Result<()> {
         &said,
         (columns * 2.0 * (PANEL + GAP)).max(520.0),
     );
-    let top = sheet.next();
+    let (mut y, mut tallest, mut start) = (sheet.next(), 0.0, 0);
     for index in 0..count {
         let (row, column) = (index / ACROSS, index % ACROSS);
+        if column == 0 && row > 0 {
+            y += tallest + TEXT + GAP + 8.0;
+            tallest = 0.0;
+        }
         let left = MARGIN + column as f64 * (2.0 * (PANEL + GAP) + GAP);
-        let y = top + row as f64 * (PANEL + TEXT + GAP + 8.0);
-        sheet.square((left, y), PANEL, seen.images.image(index));
-        let values = &cosines[index * grid * grid..][..grid * grid];
-        sheet.square((left + PANEL + GAP, y), PANEL, &heat(values, low, 1.0));
-        let side = PANEL / grid as f64;
+        let (image, grid) = (seen.images.image(index), seen.grid(index));
+        let cell = Cell::fitted(image.size(), PANEL);
+        tallest = cell.height().max(tallest);
+        let values = &cosines[start..start + grid.patches()];
+        start += grid.patches();
+        let both = [(left, y), (left + PANEL + GAP, y)];
+        sheet.picture(cell.corner(both[0]), cell.size, image);
+        let map = mosaic(grid, heat(values, low, 1.0));
+        sheet.picture(cell.corner(both[1]), cell.size, &map);
         if index == args.image {
-            for x in [left, left + PANEL + GAP] {
-                let at = (x + place.column as f64 * side, y + place.row as f64 * side);
-                sheet.frame(at, (side, side), MARK, 2.0);
+            for corner in both {
+                let (at, size) = cell.patches(corner, grid, [place.row, place.column, 1, 1]);
+                sheet.mark(at, size);
             }
         }
         let name = words::ending(&seen.images.names[index], 2.0 * PANEL, TEXT);
-        sheet.label((left, y + PANEL + TEXT + 2.0), 2.0 * PANEL, &name);
+        sheet.label((left, y + cell.height() + TEXT + 2.0), 2.0 * PANEL, &name);
     }
     let at = (MARGIN, sheet.next());
     sheet.colour_bar(at, PANEL, (&format!("{low:.2}"), "1"), "cosine");

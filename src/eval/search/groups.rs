@@ -1,12 +1,15 @@
 //! Images that are nearly the same: pairs whose cosine is high, and the groups that they make.
 
 use super::index::Index;
+use crate::eval::Tell;
 use crate::parallel;
 use std::cmp::Ordering;
 use std::collections::HashMap;
 
 /// Neighbours of each image that are looked at: copies beyond them are reached over others of their group.
 const NEIGHBOURS: usize = 32;
+/// Images between two words on how far it is.
+const AT_ONCE: usize = 1024;
 
 /// Two images, by their numbers in the index, the smaller one first.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -25,14 +28,23 @@ pub struct Group {
 }
 
 /// All pairs with a cosine of at least `above`, best first, in groups; the group with the best pair comes first. Files of the same
-/// bytes are pairs of cosine 1, each with the first of them, whatever their features are.
-pub fn duplicates(index: &Index, above: f32) -> Vec<Group> {
-    let found = parallel::map(index.len(), |image| {
+/// bytes are pairs of cosine 1, each with the first of them, whatever their features are. `tell` hears how many images were asked
+/// for their neighbours, of how many.
+pub fn duplicates(index: &Index, above: f32, tell: Tell<'_>) -> Vec<Group> {
+    let near = |image: usize| {
         let near = index.nearest(index.row(image), NEIGHBOURS + 1);
         let near = near.into_iter().filter(|hit| hit.image != image && hit.cosine >= above);
         near.map(|hit| (image.min(hit.image), image.max(hit.image), hit.cosine))
             .collect::<Vec<_>>()
-    });
+    };
+    let mut found = Vec::with_capacity(index.len());
+    while found.len() < index.len() {
+        let done = found.len();
+        found.extend(parallel::map(AT_ONCE.min(index.len() - done), |image| {
+            near(done + image)
+        }));
+        tell(found.len(), index.len());
+    }
     let items = index.items();
     let mut first: HashMap<&str, usize> = HashMap::new();
     let mut pairs: Vec<_> = (0..items.len())

@@ -35,7 +35,12 @@ pub fn safetensors<'a>(
         let view = TensorView::new(Dtype::F32, shape, bytemuck::cast_slice(values)).map_err(failed)?;
         views.push((name, view));
     }
-    ::safetensors::serialize_to_file(views, Some(metadata), path).map_err(failed)
+    // The crate makes files that their owner alone may read: they get the rights of any other new file.
+    let unwritten = |e: std::io::Error| Error::run(format!("{} can't be written: {e}", path.display()));
+    let rights = std::fs::File::create(path).and_then(|file| file.metadata());
+    let rights = rights.map_err(unwritten)?.permissions();
+    ::safetensors::serialize_to_file(views, Some(metadata), path).map_err(failed)?;
+    std::fs::set_permissions(path, rights).map_err(unwritten)
 }
 
 /// A text file.

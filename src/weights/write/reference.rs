@@ -6,7 +6,7 @@ use crate::model::config::ModelConfig;
 use crate::model::tensors::{Spec, Tensor, Tensors, encoder, predictor};
 use crate::{Error, Result};
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::{BufWriter, Seek, SeekFrom, Write};
 use std::path::Path;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
@@ -21,9 +21,14 @@ pub struct Moment {
     pub batch_size: u64,
     pub lr: f64,
     pub weight_decay: f64,
+    /// Heads of the encoder and the predictor, where they are known: shapes do not tell.
+    pub heads: Option<u64>,
     /// Texts of our own, which the reference does not look at.
     pub texts: Vec<(String, String)>,
 }
+
+/// A key of our own, which the reference does not look at.
+pub const HEADS: &str = "num_heads";
 
 /// One of the reference's four groups: parameters with their index, `None` for position embeddings, which have an index and
 /// no state.
@@ -74,6 +79,10 @@ pub fn checkpoint(path: &Path, model: &ModelConfig, tensors: &Tensors, moment: &
         p.int(1);
         p.text("lr");
         p.float(moment.lr);
+        if let Some(heads) = moment.heads {
+            p.text(HEADS);
+            p.int(heads);
+        }
         for (key, text) in &moment.texts {
             p.text(key);
             p.text(text);
@@ -199,7 +208,12 @@ impl Parts<'_> {
 
     /// The archive as torch writes it: nothing compressed, numbers at multiples of 64 bytes.
     fn write(&self, path: &Path, pickle: Vec<u8>) -> zip::result::ZipResult<()> {
-        let mut zip = ZipWriter::new(BufWriter::with_capacity(1 << 20, File::create(path)?));
+        let file = BufWriter::with_capacity(1 << 20, File::create(path)?);
+        let mut zip = ZipWriter::new(Quiet {
+            file,
+            at: 0,
+            failed: false,
+        });
         let plain = SimpleFileOptions::default()
             .compression_method(CompressionMethod::Stored)
             .with_alignment(64);
@@ -225,8 +239,44 @@ impl Parts<'_> {
         }
         zip.start_file("archive/version", plain)?;
         zip.write_all(b"3\n")?;
-        let file = zip.finish()?.into_inner().map_err(|e| e.into_error())?;
+        let file = zip.finish()?.file.into_inner().map_err(|e| e.into_error())?;
         Ok(file.sync_all()?)
+    }
+}
+
+/// A file that fails once: what is dropped then would try to end the archive all the same, and print that it could not.
+struct Quiet {
+    file: BufWriter<File>,
+    at: u64,
+    failed: bool,
+}
+
+impl Write for Quiet {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let count = match self.failed {
+            true => bytes.len(),
+            false => self.file.write(bytes).inspect_err(|_| self.failed = true)?,
+        };
+        self.at += count as u64;
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        match self.failed {
+            true => Ok(()),
+            false => self.file.flush().inspect_err(|_| self.failed = true),
+        }
+    }
+}
+
+impl Seek for Quiet {
+    fn seek(&mut self, place: SeekFrom) -> std::io::Result<u64> {
+        self.at = match (place, self.failed) {
+            (_, false) => self.file.seek(place).inspect_err(|_| self.failed = true)?,
+            (SeekFrom::Start(at), true) => at,
+            (SeekFrom::Current(by) | SeekFrom::End(by), true) => self.at.saturating_add_signed(by),
+        };
+        Ok(self.at)
     }
 }
 

@@ -88,6 +88,7 @@ pub fn checkpoint(path: &Path) {
         batch_size: 2,
         lr: 1e-3,
         weight_decay: 0.04,
+        heads: Some(1),
         texts: vec![("note".to_string(), "ours".to_string())],
     };
     reference::checkpoint(path, &model(), &tensors(), &moment).expect("a checkpoint");
