@@ -412,7 +412,10 @@ pub fn report(kind: Kind, config: &ModelConfig, dims: &Dims) -> Vec<(&'static st
     }
     // The images and lists of the step that is computed and of the one after it, in the driver's copies of what was written.
     let inputs = needs.iter().filter(|need| need.part == Part::Inputs);
-    parts.push(("what is on its way there", OWN_BYTES + 2 * inputs.map(Need::bytes).sum::<u64>()));
+    parts.push((
+        "what is on its way there",
+        OWN_BYTES + 2 * inputs.map(Need::bytes).sum::<u64>(),
+    ));
     parts
 }
 

@@ -73,9 +73,12 @@ fn findings_that_do_not_hold_are_left_alone_with_a_line() {
         ),
         (
             wrong("way", json!("tile 9x9x9 9x9")),
-            "names forms or kernels that there are not",
+            "names operands, forms or kernels that there are not",
         ),
-        (wrong("form", json!("tt")), "names forms or kernels that there are not"),
+        (
+            wrong("form", json!("tt")),
+            "names operands, forms or kernels that there are not",
+        ),
         (wrong("m", json!(-1)), "is damaged"),
         (wrong("m", json!("64")), "is damaged"),
         (wrong("k", json!(1e30)), "is damaged"),

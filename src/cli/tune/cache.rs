@@ -141,6 +141,8 @@ fn read(path: &Path) -> Result<Option<Contents>, String> {
     serde_json::from_value(value).map(Some).map_err(broken)
 }
 
+const UNKNOWN: &str = "is damaged (it names operands, forms or kernels that there are not)";
+
 fn findings(contents: &Contents, gpu: &Gpu, bits: Option<Bits>) -> Result<Tuned, String> {
     let Some(place) = contents.place(gpu) else {
         let [adapter, backend, driver] = key(gpu);
@@ -149,16 +151,14 @@ fn findings(contents: &Contents, gpu: &Gpu, bits: Option<Bits>) -> Result<Tuned,
     let numbers: HashMap<String, usize> = ways(gpu, bits).map(|way| way.to_string()).zip(0..).collect();
     let mut tuned = Tuned::new();
     for entry in &contents.adapters[place].products {
-        let product = entry
-            .product()
-            .ok_or("is damaged (it names operands or forms that there are not)")?;
+        let product = entry.product().ok_or(UNKNOWN)?;
         if entry.operands != operands(bits) {
             continue;
         }
         match numbers.get(&entry.way) {
             Some(&number) => drop(tuned.insert(product, number)),
             None if entry.way.starts_with(Variant::Fragments.name()) => {} // units that are not used now
-            None => return Err("is damaged (it names kernels that there are not)".to_string()),
+            None => return Err(UNKNOWN.to_string()),
         }
     }
     Ok(tuned)
