@@ -31,7 +31,7 @@ pub const SOURCES: &str = "finetune.json";
 pub const CSV: &str = "finetune.csv";
 const HEADER: &str = "epoch,step,lr,train loss,train accuracy,test loss,test accuracy\n";
 /// More bytes than [`SOURCES`] has.
-const MOST_SOURCES: u64 = 1 << 20;
+pub const MOST_SOURCES: u64 = 1 << 20;
 /// Steps that are under way before the first of them is read.
 const AHEAD: usize = 2;
 

@@ -86,7 +86,7 @@ fn nothing_is_written_over_and_nothing_half_done_is_left() {
             &["photos", "photos/set"],
             "photos/set would lie among the images that are read: choose an OUT outside of ",
         ),
-        (2, &["photos", "none/set"], "none/.set.ijepa-tmp cannot be written: "),
+        (2, &["photos", "none/set"], "none/set cannot be written: "),
         (2, &["none", "new"], "none cannot be opened: "),
         (
             1,

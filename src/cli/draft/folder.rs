@@ -58,8 +58,8 @@ impl DraftFolder {
         let missing = folder_of(out).ancestors();
         let missing = missing.take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists());
         let made: Vec<_> = missing.map(Path::to_path_buf).collect();
-        let lock = locked_new(&path, out).inspect_err(|_| no_longer(&made))?;
-        let over = Arc::new(Mutex::new(false));
+        // Signals are heard before there is anything to remove.
+        let over = Arc::new(Mutex::new(true));
         let (shared, files, folders) = (over.clone(), path.clone(), made.clone());
         Stop::ends_after(move || {
             let over = held(&shared);
@@ -69,6 +69,10 @@ impl DraftFolder {
             // Whoever writes finds the files gone, and waits for the end of the process instead of telling of it.
             std::mem::forget(over);
         });
+        let mut making = held(&over);
+        let lock = locked_new(&path, out).inspect_err(|_| no_longer(&made))?;
+        *making = false;
+        drop(making);
         Ok(DraftFolder {
             path,
             out: out.to_path_buf(),

@@ -3,20 +3,24 @@
 use crate::cli::probe::found::{self, Found};
 use crate::cli::report::judgement;
 use crate::cli::{escaped, say};
-use ijepa::Result;
 use ijepa::eval::protocol::Probe;
+use ijepa::train::finetune::{MOST_SOURCES, SOURCES, Sources};
 use ijepa::train::folder::CONFIG;
 use ijepa::train::history::{History, Taken};
 use ijepa::train::start::Start;
 use ijepa::train::tuned::Tuned;
+use ijepa::{Result, ordinary};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
 /// See the module.
-#[derive(Default)]
 pub struct Results {
+    /// The run's folder, or the weights' own name.
+    name: String,
     /// The run's records, up to the checkpoint; not those of fine-tuning.
     history: Option<History>,
+    /// The images that a classifier was scored on, where that is known.
+    scored: Option<String>,
     probed: Vec<Found>,
 }
 
@@ -27,18 +31,35 @@ impl Results {
     /// Errors: usage, where a file that was named is none.
     pub fn of(start: &Start, named: &[PathBuf]) -> Result<Results> {
         let folder = start.path.parent().unwrap_or(Path::new(""));
+        let name = |path: &Path| {
+            let whole = std::path::absolute(path).ok();
+            let last = whole.as_deref().and_then(Path::file_name);
+            last.map_or("ijepa".to_string(), |name| name.to_string_lossy().into_owned())
+        };
         let progress = start.tuned().map(|(progress, _)| progress).or(start.progress());
         let Some(progress) = progress.filter(|progress| progress.step > 0 && folder.join(CONFIG).exists()) else {
             let probed = named.iter().map(|path| found::read(path)).collect::<Result<_>>()?;
-            return Ok(Results { history: None, probed });
+            return Ok(Results {
+                name: name(&start.path),
+                history: None,
+                scored: None,
+                probed,
+            });
         };
+        let scored = start.tuned().and_then(|_| scored(folder));
+        let name = name(folder);
         let history = match start.tuned() {
             None => Some(up_to(History::read(folder)?, progress.step)),
             Some(_) => None,
         };
         if !named.is_empty() {
             let probed = named.iter().map(|path| found::read(path)).collect::<Result<_>>()?;
-            return Ok(Results { history, probed });
+            return Ok(Results {
+                name,
+                history,
+                scored,
+                probed,
+            });
         }
         let (mut probed, gaps) = found::of_run(folder);
         gaps.iter()
@@ -53,14 +74,19 @@ impl Results {
             }
             other.is_none()
         });
-        Ok(Results { history, probed })
+        Ok(Results {
+            name,
+            history,
+            scored,
+            probed,
+        })
     }
 
     /// A section of the card; nothing where there is nothing to tell.
     pub fn section(&self) -> String {
         let mut rows = vec![];
         if let Some(history) = &self.history {
-            rows.extend(self.losses(history));
+            rows.extend(losses(history));
             if let (Some(judged), Some(first), Some(last)) =
                 (judgement(history), history.looks.first(), history.looks.last())
             {
@@ -101,20 +127,6 @@ impl Results {
         text
     }
 
-    fn losses(&self, history: &History) -> Option<(&'static str, String)> {
-        let last = history.steps.last()?;
-        let per_epoch = history.progress.as_ref()?.iterations_per_epoch.max(1) as usize;
-        let some = &history.steps[history.steps.len().saturating_sub(per_epoch)..];
-        let mean = some.iter().map(|step: &Taken| step.loss).sum::<f64>() / some.len() as f64;
-        let text = format!(
-            "{:.4} at the last step, {mean:.4} on average over the last {} (smooth L1 of features that go on changing: of other \
-             settings it says little)",
-            last.loss,
-            some.len()
-        );
-        Some(("loss", text))
-    }
-
     /// `model-index` of the card's head, which Hugging Face shows beside it; nothing where there are no figures.
     pub fn index(&self, tuned: Option<&Tuned>, data: Option<&str>) -> String {
         let mut results = vec![];
@@ -122,7 +134,7 @@ impl Results {
             let images = format!("{} test images", test.images);
             results.push(result(
                 "Classification",
-                (data, &images),
+                (self.scored.as_deref().or(data), &images),
                 vec![("Accuracy".into(), test.accuracy())],
             ));
         }
@@ -157,16 +169,37 @@ impl Results {
             ];
             results.push(result("Frozen features", (data, &images), metrics));
         }
-        let name = self.history.as_ref().map_or("ijepa".to_string(), History::name);
         match results.is_empty() {
             true => String::new(),
             false => format!(
                 "model-index:\n- name: {}\n  results:\n{}",
-                quoted(&name),
+                quoted(&self.name),
                 results.concat()
             ),
         }
     }
+}
+
+fn losses(history: &History) -> Option<(&'static str, String)> {
+    let last = history.steps.last()?;
+    let per_epoch = history.progress.as_ref()?.iterations_per_epoch.max(1) as usize;
+    let some = &history.steps[history.steps.len().saturating_sub(per_epoch)..];
+    let mean = some.iter().map(|step: &Taken| step.loss).sum::<f64>() / some.len() as f64;
+    let text = format!(
+        "{:.4} at the last step, {mean:.4} on average over the last {} (smooth L1 of features that go on changing: of other \
+         settings it says little)",
+        last.loss,
+        some.len()
+    );
+    Some(("loss", text))
+}
+
+/// What fine-tuning in a folder scores its classifier on, without the folders that it lies in.
+fn scored(folder: &Path) -> Option<String> {
+    let text = ordinary::text(&folder.join(SOURCES), MOST_SOURCES).ok()?;
+    let Sources { data, test, .. } = serde_json::from_str(&text).ok()?;
+    let set = test.unwrap_or(data);
+    Some(Path::new(&set).file_name()?.to_string_lossy().into_owned())
 }
 
 /// The records as they were at a step.
