@@ -76,6 +76,10 @@ fn findings_that_do_not_hold_are_left_alone_with_a_line() {
             "names operands, forms or kernels that there are not",
         ),
         (
+            wrong("operands", json!("f8")),
+            "names operands, forms or kernels that there are not",
+        ),
+        (
             wrong("form", json!("tt")),
             "names operands, forms or kernels that there are not",
         ),
