@@ -4,6 +4,7 @@
 #[path = "../fuzz/src/lib.rs"]
 mod targets;
 
+use std::io::Read;
 use std::path::Path;
 use targets::{TARGETS, Target, searchable, seed};
 
@@ -27,10 +28,19 @@ fn the_index_that_fuzzing_begins_with_is_read_with_its_graph() {
 fn no_kept_file_makes_a_reader_panic() {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/corpus");
     for target in TARGETS {
-        let entries = std::fs::read_dir(corpus.join(target.0)).into_iter().flatten();
-        for file in entries.map(|entry| entry.unwrap().path()) {
-            reads(target, &file.display().to_string(), &std::fs::read(&file).unwrap());
+        let kept = corpus.join(format!("{}.tar", target.0));
+        let mut files = 0;
+        for entry in tar::Archive::new(std::fs::File::open(&kept).unwrap())
+            .entries()
+            .unwrap()
+        {
+            let mut entry = entry.unwrap();
+            let mut bytes = vec![];
+            entry.read_to_end(&mut bytes).unwrap();
+            reads(target, &entry.path().unwrap().display().to_string(), &bytes);
+            files += 1;
         }
+        assert!(files > 10, "{files} files in {}", kept.display());
     }
 }
 
