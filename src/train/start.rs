@@ -2,7 +2,7 @@
 //! which a run goes on.
 
 use super::checkpoint::{self, LATEST};
-use super::config::{Config, Sizes};
+use super::config::{Config, Evaluation, Sizes};
 use super::folder::{self, CONFIG};
 use super::snapshot::{Progress, Snapshot, header, tuned};
 use super::trainer::Course;
@@ -113,6 +113,9 @@ impl Start {
             ))
         })?;
         config.mask.patch_size = found.patch;
+        if let Some(exact) = self.weights.exact {
+            config.data.eval_transform = if exact { Evaluation::Exact } else { Evaluation::Margin };
+        }
         if let Some(grid) = found.grid {
             config.data.crop_size = grid * found.patch;
         } else if !config.data.crop_size.is_multiple_of(found.patch) {

@@ -53,6 +53,8 @@ pub struct Weights {
     pub metadata: HashMap<String, String>,
     /// What a file of `torch.save` holds beside tensors.
     pub torch: Option<Contents>,
+    /// Whether images are cut without a margin around them, where an image processor beside the weights says how they are cut.
+    pub exact: Option<bool>,
     /// AdamW's count of steps, where there are moments.
     pub adamw_steps: Option<u64>,
     store: Store,
@@ -74,6 +76,7 @@ const TIMM: [(&str, u64); 4] = [
 #[derive(Default)]
 struct Beside {
     heads: Option<usize>,
+    exact: Option<bool>,
     remarks: Vec<String>,
 }
 
@@ -127,6 +130,7 @@ pub fn open(path: &Path) -> Result<Weights> {
         remarks,
         metadata,
         torch,
+        exact: beside.exact,
         adamw_steps,
         store,
     };
@@ -336,9 +340,11 @@ fn beside(file: &Path) -> Result<Beside> {
             "its norms were made with eps {eps:e} (layer_norm_eps), here they have 1e-6, so that features differ by about as much"
         ));
     }
-    if let Some(remark) = normalised_otherwise(file, &config) {
+    let processor = processor(file);
+    if let Some(remark) = normalised_otherwise(processor.as_ref(), &config) {
         beside.remarks.push(remark);
     }
+    beside.exact = without_margin(processor.as_ref(), &config);
     if let Some(act) = config.get("hidden_act").and_then(serde_json::Value::as_str)
         && act != "gelu"
     {
@@ -347,15 +353,35 @@ fn beside(file: &Path) -> Result<Beside> {
     Ok(beside)
 }
 
+/// What `preprocessor_config.json` says, where it can be read.
+fn processor(file: &Path) -> Option<serde_json::Value> {
+    let text = ordinary::read(&file.with_file_name("preprocessor_config.json"), MOST_CONFIG).ok()?;
+    serde_json::from_slice(&text).ok()
+}
+
+/// Whether images are scaled to what is then cut, as Hugging Face's processor or timm's `pretrained_cfg` says: `None` where
+/// neither does.
+fn without_margin(processor: Option<&serde_json::Value>, config: &serde_json::Value) -> Option<bool> {
+    if let Some(share) = config.pointer("/pretrained_cfg/crop_pct") {
+        return Some(share.as_f64()? > 0.99);
+    }
+    let processor = processor?;
+    let pixels = |places: [&str; 3]| places.iter().find_map(|place| processor.pointer(place)?.as_u64());
+    let scaled = pixels(["/size/shortest_edge", "/size/height", "/size"])?;
+    if !processor.get("do_center_crop").is_some_and(|cut| *cut == true) {
+        return Some(true); // all of it is seen
+    }
+    let cut = pixels(["/crop_size/height", "/crop_size/shortest_edge", "/crop_size"])?;
+    Some(scaled <= cut)
+}
+
 /// Says so where `preprocessor_config.json` of Hugging Face or timm's `pretrained_cfg` has another mean or deviation of pixels
 /// than ImageNet's, which images get here.
-fn normalised_otherwise(file: &Path, config: &serde_json::Value) -> Option<String> {
-    let text = ordinary::read(&file.with_file_name("preprocessor_config.json"), MOST_CONFIG).ok();
-    let processor: Option<serde_json::Value> = text.and_then(|text| serde_json::from_slice(&text).ok());
+fn normalised_otherwise(processor: Option<&serde_json::Value>, config: &serde_json::Value) -> Option<String> {
     let timm = config.get("pretrained_cfg");
     let pairs = [
-        (processor.as_ref().and_then(|p| p.get("image_mean")), PIXELS[0]),
-        (processor.as_ref().and_then(|p| p.get("image_std")), PIXELS[1]),
+        (processor.and_then(|p| p.get("image_mean")), PIXELS[0]),
+        (processor.and_then(|p| p.get("image_std")), PIXELS[1]),
         (timm.and_then(|t| t.get("mean")), PIXELS[0]),
         (timm.and_then(|t| t.get("std")), PIXELS[1]),
     ];

@@ -3,10 +3,13 @@
 use super::made::{PROCESSOR, model, moment, read, tensors, wish};
 use super::tiny::{fails, succeeds};
 use ijepa::model::tensors::Tensors;
+use ijepa::train::config::Evaluation;
+use ijepa::train::start::Start;
 use ijepa::weights::fit::fit;
 use ijepa::weights::open::{Format, open};
+use ijepa::weights::write::hub::{self, Processor};
 use ijepa::weights::write::reference::Moment;
-use ijepa::weights::write::{hub, reference, safetensors};
+use ijepa::weights::write::{reference, safetensors};
 use std::collections::HashMap;
 use std::path::Path;
 
@@ -48,6 +51,44 @@ fn hugging_face_and_timm_give_back_the_encoder_that_was_asked_for() {
                 (Some(2), Some(4), 48, None)
             );
         }
+    }
+}
+
+/// An image must come to the encoder as it came to the run's: with the margin that the run's evaluation leaves, or with none.
+#[test]
+fn images_are_cut_as_the_processor_beside_says() {
+    let place = tempfile::tempdir().unwrap();
+    let (tensors, crop) = (tensors(), PROCESSOR.crop);
+    for (short, evaluation) in [(crop, Evaluation::Exact), (crop * 256 / 224 + 1, Evaluation::Margin)] {
+        let processor = Processor { short, ..PROCESSOR };
+        for to in ["hf", "timm"] {
+            let folder = place.path().join(format!("{to}-{short}"));
+            std::fs::create_dir_all(&folder).unwrap();
+            match to {
+                "hf" => hub::hugging_face(&folder, &model(), &tensors, "encoder", processor, None).unwrap(),
+                _ => hub::timm(&folder, &model(), &tensors, "encoder", processor, None).unwrap(),
+            }
+            let config = Start::open(&folder, false).unwrap().config().unwrap();
+            assert_eq!(config.data.eval_transform, evaluation, "{to} {short}");
+        }
+    }
+    // As Hugging Face's own: scaled as a whole, not cut; in other words, and without any that can be read.
+    let hf = place.path().join(format!("hf-{crop}"));
+    for (text, exact) in [
+        (
+            r#"{"do_center_crop": false, "size": {"height": 224, "width": 224}}"#,
+            Some(true),
+        ),
+        (
+            r#"{"do_center_crop": true, "size": 256, "crop_size": 224}"#,
+            Some(false),
+        ),
+        (r#"{"do_center_crop": true, "size": {"shortest_edge": -1}}"#, None),
+        (r#"[1]"#, None),
+        (r#"{"#, None),
+    ] {
+        std::fs::write(hf.join("preprocessor_config.json"), text).unwrap();
+        assert_eq!(open(&hf).unwrap().exact, exact, "{text}");
     }
 }
 
