@@ -14,6 +14,7 @@ use ijepa::data::Split;
 use ijepa::data::source::Dataset;
 use ijepa::eval::probe::ProbeTable;
 use ijepa::gpu::Gpu;
+use ijepa::train::finetune;
 use ijepa::train::history::History;
 use ijepa::{Error, Result};
 pub use one::judgement;
@@ -62,6 +63,7 @@ pub fn run(args: Args) -> Result<()> {
         (None, _) => PathBuf::from(NAME),
     };
     compare::check(args.runs.len())?;
+    args.runs.iter().try_for_each(|run| of_training(run))?;
     let histories = args
         .runs
         .iter()
@@ -92,6 +94,18 @@ pub fn run(args: Args) -> Result<()> {
     };
     write::whole(&out, html.as_bytes())?;
     print(&format!("report: {}\n", out.display()))
+}
+
+/// Errors: usage, where `ijepa finetune` made the folder.
+fn of_training(run: &Path) -> Result<()> {
+    match run.join(finetune::CSV).exists() {
+        false => Ok(()),
+        true => Err(Error::usage(format!(
+            "{} was made by `ijepa finetune`, and a report is about a run of `ijepa train`: its losses and accuracies are in {}",
+            run.display(),
+            run.join(finetune::CSV).display()
+        ))),
+    }
 }
 
 /// The report of a run that was just trained and scored, into its folder; the file.

@@ -159,3 +159,12 @@ fn runs_are_compared_by_their_records() {
         (before, "<h1>mine</h1>".to_string())
     );
 }
+
+#[test]
+fn a_folder_of_finetune_is_told_apart() {
+    let place = place();
+    succeeds(place.path(), &tiny("run", "2", &["--quiet"]));
+    std::fs::write(place.path().join("run/finetune.csv"), "").unwrap();
+    let text = fails(place.path(), 2, &["report", "run"]);
+    assert!(text.contains("run was made by `ijepa finetune`"), "{text}");
+}

@@ -148,9 +148,13 @@ impl Results {
                 Some(share) if share < 1.0 => format!(", {} % of the labels", (share * 1e4).round() / 1e2),
                 _ => String::new(),
             };
+            let blocks = match found.protocol.told("features").and_then(serde_json::Value::as_str) {
+                Some("last4") => ", last four blocks",
+                _ => "",
+            };
             let metric = |probe: &Probe| {
                 (
-                    format!("Accuracy, {} probe{labels}", probe.method.title()),
+                    format!("Accuracy, {} probe{blocks}{labels}", probe.method.title()),
                     probe.scores.accuracy(),
                 )
             };

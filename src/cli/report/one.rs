@@ -164,13 +164,19 @@ fn warnings(history: &History, findings: &Findings, judgement: Option<&Judgement
         ),
         _ => {}
     }
-    if let Some((table, _)) = &findings.table
-        && table.learned.knn < table.untrained.knn.max(table.raw.knn)
-    {
-        all.push(
-            "Neighbours by the trained features are no better than by those of the untrained encoder or by raw pixels."
-                .to_string(),
-        );
+    if let Some((table, _)) = &findings.table {
+        let better = [
+            ("the untrained encoder's features", table.untrained.knn),
+            ("raw pixels", table.raw.knn),
+        ];
+        let better = better.iter().filter(|(_, knn)| table.learned.knn < *knn);
+        let better: Vec<&str> = better.map(|(name, _)| *name).collect();
+        if !better.is_empty() {
+            let better = better.join(" and by ");
+            all.push(format!(
+                "Neighbours by the trained features are worse than by {better}."
+            ));
+        }
     }
     all.extend(history.config.notices());
     all.extend(gaps(history));
