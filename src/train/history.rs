@@ -189,7 +189,8 @@ fn looks(table: &str) -> Vec<Looked> {
 fn probes_of(table: &str) -> Vec<Probed> {
     let probed = |row: HashMap<&str, &str>| {
         let value = |name: &str| row.get(name)?.trim().parse::<f64>().ok();
-        let (knn, linear) = (value("knn")?, value("linear")?);
+        let share = |name: &str| value(name).filter(|share| (0.0..=100.0).contains(share));
+        let (knn, linear) = (share("knn")?, share("linear")?);
         Some(Probed {
             step: value("step")? as u64,
             row: Row { knn, linear },

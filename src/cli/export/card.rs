@@ -199,9 +199,10 @@ impl About<'_> {
     }
 }
 
-/// A name that is one cell of a table, and no code.
+/// A name that is one cell of a table: no code, no HTML, no link, no picture.
 pub fn clean(name: &str) -> String {
-    escaped(&name.replace('|', "/").replace('`', "'").replace(char::is_control, " "))
+    let name = name.replace('|', "/").replace('`', "'").replace(char::is_control, " ");
+    escaped(&name).replace('<', "&lt;").replace('[', "\\[")
 }
 
 /// The first of the names, fit for a table.
@@ -210,4 +211,15 @@ fn listed(classes: &[String]) -> String {
     let names: Vec<String> = classes.iter().take(MOST).map(|name| clean(name)).collect();
     let more = if classes.len() > MOST { ", ..." } else { "" };
     format!("{}{more}", names.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_text_and_nothing_else() {
+        let name = "<img src=x>|[a](b) ![c](d)`e`\n";
+        assert_eq!(clean(name), "&lt;img src=x>/\\[a](b) !\\[c](d)'e' ");
+    }
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// The file in the folder of `ijepa probe --out`.
 pub const NAME: &str = "probe.json";
 /// More bytes than it has: nine matrices of 2,000 classes.
-const MOST_BYTES: u64 = 256 << 20;
+const MOST_BYTES: u64 = 64 << 20;
 
 /// The results of one `ijepa probe`.
 pub struct Found {

@@ -37,6 +37,9 @@ struct Class {
     images: u32,
 }
 
+/// More bytes than the name of a folder has.
+const MOST_NAME: usize = 1024;
+
 /// What JSON tells beside probes and classes.
 const ABOUT: [&str; 8] = [
     "weights",
@@ -56,10 +59,17 @@ impl Protocol {
     /// Usage, where the text is another.
     pub fn read(text: &str, origin: &str) -> Result<Protocol> {
         let refused = |why: String| Error::usage(format!("{origin} is no probe.json of `ijepa probe --out`: {why}"));
+        // What is something else is seen before all of it is in memory as values.
+        let Written { classes, probes } = serde_json::from_str(text).map_err(|e| refused(e.to_string()))?;
         let whole: Value = serde_json::from_str(text).map_err(|e| refused(e.to_string()))?;
         let about = ABOUT.iter().filter_map(|&key| Some((key, whole.get(key)?.clone())));
         let about = about.collect();
-        let Written { classes, probes } = serde_json::from_value(whole).map_err(|e| refused(e.to_string()))?;
+        if probes.is_empty() {
+            return Err(refused("it has no probes".to_string()));
+        }
+        if let Some(long) = classes.iter().find(|name| name.len() > MOST_NAME) {
+            return Err(refused(format!("the name of a class has {} bytes", long.len())));
+        }
         let probes = probes.into_iter().map(|entry| entry.probe(&classes));
         let probes = probes.collect::<Result<_, _>>().map_err(refused)?;
         Ok(Protocol { probes, classes, about })
@@ -138,8 +148,14 @@ mod tests {
         let text = protocol().json();
         let of = |from: &str, to: &str| text.replace(from, to);
         for (text, says) in [
-            ("[1".to_string(), "EOF"),
+            ("[1".to_string(), "invalid type"),
+            ("{\"classes\": [".to_string(), "EOF"),
             ("{\"raw\":{\"knn\":1.0}}".to_string(), "missing field `classes`"),
+            ("{\"classes\":[\"a\"],\"probes\":[]}".to_string(), "it has no probes"),
+            (
+                of("\"a\"", &format!("\"{}\"", "a".repeat(1025))),
+                "the name of a class has 1025 bytes",
+            ),
             (
                 of("\"method\":\"attentive\"", "\"method\":\"guess\""),
                 "method \"guess\" is not known",
