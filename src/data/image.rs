@@ -20,6 +20,11 @@ impl Size {
         }
     }
 
+    /// Height and width, in the order of an image's shape.
+    pub fn sides(self) -> [usize; 2] {
+        [self.height, self.width]
+    }
+
     /// Values of an image: 3 * height * width.
     pub fn values(self) -> usize {
         3 * self.height * self.width

@@ -95,15 +95,8 @@ impl Encoder {
             memory.turns[0].shaped(rows, config.embed_dim)?,
             memory.turns[1].shaped(rows, config.embed_dim)?,
         ];
-        patchify(
-            rec,
-            pixels,
-            &memory.images,
-            &list,
-            [config.image.height, config.image.width],
-            config.patch,
-            &patches,
-        )?;
+        let sides = config.image.sides();
+        patchify(rec, pixels, &memory.images, &list, sides, config.patch, &patches)?;
         self.patch_embed
             .forward(rec, &patches, &turns[0], Then::Nothing, memory)?;
         add_positions(rec, positions, &list, &turns[0])?;
@@ -154,15 +147,8 @@ impl Encoder {
         let list = memory.context_list.shaped(rows, 1)?;
         let patches = memory.context_patches.shaped(rows, config.patch_values())?;
         // The mask is applied first: patches that are not kept are never embedded.
-        patchify(
-            rec,
-            pixels,
-            &memory.images,
-            &list,
-            [config.image.height, config.image.width],
-            config.patch,
-            &patches,
-        )?;
+        let sides = config.image.sides();
+        patchify(rec, pixels, &memory.images, &list, sides, config.patch, &patches)?;
         let mut x = memory.context.streams[0].shaped(rows, width)?;
         self.patch_embed.forward(rec, &patches, &x, Then::Nothing, memory)?;
         add_positions(rec, positions, &list, &x)?;

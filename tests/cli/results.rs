@@ -74,7 +74,7 @@ fn a_card_and_a_report_tell_what_a_run_has_reached() {
     }
     assert!(!full.contains("while training"), "fewer images say less: {full}");
 
-    // Another checkpoint's results are not its own, unless somebody says so.
+    // Another checkpoint's results are not its own. Weights that know of no step take what is named.
     let (other, said) = card(at, "run/step-4.safetensors", "other", &[]);
     assert!(
         said.contains("run/all/probe.json is of the weights at step 9, and these are at 4"),
@@ -89,6 +89,22 @@ fn a_card_and_a_report_tell_what_a_run_has_reached() {
     assert!(
         named.contains("50 % of the labels") && !named.contains("attentive"),
         "{named}"
+    );
+    let step_4 = [
+        "export",
+        "--weights",
+        "run/step-4.safetensors",
+        "--to",
+        "hf",
+        "--out",
+        "no",
+        "--probe",
+        "few",
+    ];
+    let message = fails(at, 2, &step_4);
+    assert!(
+        message.contains("few/probe.json is of the weights at step 9, and these are at 4"),
+        "{message}"
     );
     std::fs::write(at.join("few/probe.json"), "{}").unwrap();
     let message = fails(

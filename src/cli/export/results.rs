@@ -9,7 +9,7 @@ use ijepa::train::folder::CONFIG;
 use ijepa::train::history::{History, Taken};
 use ijepa::train::start::Start;
 use ijepa::train::tuned::Tuned;
-use ijepa::{Result, ordinary};
+use ijepa::{Error, Result, ordinary};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
@@ -28,7 +28,7 @@ impl Results {
     /// Of the run that the weights are a checkpoint of, and of `ijepa probe`: what was named, or else what lies in the run's
     /// folder of these very weights.
     ///
-    /// Errors: usage, where a file that was named is none.
+    /// Errors: usage, where a file that was named is none, or is of the weights at another step.
     pub fn of(start: &Start, named: &[PathBuf]) -> Result<Results> {
         let folder = start.path.parent().unwrap_or(Path::new(""));
         let name = |path: &Path| {
@@ -37,8 +37,16 @@ impl Results {
             last.map_or("ijepa".to_string(), |name| name.to_string_lossy().into_owned())
         };
         let progress = start.tuned().map(|(progress, _)| progress).or(start.progress());
-        let Some(progress) = progress.filter(|progress| progress.step > 0 && folder.join(CONFIG).exists()) else {
-            let probed = named.iter().map(|path| found::read(path)).collect::<Result<_>>()?;
+        let step = progress.map(|progress| progress.step);
+        let mut probed: Vec<Found> = named.iter().map(|path| found::read(path)).collect::<Result<_>>()?;
+        if let Some((found, at)) = probed.iter().find_map(|found| Some((found, found.other_step(step)?))) {
+            return Err(Error::usage(format!(
+                "{} is of the weights at step {at}, and these are at {}: probe these, or leave it out",
+                found.path.display(),
+                step.unwrap_or_default()
+            )));
+        }
+        let Some(step) = step.filter(|step| *step > 0 && folder.join(CONFIG).exists()) else {
             return Ok(Results {
                 name: name(&start.path),
                 history: None,
@@ -46,38 +54,17 @@ impl Results {
                 probed,
             });
         };
-        let scored = start.tuned().and_then(|_| scored(folder));
-        let name = name(folder);
+        if named.is_empty() {
+            probed = own(folder, step);
+        }
         let history = match start.tuned() {
-            None => Some(up_to(History::read(folder)?, progress.step)),
+            None => Some(up_to(History::read(folder)?, step)),
             Some(_) => None,
         };
-        if !named.is_empty() {
-            let probed = named.iter().map(|path| found::read(path)).collect::<Result<_>>()?;
-            return Ok(Results {
-                name,
-                history,
-                scored,
-                probed,
-            });
-        }
-        let (mut probed, gaps) = found::of_run(folder);
-        gaps.iter()
-            .for_each(|gap| say(&format!("left out of the model card: {gap}")));
-        probed.retain(|found| {
-            let other = found.step().filter(|step| *step != progress.step);
-            if let Some(step) = other {
-                let (path, now) = (found.path.display(), progress.step);
-                say(&format!(
-                    "left out of the model card: {path} is of the weights at step {step}, and these are at {now}"
-                ));
-            }
-            other.is_none()
-        });
         Ok(Results {
-            name,
+            name: name(folder),
             history,
-            scored,
+            scored: start.tuned().and_then(|_| scored(folder)),
             probed,
         })
     }
@@ -140,17 +127,11 @@ impl Results {
         }
         for found in &self.probed {
             let learned = found.protocol.probes.iter().filter(|probe| probe.features == "learned");
-            let share = found
-                .protocol
-                .told("label_fraction")
-                .and_then(serde_json::Value::as_f64);
-            let labels = match share {
-                Some(share) if share < 1.0 => format!(", {} % of the labels", (share * 1e4).round() / 1e2),
-                _ => String::new(),
-            };
-            let blocks = match found.protocol.told("features").and_then(serde_json::Value::as_str) {
-                Some("last4") => ", last four blocks",
-                _ => "",
+            let labels = found.part_of_labels();
+            let blocks = if found.of_four_blocks() {
+                ", last four blocks"
+            } else {
+                ""
             };
             let metric = |probe: &Probe| {
                 (
@@ -204,6 +185,24 @@ fn scored(folder: &Path) -> Option<String> {
     let Sources { data, test, .. } = serde_json::from_str(&text).ok()?;
     let set = test.unwrap_or(data);
     Some(Path::new(&set).file_name()?.to_string_lossy().into_owned())
+}
+
+/// What `ijepa probe` has left in a run's folder of the weights at this step.
+fn own(folder: &Path, step: u64) -> Vec<Found> {
+    let (mut probed, gaps) = found::of_run(folder);
+    gaps.iter()
+        .for_each(|gap| say(&format!("left out of the model card: {gap}")));
+    probed.retain(|found| {
+        let other = found.other_step(Some(step));
+        if let Some(at) = other {
+            let path = found.path.display();
+            say(&format!(
+                "left out of the model card: {path} is of the weights at step {at}, and these are at {step}"
+            ));
+        }
+        other.is_none()
+    });
+    probed
 }
 
 /// The records as they were at a step.

@@ -47,9 +47,10 @@ pub fn of_run(folder: &Path) -> (Vec<Found>, Vec<String>) {
 }
 
 impl Found {
-    /// The step of the run at which its weights were.
-    pub fn step(&self) -> Option<u64> {
-        self.protocol.told("step")?.as_u64()
+    /// The step of the run at which its weights were, where that is another than `step`, and both are known.
+    pub fn other_step(&self, step: Option<u64>) -> Option<u64> {
+        let at = self.protocol.told("step")?.as_u64()?;
+        step.is_some_and(|step| step != at).then_some(at)
     }
 
     /// The last part of a path that was given.
@@ -69,18 +70,30 @@ impl Found {
         set.unwrap_or("a set that is not recorded".to_string())
     }
 
+    /// `, 10 % of the labels` where it was fitted on some of them.
+    pub fn part_of_labels(&self) -> String {
+        let share = self.protocol.told("label_fraction").and_then(serde_json::Value::as_f64);
+        match share {
+            Some(share) if share < 1.0 => format!(", {} % of the labels", (share * 1e4).round() / 1e2),
+            _ => String::new(),
+        }
+    }
+
+    /// Whether features are those of the last four blocks, and not of the last.
+    pub fn of_four_blocks(&self) -> bool {
+        self.protocol
+            .told("features")
+            .is_some_and(|features| features == "last4")
+    }
+
     /// What was done, in a sentence without its end.
     pub fn said(&self) -> String {
         let first = self.protocol.probes.first();
         let (fitted, images) = first.map_or((0, 0), |probe| (probe.fitted, probe.scores.images()));
-        let share = self.protocol.told("label_fraction").and_then(serde_json::Value::as_f64);
-        let share = match share {
-            Some(share) if share < 1.0 => format!(", {} % of the labels", (share * 1e4).round() / 1e2),
-            _ => String::new(),
-        };
-        let blocks = match self.protocol.told("features").and_then(|value| value.as_str()) {
-            Some("last4") => "features of the last four blocks",
-            _ => "features of the last block",
+        let share = self.part_of_labels();
+        let blocks = match self.of_four_blocks() {
+            true => "features of the last four blocks",
+            false => "features of the last block",
         };
         let encoder = match self.protocol.told("encoder").and_then(|value| value.as_str()) {
             Some("context") => "context encoder, ",

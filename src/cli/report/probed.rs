@@ -29,7 +29,7 @@ fn protocol(found: &Found, step: Option<u64>) -> Result<Markup> {
     let learned = protocol.probes.iter().filter(|probe| probe.features == "learned");
     let pictures = learned.map(|probe| sheet(probe, &protocol.classes).svg(Ground::Page).map(Some));
     let pictures = pictures.collect::<Result<Vec<_>>>()?;
-    let other = found.step().filter(|at| step.is_some_and(|step| step != *at));
+    let other = found.other_step(step);
     Ok(html! {
         h3 { code { (found.path.display()) } }
         p .faint { (found.said()) "." }
