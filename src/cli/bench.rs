@@ -60,11 +60,13 @@ pub struct Args {
 }
 
 const AFTER: &str = "\
-Without --preset or --config the model is nano. Ceilings are measured by shaders of their own: products and sums in registers, a
-copy that no cache holds. A kernel's share is of the nearer ceiling; its bytes are what it must read and write at least.
+Without --preset or --config the model is nano. Ceilings are measured by shaders of their own: products and sums in \
+registers, a copy that no cache holds. A kernel's share is of the nearer ceiling; its bytes are what it must read and write \
+at least.
 example: ijepa bench --preset nano --svg roofline.svg > before.txt
          ijepa bench --compare before.txt after.txt
-         ijepa bench --predict flops=82e12,bandwidth=1e12,dispatch=4e-6 --of before.txt
+         ijepa bench --predict flops=82e12,bandwidth=1e12,dispatch=4e-6 \\
+           --of before.txt
          ijepa bench --preset nano --step
          ijepa bench --step --preset nano --record case.safetensors
          ijepa bench --matmul 4096x1152x384

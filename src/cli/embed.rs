@@ -62,12 +62,14 @@ const AFTER: &str = "\
 Features are patches after the last norm, averaged: [images, D]; with --patches [images, N, D], row by row of the image.
   .safetensors  \"features\", and in the metadata \"names\", a JSON list
   .npy          for numpy.load; names as a JSON list beside it, in F.names.json
-  .parquet      name, features: numpy.stack(pandas.read_parquet(\"F.parquet\").features) is [images, D]
+  .parquet      name, features: [images, D] is
+                numpy.stack(pandas.read_parquet(\"F.parquet\").features)
   .csv          name, f0, f1, ...
-With --patches tables have a row for each patch: name, image and patch (numbers from 0) and its features. Images are cut as for
-evaluation (data.eval_transform), and decoded batch by batch, so that memory does not grow with their number. What was made waits in
-F.part until all is there: after Ctrl-C or a crash the same command goes on, and writes the same file.
-example: ijepa embed --weights runs/first --data generated:glyphs --split test --out features.safetensors";
+With --patches tables have a row for each patch: name, image and patch (numbers from 0) and its features. Images are cut as \
+for evaluation (data.eval_transform), and decoded batch by batch, so that memory does not grow with their number. What was \
+made waits in F.part until all is there: after Ctrl-C or a crash the same command goes on, and writes the same file.
+example: ijepa embed --weights runs/first --data generated:glyphs --split test \\
+           --out features.safetensors";
 
 pub fn run(args: Args) -> Result<()> {
     let out = args.out.display();
@@ -172,5 +174,8 @@ pub fn run(args: Args) -> Result<()> {
         Some(patches) => format!("{patches} patches of {} values each", shape.width),
         None => format!("{} values each", shape.width),
     };
-    print(&format!("wrote {out}: {count} images, {each}\n"))
+    match args.quiet {
+        true => Ok(()),
+        false => print(&format!("wrote {out}: {count} images, {each}\n")),
+    }
 }

@@ -68,8 +68,8 @@ enum To {
 }
 
 const AFTER: &str = "\
-A README.md beside the weights says what they are, how to load them and what they reached: losses, the monitor's verdict, and
-probes of `train --probe-every` and of `ijepa probe --out RUN/probe`.
+A README.md beside the weights says what they are, how to load them and what they reached: losses, the monitor's verdict, \
+and probes of `train --probe-every` and of `ijepa probe --out RUN/probe`.
 example: ijepa export --weights runs/first --to hf --out exported";
 
 pub fn run(args: Args) -> Result<()> {

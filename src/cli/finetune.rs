@@ -116,11 +116,12 @@ struct Recipe {
 }
 
 const AFTER: &str = "\
-The folder then holds latest.safetensors, with encoder, head, names of the classes and AdamW's state, finetune.csv with a row for
-each epoch, and what `ijepa probe`, `embed` and `export` need: export gives it with its classes to transformers, timm or
-onnxruntime. The weights are those after the last step; test images decide nothing.
+The folder then holds latest.safetensors, with encoder, head, names of the classes and AdamW's state, finetune.csv with a \
+row for each epoch, and what `ijepa probe`, `embed` and `export` need: export gives it with its classes to transformers, \
+timm or onnxruntime. The weights are those after the last step; test images decide nothing.
 example: ijepa finetune --weights runs/first --data photos --out runs/tuned
-         ijepa finetune --weights runs/first --data photos --out runs/scratch --from-scratch
+         ijepa finetune --weights runs/first --data photos --out runs/scratch \\
+           --from-scratch
          ijepa export --weights runs/tuned --to hf --out exported";
 
 impl Recipe {
@@ -283,6 +284,7 @@ fn begun(args: &Args, progress: &Progress) -> Result<Plan> {
             .weights
             .as_ref()
             .map(|path| std::path::absolute(path).unwrap_or(path.clone())),
+        encoder: args.weights.as_ref().map(|_| args.encoder.word().to_string()),
         data,
         test: args.test.as_deref().map(whole),
     };

@@ -70,9 +70,10 @@ fn text(config: &Config, model: &ModelConfig) -> String {
         of(encoder)
     );
 
-    // A run of any length: the plan is made from its first batches.
-    let planned = plan::dims(config, u64::MAX);
-    let (k_context, k_target) = plan::lengths(config, u64::MAX).mean;
+    // The plan is made from a run's first batches, of which there may be few.
+    let steps = config.optimization.steps.map_or(u64::MAX, |steps| steps as u64);
+    let planned = plan::dims(config, steps);
+    let (k_context, k_target) = plan::lengths(config, steps).mean;
     let mean = Dims {
         k_context: k_context.round() as usize,
         k_target: k_target.round() as usize,
@@ -113,8 +114,11 @@ fn text(config: &Config, model: &ModelConfig) -> String {
     for (name, bytes) in &parts {
         out += &format!("  {name:<32} {:>15}\n", mebibytes(*bytes));
     }
-    let total: u64 = parts.iter().map(|part| part.1).sum();
-    out + &format!("  {:<32} {:>15}\n", "together", mebibytes(total))
+    let total = |parts: &[(&str, u64)]| mebibytes(parts.iter().map(|part| part.1).sum());
+    out += &format!("  {:<32} {:>15}\n", "together", total(&parts));
+    // What `train` says where there is no GPU.
+    let parts = needs::report(Kind::Software, model, &planned);
+    out + &format!("  {:<32} {:>15}\n", "together, on a software driver", total(&parts))
 }
 
 /// What a weight file is.
@@ -123,10 +127,18 @@ fn weights_text(start: &Start) -> String {
     let mut lines = vec![format!("{} is {}", start.path.display(), weights.format.name())];
     let mut line = |name: &str, text: String| lines.push(format!("  {name:<17} {text}"));
     let named = found.name().map(|name| format!("{name}, ")).unwrap_or_default();
-    let heads = found
-        .heads
-        .map_or("heads unknown".to_string(), |heads| format!("{heads} heads"));
-    let crop = found.grid.map(|grid| format!(", crop {}", grid * found.patch));
+    // Shapes do not tell all: the configuration in or beside the file does, where it is of this very encoder.
+    let configured = start
+        .is_configured()
+        .then(|| start.config().ok()?.model().ok())
+        .flatten();
+    let own = configured
+        .filter(|model| (model.embed_dim, model.depth, model.patch) == (found.embed_dim, found.depth, found.patch));
+    let heads = found.heads.or(own.as_ref().map(|model| model.num_heads));
+    let heads = heads.map_or("heads unknown".to_string(), |heads| format!("{heads} heads"));
+    let crop = found.grid.map(|grid| grid * found.patch);
+    let crop = crop.or(own.as_ref().and_then(|model| model.side().ok()));
+    let crop = crop.map(|crop| format!(", crop {crop}"));
     let (width, depth, hidden, patch) = (found.embed_dim, found.depth, found.hidden, found.patch);
     line(
         "encoder",
@@ -157,16 +169,24 @@ fn weights_text(start: &Start) -> String {
         (true, None) => line("AdamW's state", "in it".to_string()),
         (false, _) => line("AdamW's state", "not in it".to_string()),
     }
-    if let Some((_, tuned)) = tuned {
-        line("classifier", format!("{} classes", grouped(tuned.classes.len() as u64)));
+    let classes = tuned.map(|(_, tuned)| (tuned.classes.len(), &tuned.classes));
+    let head = weights.head.as_ref().map(|(rows, names)| (*rows, names));
+    if let Some((count, names)) = classes.or(head) {
+        line("classifier", classes_text(count, names));
     }
     if let Some(progress) = progress {
         let loss = progress
             .loss
             .map(|loss| format!(", loss {loss:.4}"))
             .unwrap_or_default();
-        let (step, of, epoch) = (progress.step, progress.of, progress.epoch);
-        line("run", format!("at step {step} of {of}, epoch {epoch}{loss}"));
+        // That of the step which was taken last, from 1: as the run itself tells and writes it.
+        let per_epoch = progress.iterations_per_epoch;
+        let epoch = (progress.step > 0 && per_epoch > 0).then(|| (progress.step - 1) / per_epoch + 1);
+        let epoch = epoch.map_or(String::new(), |epoch| format!(", epoch {epoch}"));
+        line(
+            "run",
+            format!("at step {} of {}{epoch}{loss}", progress.step, progress.of),
+        );
     }
     if let Some(contents) = &weights.torch {
         let whole = |name: &str, value: Option<u64>| value.map(|value| format!("{name} {value}"));
@@ -195,6 +215,15 @@ fn weights_text(start: &Start) -> String {
         ));
     }
     lines.iter().map(|line| escaped(line) + "\n").collect()
+}
+
+/// How many there are, and the first of their names.
+fn classes_text(count: usize, names: &[String]) -> String {
+    const MOST: usize = 20;
+    let some: Vec<&str> = names.iter().take(MOST).map(String::as_str).collect();
+    let colon = if some.is_empty() { "" } else { ": " };
+    let more = if names.len() > MOST { ", ..." } else { "" };
+    format!("{} classes{colon}{}{more}", grouped(count as u64), some.join(", "))
 }
 
 /// What stands above the table of keys: `docs/configuration.md` is this very output.

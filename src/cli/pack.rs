@@ -51,12 +51,13 @@ enum Form {
 }
 
 const AFTER: &str = "\
-Folders in the images' names stay, and with them splits and labels: --data takes OUT wherever it takes SRC. At full size, as
-pixels or png, training draws the very batches that it draws from SRC. Scaled images give others: choose N so that crops are not
-enlarged, about twice data.crop_size. Images are never enlarged. OUT appears once it is complete.
+Folders in the images' names stay, and with them splits and labels: --data takes OUT wherever it takes SRC. At full size, as \
+pixels or png, training draws the very batches that it draws from SRC. Scaled images give others: choose N so that crops are \
+not enlarged, about twice data.crop_size. Images are never enlarged. OUT appears once it is complete.
 example: ijepa pack photos photos.ijepa-pack --short 64
          ijepa train --data photos.ijepa-pack --preset nano --out runs/first
-         ijepa pack imagenet.tar imagenet.ijepa-pack --short 448 --as jpeg --quality 92";
+         ijepa pack imagenet.tar imagenet.ijepa-pack --short 448 \\
+           --as jpeg --quality 92";
 
 /// Quality of JPEG where none is given.
 const QUALITY: u8 = 90;
@@ -102,7 +103,10 @@ pub fn run(args: Args) -> Result<()> {
         progress.say(&summary);
     }
     let size = bytes.div_ceil(1 << 20);
-    print(&format!("wrote {}: {good} images, {size} MiB\n", args.out.display()))
+    match args.quiet {
+        true => Ok(()),
+        false => print(&format!("wrote {}: {good} images, {size} MiB\n", args.out.display())),
+    }
 }
 
 /// Refuses to write over a file without --force, over a folder, and into what is read.

@@ -99,18 +99,25 @@ enum Blocks {
 }
 
 const AFTER: &str = "\
-Images are decoded batch by batch and not kept. Of more than 50000 images to fit on, or to score, 50000 are used: picked by
+Images are decoded batch by batch and not kept. Of more than 50000 images to fit on, or to score, 50000 are used: picked by \
 chance, always the same. Raw pixels are those of the cut image, scaled to 32 x 32 where it is larger.
-  --method knn        neighbours by cosine, votes weighted by exp(cosine / 0.07); k, and whether the training mean is subtracted,
-                      chosen on a held-out fifth of the training images
-  --method linear     one linear layer on standardised features, SGD with momentum 0.9, batches of 256, cosine schedule; 6 learning
-                      rates x 4 weight decays trained together, the best on the held-out fifth fitted again on all
-  --method attentive  one block of cross-attention with learned queries over the patches of the last block, AdamW, three learning
+  --method knn        neighbours by cosine, votes weighted by
+                      exp(cosine / 0.07); k, and whether the training mean is
+                      subtracted, chosen on a held-out fifth of the training
+                      images
+  --method linear     one linear layer on standardised features, SGD with
+                      momentum 0.9, batches of 256, cosine schedule; 6 learning
+                      rates x 4 weight decays trained together, the best on
+                      the held-out fifth fitted again on all
+  --method attentive  one block of cross-attention with learned queries over
+                      the patches of the last block, AdamW, three learning
                       rates; on raw pixels over the image's patches
 Intervals are Wilson's, of 95 %: what the choice of test images leaves open.
 example: ijepa probe --weights runs/first --data generated:glyphs
-         ijepa probe --weights runs/first --data photos --method all --features last4 --out runs/first/probe
-         ijepa probe --weights runs/first --data photos --method linear --label-fraction 0.01 --json";
+         ijepa probe --weights runs/first --data photos --method all \\
+           --features last4 --out runs/first/probe
+         ijepa probe --weights runs/first --data photos --method linear \\
+           --label-fraction 0.01 --json";
 
 pub fn run(args: Args) -> Result<()> {
     args.out.as_deref().map_or(Ok(()), write::vacant)?;

@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 /// Run recorded steps and write what they gave, to compare with the reference's numbers.
 #[derive(clap::Args)]
 #[command(
-    after_help = "example: ijepa replay --input nano.input.safetensors --config nano.yaml --iterations-per-epoch 5 --out r.safetensors"
+    after_help = "example: ijepa replay --input nano.input.safetensors --config nano.yaml \\
+           --iterations-per-epoch 5 --out r.safetensors"
 )]
 pub struct Args {
     /// Recorded weights, images and masks

@@ -6,26 +6,30 @@ mod findings;
 mod one;
 mod page;
 mod probed;
+mod tuned;
+mod tunings;
 
 use super::adapter::AdapterArgs;
+use super::probe::found;
 use super::{print, say, write};
 use findings::Findings;
 use ijepa::data::Split;
 use ijepa::data::source::Dataset;
 use ijepa::eval::probe::ProbeTable;
 use ijepa::gpu::Gpu;
-use ijepa::train::finetune;
+use ijepa::train::epochs::{self, Tuning};
+use ijepa::train::folder;
 use ijepa::train::history::History;
 use ijepa::{Error, Result};
 pub use one::judgement;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-/// Write all there is to say about a run to one HTML file: settings, curves, pictures, probes; or compare several runs.
+/// Write all there is to say about a run to one HTML file: settings, curves, pictures, probes, or how a classifier does; or compare several runs.
 #[derive(clap::Args)]
 #[command(after_help = AFTER)]
 pub struct Args {
-    /// Folder of a run; of several, to compare them
+    /// Folder of a run of `ijepa train` or of `ijepa finetune`; several of one kind, to compare them
     #[arg(value_name = "RUN", required = true)]
     runs: Vec<PathBuf>,
     /// File to write; an earlier report there is replaced [default: report.html in the run's folder; of several runs, here]
@@ -48,8 +52,9 @@ pub struct Args {
 }
 
 const AFTER: &str = "\
-The file needs no network and no scripts. What could not be had, such as pictures where the run's images are gone, is left out,
-and the report says so.
+The file needs no network and no scripts. What could not be had, such as pictures where the run's images are gone, is left \
+out, and the report says so. Of what `ijepa finetune` made it has accuracy, curves, confusion matrix and classes, from its \
+records alone.
 example: ijepa report runs/first
          ijepa report runs/first runs/second --out both.html";
 
@@ -63,7 +68,9 @@ pub fn run(args: Args) -> Result<()> {
         (None, _) => PathBuf::from(NAME),
     };
     compare::check(args.runs.len())?;
-    args.runs.iter().try_for_each(|run| of_training(run))?;
+    if args.of_tuning()? {
+        return of_tunings(&args, &out);
+    }
     let histories = args
         .runs
         .iter()
@@ -96,16 +103,53 @@ pub fn run(args: Args) -> Result<()> {
     print(&format!("report: {}\n", out.display()))
 }
 
-/// Errors: usage, where `ijepa finetune` made the folder.
-fn of_training(run: &Path) -> Result<()> {
-    match run.join(finetune::CSV).exists() {
-        false => Ok(()),
-        true => Err(Error::usage(format!(
-            "{} was made by `ijepa finetune`, and a report is about a run of `ijepa train`: its losses and accuracies are in {}",
-            run.display(),
-            run.join(finetune::CSV).display()
-        ))),
+impl Args {
+    /// Whether the report is about what `ijepa finetune` made.
+    ///
+    /// Errors: usage, where some was made so and some was not, or is asked to be looked at with images.
+    fn of_tuning(&self) -> Result<bool> {
+        let (tuned, trained): (Vec<&PathBuf>, Vec<&PathBuf>) = self.runs.iter().partition(|run| epochs::is_tuned(run));
+        if let (Some(tuned), Some(trained)) = (tuned.first(), trained.first()) {
+            folder::config(trained)?; // what holds no run at all is told so
+            return Err(Error::usage(format!(
+                "{} was made by `ijepa finetune` and {} was not: a loss with labels and one without have nothing to compare, so give \
+                 runs of one kind",
+                tuned.display(),
+                trained.display()
+            )));
+        }
+        let flag = match (&self.data, &self.test) {
+            (Some(_), _) => Some("--data"),
+            (None, Some(_)) => Some("--test"),
+            (None, None) => None,
+        };
+        match (tuned.first(), flag) {
+            (Some(tuned), Some(flag)) => Err(Error::usage(format!(
+                "{} was made by `ijepa finetune`, whose report is made of its records: leave out {flag}",
+                tuned.display()
+            ))),
+            (tuned, _) => Ok(tuned.is_some()),
+        }
     }
+}
+
+/// One or several fine-tunings.
+fn of_tunings(args: &Args, out: &Path) -> Result<()> {
+    let tunings = args
+        .runs
+        .iter()
+        .map(|run| Tuning::read(run))
+        .collect::<Result<Vec<_>>>()?;
+    ours(out)?;
+    let html = match &tunings[..] {
+        [tuning] => {
+            let (found, gaps) = found::of_run(&tuning.folder);
+            tuned::page(tuning, (&found, &gaps))?
+        }
+        _ => tunings::page(&tunings)?,
+    };
+    write::whole(out, html.as_bytes())?;
+    print(&format!("report: {}\n", out.display()))
 }
 
 /// The report of a run that was just trained and scored, into its folder; the file.

@@ -26,10 +26,10 @@ enum What {
 }
 
 const AFTER: &str = "\
-example: ijepa search index photos --weights runs/first    makes photos.ijepa-index, or brings it up to date
-         ijepa search query cat.jpg --html found.html      the images most like this one, as a page
-         ijepa search duplicates                           the same picture twice: copies, other sizes, other formats
-         ijepa search cluster --html clusters.html         what belongs together";
+example: ijepa search index photos --weights runs/first  makes photos.ijepa-index
+         ijepa search query cat.jpg --html found.html    what is most like it
+         ijepa search duplicates                         the same picture twice
+         ijepa search cluster --html clusters.html       what belongs together";
 
 pub fn run(args: Args) -> Result<()> {
     match args.what {

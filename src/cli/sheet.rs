@@ -6,7 +6,7 @@ pub mod words;
 
 use ijepa::data::image::{Image, Size};
 use ijepa::model::config::Grid;
-use image::RgbImage;
+use image::{GrayImage, RgbImage};
 use plotters::style::RGBColor;
 use plotters::style::colors::colormaps::ViridisRGB;
 
@@ -47,6 +47,15 @@ enum Item {
         bold: bool,
         anchor: Anchor,
         text: String,
+        /// `None`: that of all text.
+        ink: Option<[u8; 3]>,
+    },
+    /// Squares in one colour, as opaque as their values say: what is below shows through the rest.
+    Tint {
+        at: (f64, f64),
+        size: (f64, f64),
+        colour: [u8; 3],
+        shares: GrayImage,
     },
     /// Every pixel a square; `size` is that on the sheet.
     Raster {
@@ -125,6 +134,15 @@ impl Sheet {
     }
 
     pub fn text(&mut self, at: (f64, f64), size: f64, bold: bool, anchor: Anchor, text: &str) {
+        self.inked(at, size, bold, anchor, text, None);
+    }
+
+    /// Common text around its place, in a colour of its own: for what stands on colours that are the same on any page.
+    pub fn on_colour(&mut self, at: (f64, f64), text: &str, ink: [u8; 3]) {
+        self.inked(at, TEXT, false, Anchor::Middle, text, Some(ink));
+    }
+
+    fn inked(&mut self, at: (f64, f64), size: f64, bold: bool, anchor: Anchor, text: &str, ink: Option<[u8; 3]>) {
         let width = words::width(text, size) * if bold { 1.1 } else { 1.0 };
         let right = match anchor {
             Anchor::Start => at.0 + width,
@@ -139,6 +157,7 @@ impl Sheet {
             bold,
             anchor,
             text,
+            ink,
         });
     }
 
@@ -157,6 +176,17 @@ impl Sheet {
     pub fn raster(&mut self, at: (f64, f64), size: (f64, f64), pixels: RgbImage) {
         self.reach(at.0 + size.0, at.1 + size.1);
         self.items.push(Item::Raster { at, size, pixels });
+    }
+
+    /// See [`Item::Tint`]; 255 is all of the colour.
+    pub fn tint(&mut self, at: (f64, f64), size: (f64, f64), colour: [u8; 3], shares: GrayImage) {
+        self.reach(at.0 + size.0, at.1 + size.1);
+        self.items.push(Item::Tint {
+            at,
+            size,
+            colour,
+            shares,
+        });
     }
 
     /// An image in this size; of a large one no more pixels are kept than are seen.

@@ -81,11 +81,16 @@ const MOST_IMAGES: usize = 1 << 16;
 
 const AFTER: &str = "\
 Without --config and --preset the preset is nano: 32-pixel images, for a first run within minutes.
-example: ijepa train --data generated:glyphs --preset nano --steps 200 --out runs/first
+example: ijepa train --data generated:glyphs --preset nano --steps 200 \\
+           --out runs/first
          ijepa train --resume runs/first --steps 400
-         ijepa train --from ijepa-step-120.safetensors --data generated:glyphs --out runs/second
-         ijepa train --from IN1K-vit.h.14-300e.pth.tar --config in1k_vith14_ep300.yaml --epochs 400 --data photos --out runs/more
-         ijepa train --preset base --data photos --accumulate auto --memory 8 --dry-run";
+         ijepa train --from ijepa-step-120.safetensors --data generated:glyphs \\
+           --out runs/second
+         ijepa train --from IN1K-vit.h.14-300e.pth.tar \\
+           --config in1k_vith14_ep300.yaml --epochs 400 \\
+           --data photos --out runs/more
+         ijepa train --preset base --data photos --accumulate auto \\
+           --memory 8 --dry-run";
 
 impl Args {
     /// The configuration of a new run, checked.

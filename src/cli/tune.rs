@@ -5,9 +5,9 @@ mod contest;
 
 use super::adapter::AdapterArgs;
 use super::bench::timing::rounded;
+use super::print;
 use super::progress::{Loudness, Progress};
 use super::settings::Settings;
-use super::{print, say};
 use contest::Outcome;
 use ijepa::data::masks;
 use ijepa::gpu::{Gpu, Product};
@@ -45,12 +45,12 @@ pub struct Args {
 }
 
 const AFTER: &str = "\
-Without --preset or --config the model is nano; findings for several models stay side by side, and so do those for f32, for
-bf16 (--set meta.use_bfloat16=true) and for f16 (--set meta.use_float16=true), where matrix units take part. Products that cost most come
-first; each way to compute one is checked against f64, then timed in turn with the default, and kept only where its slowest round
-beats the default's fastest. `train`, `bench`, `probe` and `demo` read the file at their start; IJEPA_TUNE names another, and
-empty none; --variant is stronger. It holds for this adapter, driver and version of ijepa. A run that goes on with other findings
-than it began with may differ in the last digits.
+Without --preset or --config the model is nano; findings for several models stay side by side, and so do those for f32, for \
+bf16 (--set meta.use_bfloat16=true) and for f16 (--set meta.use_float16=true), where matrix units take part. Products that \
+cost most come first; each way to compute one is checked against f64, then timed in turn with the default, and kept only \
+where its slowest round beats the default's fastest. `train`, `bench`, `probe` and `demo` read the file at their start; \
+IJEPA_TUNE names another, and empty none; --variant is stronger. It holds for this adapter, driver and version of ijepa. A \
+run that goes on with other findings than it began with may differ in the last digits.
 example: ijepa tune --preset small --batch 128
          ijepa tune --preset nano --seconds 20 --cache here.json
          IJEPA_TUNE=here.json ijepa bench --preset nano --step
@@ -86,11 +86,11 @@ pub fn run(args: Args) -> Result<()> {
         return Err(Error::usage("--variant leaves nothing to choose: leave it out"));
     }
     let bits = config.bits();
-    let gpu = args.adapter.open_untuned(bits, &say)?;
-    let list = sizes(&gpu, &config)?;
-    let draft = cache::Findings::create(&path)?;
     let loudness = if args.quiet { Loudness::Quiet } else { Loudness::Normal };
     let mut progress = Progress::new(loudness);
+    let gpu = args.adapter.open_untuned(bits, &|line| progress.say(line))?;
+    let list = sizes(&gpu, &config)?;
+    let draft = cache::Findings::create(&path)?;
     let began = Instant::now();
     let end = began + Duration::from_secs_f64(args.seconds);
     let mut rows = vec![];
@@ -104,7 +104,7 @@ pub fn run(args: Args) -> Result<()> {
     outcome?;
     let left = list.len() - rows.len();
     if left > 0 {
-        say(&format!(
+        progress.say(&format!(
             "the time was too short for {left} of {} products: give more --seconds",
             list.len()
         ));

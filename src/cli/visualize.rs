@@ -24,7 +24,8 @@ pub struct Args {
 
 const AFTER: &str = "\
 example: ijepa visualize pca --weights runs/first dog.jpg cat.jpg --out pca.png
-         ijepa visualize attention --weights runs/first dog.jpg --size 128 --out attention.png
+         ijepa visualize attention --weights runs/first dog.jpg --size 128 \\
+           --out attention.png
          ijepa visualize embedding --weights runs/first photos.tar --out map.png";
 
 #[derive(clap::Subcommand)]

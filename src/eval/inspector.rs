@@ -228,6 +228,37 @@ impl Inspector {
         Ok(guesses)
     }
 
+    /// How far a guess agrees with the target features of these patches of an image that knows nothing of it: the mean of the
+    /// normalised target features of all other images, the same everywhere. On average, as [`Guess::agreement`]; 0 where there
+    /// are no other images.
+    ///
+    /// Errors: usage, where there is no such image or patch.
+    pub fn blind(&self, image: usize, patches: &[u32]) -> Result<f32> {
+        self.image(image)?;
+        let set = self.set()?;
+        let own = set.starts[image]..set.starts[image + 1];
+        let width = self.net.config.embed_dim;
+        let mut sum = vec![0.0f64; width];
+        for row in (0..set.tokens.len())
+            .filter(|row| !own.contains(row))
+            .map(|row| set.tokens.row(row))
+        {
+            let mean = row.iter().map(|v| f64::from(*v)).sum::<f64>() / width as f64;
+            let square = row.iter().map(|v| (f64::from(*v) - mean).powi(2)).sum::<f64>() / width as f64;
+            let scale = 1.0 / (square + TARGET_EPS).sqrt();
+            sum.iter_mut()
+                .zip(row)
+                .for_each(|(sum, v)| *sum += (f64::from(*v) - mean) * scale);
+        }
+        let guess: Vec<f32> = sum.iter().map(|sum| *sum as f32).collect();
+        let mut all = 0.0;
+        for &patch in patches {
+            self.patch(image, patch as usize)?;
+            all += correlation(&guess, set.tokens.row(own.start + patch as usize));
+        }
+        Ok(all / patches.len().max(1) as f32)
+    }
+
     fn set(&self) -> Result<&Set> {
         self.set
             .as_ref()

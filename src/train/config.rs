@@ -179,11 +179,16 @@ impl Config {
 
     /// The whole configuration in the reference's key layout; [`Config::from_yaml`] gives back the very same one.
     pub fn to_yaml(&self) -> String {
+        self.yaml_of(|_| true)
+    }
+
+    /// The same of the keys with these paths.
+    pub fn yaml_of(&self, keep: impl Fn(&str) -> bool) -> String {
         let mut out = String::new();
         let mut open: Vec<&str> = Vec::new();
         // Reading goes through the same accessors as writing, which want a mutable configuration.
         let mut copy = self.clone();
-        for key in KEYS {
+        for key in KEYS.iter().filter(|key| keep(key.path)) {
             let value = key.text(&mut copy);
             // Sizes of one's own appear only where they are given: `meta.model` is an exception, not the rule.
             if value == "null" && key.path.starts_with("meta.model.") {

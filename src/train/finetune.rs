@@ -3,15 +3,17 @@
 
 use super::checkpoint::LATEST;
 use super::config::Config;
+use super::epochs::{CSV, Epoch, HEADER, MOST_CLASSES, SCORES, matrix};
 use super::folder::{self, Folder};
 use super::schedule::Schedule;
 use super::snapshot::{self, Machine, Progress};
-use super::tuned::{Score, Settings, Tuned};
+use super::tuned::{Score, Settings, Tuned, highest};
 use crate::data::batch::iterations_per_epoch;
 use crate::data::eval::eval_batches;
 use crate::data::labelled::{LabelledBatch, LabelledBatches};
 use crate::data::loader::Loader;
 use crate::data::source::Dataset;
+use crate::eval::scores::Scores;
 use crate::gpu::Gpu;
 use crate::model::classifier::{self, Classifier, Examples, Pending};
 use crate::model::config::ModelConfig;
@@ -24,12 +26,10 @@ use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 /// What it was begun with, so that it goes on without being told again.
 pub const SOURCES: &str = "finetune.json";
-/// A row for each epoch.
-pub const CSV: &str = "finetune.csv";
-const HEADER: &str = "epoch,step,lr,train loss,train accuracy,test loss,test accuracy\n";
 /// More bytes than [`SOURCES`] has.
 pub const MOST_SOURCES: u64 = 1 << 20;
 /// Steps that are under way before the first of them is read.
@@ -39,6 +39,9 @@ const AHEAD: usize = 2;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Sources {
     pub weights: Option<PathBuf>,
+    /// Which of their encoders; `None` in older files, and without weights.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encoder: Option<String>,
     pub data: String,
     pub test: Option<String>,
 }
@@ -243,6 +246,7 @@ pub async fn finetune(job: Job<'_>, tell: &mut dyn FnMut(Event)) -> Result<Finis
         test,
         loss: progress.loss,
         ended: progress.step,
+        timed: None,
     };
     if new {
         run.save(0).await?;
@@ -267,6 +271,8 @@ struct Run<'a> {
     loss: Option<f64>,
     /// Steps that were read and found good.
     ended: u64,
+    /// When the steps since the epoch began, or since this process did, were begun, and after which step.
+    timed: Option<(Instant, u64)>,
 }
 
 /// A step under way.
@@ -328,6 +334,7 @@ impl Run<'_> {
 
     fn begin(&mut self, batch: LabelledBatch) -> Result<UnderWay> {
         let step = batch.step + 1;
+        self.timed.get_or_insert_with(|| (Instant::now(), batch.step));
         let scales = self.settings.scales(self.model.depth, batch.step);
         let examples = Examples {
             images: Images::Bytes(&batch.images),
@@ -371,18 +378,28 @@ impl Run<'_> {
 
     /// The end of an epoch: a look at the test images, and a row.
     async fn look(&mut self, test: Option<&Dataset>, tell: &mut dyn FnMut(Event<'_>)) -> Result<()> {
+        // Scoring is no part of a step.
+        let timed = self.timed.take();
+        let milliseconds =
+            timed.map(|(began, first)| began.elapsed().as_secs_f64() * 1e3 / (self.ended - first).max(1) as f64);
         if let Some(test) = test {
-            self.test = Some(score(&mut self.net, self.config, self.settings.batch, test, &self.classes).await?);
+            let (score, scores) = score(&mut self.net, self.config, self.settings.batch, test, &self.classes).await?;
+            self.test = Some(score);
+            match scores.map(|scores| matrix(&scores, &self.classes, self.ended)) {
+                Some(text) => drop(self.folder.replace(SCORES, text?.as_bytes())?),
+                None => self.folder.remove(SCORES)?,
+            }
         }
-        let (epoch, train) = ((self.ended - 1) / self.per_epoch + 1, self.train);
-        let lr = self.schedule.at(self.ended as usize).lr;
-        let test = self.test.map_or(",".to_string(), |test| {
-            format!("{:.5},{:.2}", test.mean_loss(), test.accuracy())
-        });
-        let (loss, accuracy) = (train.mean_loss(), train.accuracy());
-        let row = format!("{epoch},{},{lr:.3e},{loss:.5},{accuracy:.2},{test}\n", self.ended);
-        self.folder.append(CSV, row.as_bytes())?;
-        let test = self.test;
+        let (epoch, train, test) = ((self.ended - 1) / self.per_epoch + 1, self.train, self.test);
+        let row = Epoch {
+            epoch,
+            step: self.ended,
+            lr: self.schedule.at(self.ended as usize).lr,
+            train: [train.mean_loss(), train.accuracy()],
+            test: test.map(|test| [test.mean_loss(), test.accuracy()]),
+            milliseconds,
+        };
+        self.folder.append(CSV, format!("{row}\n").as_bytes())?;
         tell(Event::Epoch { epoch, train, test });
         Ok(())
     }
@@ -422,7 +439,8 @@ impl Run<'_> {
     }
 }
 
-/// How well the images of `data` are told apart, whose classes are to be among `classes`.
+/// How well the images of `data` are told apart, whose classes are to be among `classes`; and class by class, where these are not
+/// too many for that and some image could be read.
 ///
 /// Errors: usage, without labels or with another class; run, where too many images are bad.
 pub async fn score(
@@ -431,9 +449,9 @@ pub async fn score(
     batch: usize,
     data: &Dataset,
     classes: &[String],
-) -> Result<Score> {
+) -> Result<(Score, Option<Scores>)> {
     let labels = data.labels_as(classes)?;
-    let mut score = Score::default();
+    let (mut score, mut truth, mut named) = (Score::default(), vec![], vec![]);
     for some in eval_batches(data, net.config.image, config.eval_transform(), batch, None) {
         let some = some?;
         if some.indices.is_empty() {
@@ -442,6 +460,10 @@ pub async fn score(
         let logits = net.predict(Images::Bytes(&some.images), some.indices.len()).await?;
         let labels: Vec<u32> = some.indices.iter().map(|&index| labels[index]).collect();
         score.add(&logits, &labels, true);
+        named.extend(logits.chunks_exact(classes.len()).map(|row| Some(highest(row) as u32)));
+        truth.extend(labels);
     }
-    Ok(score)
+    let each = classes.len() <= MOST_CLASSES && !truth.is_empty();
+    let scores = each.then(|| Scores::new(classes.len(), &truth, &named)).transpose()?;
+    Ok((score, scores))
 }

@@ -223,6 +223,7 @@ pub fn is_output(name: &str) -> bool {
         "loss.svg",
         "finetune.json",
         "finetune.csv",
+        "scores.json",
     ];
     starts.iter().any(|start| name.starts_with(start))
         || names.contains(&name)

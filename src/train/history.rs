@@ -73,7 +73,7 @@ pub struct Saved {
 }
 
 /// More bytes than any of a run's tables has.
-const MOST_BYTES: u64 = 1 << 30;
+pub(super) const MOST_BYTES: u64 = 1 << 30;
 
 impl History {
     /// Errors: usage, where the folder holds no run, or its configuration can't be read.
@@ -115,16 +115,12 @@ impl History {
 
     /// The folder's own name.
     pub fn name(&self) -> String {
-        let whole = std::path::absolute(&self.folder).unwrap_or(self.folder.clone());
-        let name = whole.file_name().unwrap_or(whole.as_os_str());
-        name.to_string_lossy().into_owned()
+        name(&self.folder)
     }
 
     /// Milliseconds of the step in the middle of all: the first ones make pipelines, and others are interrupted.
     pub fn pace(&self) -> Option<f64> {
-        let mut times: Vec<f64> = self.steps.iter().map(|step| step.milliseconds).collect();
-        times.sort_unstable_by(f64::total_cmp);
-        times.get(times.len() / 2).copied()
+        middle(self.steps.iter().map(|step| step.milliseconds).collect())
     }
 
     /// Images per second at that pace.
@@ -139,8 +135,20 @@ impl History {
     }
 }
 
+/// A folder's own name.
+pub fn name(folder: &Path) -> String {
+    let whole = std::path::absolute(folder).unwrap_or(folder.to_path_buf());
+    let name = whole.file_name().unwrap_or(whole.as_os_str());
+    name.to_string_lossy().into_owned()
+}
+
+pub(super) fn middle(mut values: Vec<f64>) -> Option<f64> {
+    values.sort_unstable_by(f64::total_cmp);
+    values.get(values.len() / 2).copied()
+}
+
 /// Rows of a table as values by their column's name; a row that was cut in the middle does not count.
-fn rows(text: &str) -> impl Iterator<Item = HashMap<&str, &str>> {
+pub(super) fn rows(text: &str) -> impl Iterator<Item = HashMap<&str, &str>> {
     let whole = &text[..text.rfind('\n').map_or(0, |end| end + 1)];
     let head: Vec<&str> = whole.lines().next().unwrap_or_default().split(',').collect();
     let rows = whole.lines().skip(1);
@@ -227,7 +235,7 @@ fn logged(log: &str, places: &HashMap<(u64, u64), u64>) -> (Vec<Logged>, Option<
 }
 
 /// Weights in a folder, by name; those of steps in the order of these.
-fn saved(path: &Path) -> Result<Vec<Saved>> {
+pub(super) fn saved(path: &Path) -> Result<Vec<Saved>> {
     let mut found = vec![];
     for entry in std::fs::read_dir(path).map_err(at(path))? {
         let entry = entry.map_err(at(path))?;

@@ -6,6 +6,8 @@ pub mod config;
 pub mod csv;
 #[cfg(feature = "native")]
 pub mod curve;
+#[cfg(feature = "native")]
+pub mod epochs;
 mod field;
 #[cfg(feature = "native")]
 pub mod finetune;

@@ -73,21 +73,24 @@ impl Score {
     pub fn add(&mut self, logits: &[f32], labels: &[u32], with_loss: bool) {
         let classes = logits.len() / labels.len().max(1);
         for (row, &label) in logits.chunks_exact(classes.max(1)).zip(labels) {
-            let highest = row
-                .iter()
-                .copied()
-                .enumerate()
-                .fold((0, f32::NEG_INFINITY), |best, (class, value)| {
-                    if value > best.1 { (class, value) } else { best }
-                });
+            let class = highest(row);
             self.images += 1;
-            self.right += u64::from(highest.0 == label as usize);
+            self.right += u64::from(class == label as usize);
             if with_loss {
-                let sum: f64 = row.iter().map(|z| libm::exp(f64::from(z - highest.1))).sum();
-                self.loss += libm::log(sum) + f64::from(highest.1 - row[label as usize]);
+                let sum: f64 = row.iter().map(|z| libm::exp(f64::from(z - row[class]))).sum();
+                self.loss += libm::log(sum) + f64::from(row[class] - row[label as usize]);
             }
         }
     }
+}
+
+/// The class of the highest logit, of equal ones the first; 0 where none is a number.
+pub fn highest(logits: &[f32]) -> usize {
+    let each = logits.iter().copied().enumerate();
+    let best = each.fold((0, f32::NEG_INFINITY), |best, (class, value)| {
+        if value > best.1 { (class, value) } else { best }
+    });
+    best.0
 }
 
 /// What a fine-tuned file says of itself, beside where its run stands.
@@ -102,7 +105,34 @@ pub struct Tuned {
     pub test: Option<Score>,
 }
 
+/// The keys of a configuration that fine-tuning heeds: network and images. All else in it, schedules and masks and how images are
+/// changed, is of training without labels, and [`Settings`] has its own.
+const HEEDED: [&str; 10] = [
+    "data.crop_size",
+    "data.eval_transform",
+    "data.max_pixels",
+    "mask.patch_size",
+    "meta.model.depth",
+    "meta.model.embed_dim",
+    "meta.model.mlp_ratio",
+    "meta.model.num_heads",
+    "meta.model_name",
+    "meta.seed",
+];
+
+/// See [`HEEDED`].
+pub fn heeds(path: &str) -> bool {
+    HEEDED.contains(&path)
+}
+
 impl Settings {
+    /// Every one with its name in the file, and its value as text.
+    pub fn values(&self) -> Vec<(String, String)> {
+        let value = serde_json::to_value(self).unwrap_or_default();
+        let pairs = value.as_object().into_iter().flatten();
+        pairs.map(|(name, value)| (name.clone(), value.to_string())).collect()
+    }
+
     /// Errors: usage, where a number is out of its range.
     pub fn validate(&self, model: &ModelConfig) -> Result<()> {
         for (name, value, least, most) in [

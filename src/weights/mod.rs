@@ -2,6 +2,7 @@
 //! ever executed.
 
 mod architecture;
+mod beside;
 pub mod fingerprint;
 pub mod fit;
 mod names;

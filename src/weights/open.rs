@@ -1,11 +1,11 @@
 //! A weight file or folder, whatever made it: recognised by what is in it, described, read tensor by tensor.
 
 use super::architecture::Architecture;
+use super::beside::{Beside, beside};
 use super::names::{self, Source, Understood};
 use super::safetensors::{self, INDEX};
 use super::store::Store;
 use super::torch::{self, Contents};
-use crate::model::config::PIXELS;
 use crate::model::tensors::Tensor;
 use crate::{Error, Result, ordinary};
 use std::collections::{BTreeMap, HashMap};
@@ -55,29 +55,12 @@ pub struct Weights {
     pub torch: Option<Contents>,
     /// Whether images are cut without a margin around them, where an image processor beside the weights says how they are cut.
     pub exact: Option<bool>,
+    /// Rows of a classifier's last layer of Hugging Face or timm, which is left out here, and their names as far as they are known.
+    pub head: Option<(usize, Vec<String>)>,
     /// AdamW's count of steps, where there are moments.
     pub adamw_steps: Option<u64>,
     store: Store,
     sources: BTreeMap<String, Source>,
-}
-
-/// More bytes than a `config.json` has.
-const MOST_CONFIG: u64 = 1 << 20;
-
-/// Heads of timm's models without a class token, which its `config.json` names alone.
-const TIMM: [(&str, u64); 4] = [
-    ("vit_base_patch16_gap_224", 16),
-    ("vit_huge_patch14_gap_224", 16),
-    ("vit_huge_patch16_gap_448", 16),
-    ("vit_giant_patch16_gap_224", 16),
-];
-
-/// What `config.json` beside weights says.
-#[derive(Default)]
-struct Beside {
-    heads: Option<usize>,
-    exact: Option<bool>,
-    remarks: Vec<String>,
 }
 
 /// Opens a file, or the weights in a folder (of Hugging Face or timm).
@@ -121,6 +104,14 @@ pub fn open(path: &Path) -> Result<Weights> {
         _ => beside(&file)?,
     };
     remarks.extend(beside.remarks);
+    let head = match format {
+        Format::HuggingFace | Format::Timm => rows_of_head(&store),
+        _ => None,
+    };
+    let names = |rows: usize| match beside.classes.len() == rows {
+        true => beside.classes.clone(),
+        false => vec![],
+    };
     let mut weights = Weights {
         architecture: Architecture::default(),
         unknown: understood.unknown,
@@ -131,6 +122,7 @@ pub fn open(path: &Path) -> Result<Weights> {
         metadata,
         torch,
         exact: beside.exact,
+        head: head.map(|rows| (rows, names(rows))),
         adamw_steps,
         store,
     };
@@ -206,6 +198,17 @@ fn recognise(store: &Store, torch: Option<&Contents>) -> (Format, Understood) {
         return (Format::Own, understood);
     }
     any_vit(names().map(|name| (name, name)).collect())
+}
+
+/// So many classes a linear layer after the encoder tells apart, by its names at Hugging Face and timm.
+fn rows_of_head(store: &Store) -> Option<usize> {
+    let shape = ["classifier.weight", "head.weight"]
+        .iter()
+        .find_map(|name| Some(&store.get(name)?.shape));
+    match shape?[..] {
+        [rows, _] => Some(rows),
+        _ => None,
+    }
 }
 
 /// One encoder under whoever's names.
@@ -306,97 +309,6 @@ fn whole(source: &Source) -> Option<&str> {
         Source::Whole(name) => Some(name),
         _ => None,
     }
-}
-
-/// Reads `config.json` beside a file, of Hugging Face or timm; one that is not there says nothing.
-fn beside(file: &Path) -> Result<Beside> {
-    let path = file.with_file_name("config.json");
-    let mut beside = Beside::default();
-    if !path.exists() {
-        return Ok(beside);
-    }
-    let origin = path.display();
-    let refused = |e: String| Error::usage(format!("{origin}: {e}"));
-    let bytes = ordinary::read(&path, MOST_CONFIG).map_err(|e| refused(e.to_string()))?;
-    let config: serde_json::Value = serde_json::from_slice(&bytes).map_err(|e| refused(e.to_string()))?;
-    let whole = |key: &str| config.get(key).and_then(serde_json::Value::as_u64);
-    let in_arguments = config
-        .get("model_args")
-        .and_then(|arguments| arguments.get("num_heads")?.as_u64());
-    let named = config.get("architecture").and_then(serde_json::Value::as_str);
-    let named = TIMM
-        .iter()
-        .find(|(name, _)| Some(*name) == named)
-        .map(|(_, heads)| *heads);
-    let heads = whole("num_attention_heads").or(in_arguments).or(named);
-    beside.heads = heads.and_then(|heads| usize::try_from(heads).ok());
-    if let Some(eps) = config.get("layer_norm_eps").and_then(serde_json::Value::as_f64)
-        && (eps - 1e-6).abs() > 1e-9
-    {
-        if eps > 1e-5 {
-            return Err(refused(format!("layer_norm_eps is {eps}; I-JEPA's norms have 1e-6")));
-        }
-        beside.remarks.push(format!(
-            "its norms were made with eps {eps:e} (layer_norm_eps), here they have 1e-6, so that features differ by about as much"
-        ));
-    }
-    let processor = processor(file);
-    if let Some(remark) = normalised_otherwise(processor.as_ref(), &config) {
-        beside.remarks.push(remark);
-    }
-    beside.exact = without_margin(processor.as_ref(), &config);
-    if let Some(act) = config.get("hidden_act").and_then(serde_json::Value::as_str)
-        && act != "gelu"
-    {
-        return Err(refused(format!("hidden_act is \"{act}\"; I-JEPA has gelu")));
-    }
-    Ok(beside)
-}
-
-/// What `preprocessor_config.json` says, where it can be read.
-fn processor(file: &Path) -> Option<serde_json::Value> {
-    let text = ordinary::read(&file.with_file_name("preprocessor_config.json"), MOST_CONFIG).ok()?;
-    serde_json::from_slice(&text).ok()
-}
-
-/// Whether images are scaled to what is then cut, as Hugging Face's processor or timm's `pretrained_cfg` says: `None` where
-/// neither does.
-fn without_margin(processor: Option<&serde_json::Value>, config: &serde_json::Value) -> Option<bool> {
-    if let Some(share) = config.pointer("/pretrained_cfg/crop_pct") {
-        return Some(share.as_f64()? > 0.99);
-    }
-    let processor = processor?;
-    let pixels = |places: [&str; 3]| places.iter().find_map(|place| processor.pointer(place)?.as_u64());
-    let scaled = pixels(["/size/shortest_edge", "/size/height", "/size"])?;
-    if !processor.get("do_center_crop").is_some_and(|cut| *cut == true) {
-        return Some(true); // all of it is seen
-    }
-    let cut = pixels(["/crop_size/height", "/crop_size/shortest_edge", "/crop_size"])?;
-    Some(scaled <= cut)
-}
-
-/// Says so where `preprocessor_config.json` of Hugging Face or timm's `pretrained_cfg` has another mean or deviation of pixels
-/// than ImageNet's, which images get here.
-fn normalised_otherwise(processor: Option<&serde_json::Value>, config: &serde_json::Value) -> Option<String> {
-    let timm = config.get("pretrained_cfg");
-    let pairs = [
-        (processor.and_then(|p| p.get("image_mean")), PIXELS[0]),
-        (processor.and_then(|p| p.get("image_std")), PIXELS[1]),
-        (timm.and_then(|t| t.get("mean")), PIXELS[0]),
-        (timm.and_then(|t| t.get("std")), PIXELS[1]),
-    ];
-    let other = |(said, ours): &(Option<&serde_json::Value>, [f64; 3])| {
-        let said = said.and_then(|said| said.as_array());
-        said.is_some_and(|said| {
-            let off =
-                |(value, ours): (&serde_json::Value, &f64)| value.as_f64().is_none_or(|v| (v - ours).abs() > 1e-3);
-            said.iter().zip(ours).any(off)
-        })
-    };
-    pairs.iter().any(other).then(|| {
-        "its images were normalised with another mean or deviation; here they get ImageNet's, so that features are others"
-            .to_string()
-    })
 }
 
 impl Weights {

@@ -38,6 +38,9 @@ fn a_batch_in_parts_takes_less_memory_and_has_the_same_loss() {
     );
     let memory = |text: &str| number(text, " takes ", "MiB");
     assert!(memory(&parts) < 0.6 * memory(&whole), "{whole}{parts}");
+    // `info`, which opens no adapter, says the same.
+    let info = super::prints(&["info", "--preset", "demo"]);
+    assert!(info.contains(&format!(" {:.1} MiB\n", memory(&whole))), "{info}{whole}");
     let loss = |text: &str| number(text, "; loss ", "\n");
     assert!((loss(&whole) - loss(&parts)).abs() < 2e-4, "{whole}{parts}");
 }

@@ -18,7 +18,9 @@ fn info_prints_the_three_architectures_in_the_references_text() {
         assert!(text.contains(line), "{text}");
     }
     assert!(
-        text.contains("Memory for a step of 128 images") && text.contains("\n  together"),
+        text.contains("Memory for a step of 128 images")
+            && text.contains("\n  together  ")
+            && text.contains("\n  together, on a software driver  "),
         "{text}"
     );
 }

@@ -1,6 +1,6 @@
 //! `report`: one file that needs nothing else, of one run and of several.
 
-use super::tiny::{fails, names, place, run, said, succeeds, text, tiny};
+use super::tiny::{fails, names, place, run, said, save, succeeds, text, tiny};
 use std::path::Path;
 
 /// The report's text, which must ask nothing of a network and run nothing.
@@ -161,10 +161,111 @@ fn runs_are_compared_by_their_records() {
 }
 
 #[test]
-fn a_folder_of_finetune_is_told_apart() {
+fn a_classifier_has_a_report_of_its_own() {
     let place = place();
-    succeeds(place.path(), &tiny("run", "2", &["--quiet"]));
-    std::fs::write(place.path().join("run/finetune.csv"), "").unwrap();
-    let text = fails(place.path(), 2, &["report", "run"]);
-    assert!(text.contains("run was made by `ijepa finetune`"), "{text}");
+    let at = place.path();
+    succeeds(at, &tiny("run", "2", &["--quiet"]));
+    for i in 100..110 {
+        let class = at.join(format!("held/class {}", i % 2));
+        std::fs::create_dir_all(&class).unwrap();
+        save(&class.join(format!("{i}.png")), i);
+    }
+    // Names from outside reach the page as text.
+    for set in ["photos", "held"] {
+        std::fs::rename(at.join(set).join("class 1"), at.join(set).join("<u>one & \"two\"")).unwrap();
+    }
+    let tune = |out: &str, more: &[&str]| {
+        let tune = [
+            "finetune",
+            "--data",
+            "photos",
+            "--weights",
+            "run",
+            "--batch",
+            "8",
+            "--quiet",
+            "--out",
+            out,
+        ];
+        succeeds(at, &[&tune[..], more].concat());
+    };
+    tune(
+        "tuned",
+        &[
+            "--test",
+            "held",
+            "--epochs",
+            "2",
+            "--mixup",
+            "0.25",
+            "--encoder",
+            "context",
+        ],
+    );
+    let html = report(at, &["tuned"], "tuned/report.html");
+    for part in [
+        "Classifier tuned",
+        "It began with the context encoder of ",
+        " of 10 test images of held get their own class; with 95 % confidence",
+        "Always naming the largest class would give 50.0 %.",
+        "Confusion matrix of the test images",
+        "Class by class",
+        "&lt;u&gt;one &amp; &quot;two&quot;",
+        ">epoch<",
+        "accuracy, %",
+        " ms (in the epoch in the middle), 8 images",
+        "<span>mixup</span><span>0.25</span>",
+        "<span>data.crop_size</span><span>16</span>",
+        "latest.safetensors",
+    ] {
+        assert!(html.contains(part), "{part}: {html}");
+    }
+    for part in ["<u>", "class=\"warn\"", "optimization.", "mask.min_keep"] {
+        assert!(!html.contains(part), "{part}");
+    }
+
+    // Without images to score, from scratch; and both beside each other.
+    tune("scratch", &["--from-scratch", "--epochs", "3", "--seed", "4"]);
+    let bare = report(at, &["scratch"], "scratch/report.html");
+    assert!(
+        bare.contains("It began from scratch, with weights drawn from seed 4.")
+            && bare.contains("No images were scored")
+    );
+    let both = report(at, &["tuned", "scratch", "--out", "both.html"], "both.html");
+    for part in [
+        "Classifiers compared",
+        "Settings that differ",
+        "<th>layer_decay</th><td>0.75</td><td>1.0</td>",
+        "test accuracy",
+        "var(--k1)",
+    ] {
+        assert!(both.contains(part), "{part}: {both}");
+    }
+    assert!(both.contains("Not all of them were scored on the same images") && !both.contains("<th>warmup</th>"));
+
+    for (arguments, wanted) in [
+        (
+            &["report", "run", "tuned"][..],
+            "tuned was made by `ijepa finetune` and run was not: ",
+        ),
+        (&["report", "tuned", "none"], "none holds no run"),
+        (&["report", "tuned", "--data", "photos"], "leave out --data"),
+    ] {
+        let message = fails(at, 2, arguments);
+        assert!(message.contains(wanted), "{arguments:?}: {message}");
+    }
+
+    // What is broken is left out, and the report says so.
+    std::fs::write(at.join("tuned/scores.json"), "{}").unwrap();
+    std::fs::write(at.join("tuned/finetune.json"), "{}").unwrap();
+    let gap = report(at, &["tuned"], "tuned/report.html");
+    for part in [
+        "Left out: the confusion matrix: scores.json is damaged",
+        "Left out: finetune.json could not be read",
+        "What it began with is not recorded.",
+    ] {
+        assert!(gap.contains(part), "{part}");
+    }
+    std::fs::write(at.join("tuned/latest.safetensors"), "").unwrap();
+    assert!(report(at, &["tuned"], "tuned/report.html").contains("Left out: tuned/latest.safetensors"));
 }

@@ -52,6 +52,14 @@ fn a_card_and_a_report_tell_what_a_run_has_reached() {
         assert!(bare.contains(part), "{part}: {bare}");
     }
     assert!(!bare.contains("Probes by `ijepa probe`"), "{bare}");
+    // Settings are those of the run, or are not there.
+    let run = text(&at.join("run/params-ijepa.yaml"));
+    let (_, settings) = bare.split_once("## Settings\n\n```yaml\n").unwrap();
+    let (settings, _) = settings.split_once("```").unwrap();
+    assert!(settings.contains("optimization:") && !settings.contains("_every") && !settings.contains("root_path"));
+    for line in settings.lines() {
+        assert!(run.lines().any(|of_run| of_run == line), "{line}: {run}");
+    }
 
     probed(at, "run/all", &["--method", "all"]);
     probed(

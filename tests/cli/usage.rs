@@ -2,10 +2,11 @@
 
 use super::{ijepa, prints, refused};
 
-const COMMANDS: [&str; 15] = [
+const COMMANDS: [&str; 17] = [
     "demo",
     "train",
     "probe",
+    "finetune",
     "embed",
     "search",
     "export",
@@ -16,6 +17,7 @@ const COMMANDS: [&str; 15] = [
     "replay",
     "doctor",
     "bench",
+    "tune",
     "visualize",
     "report",
 ];
@@ -39,6 +41,50 @@ fn every_command_has_help_with_an_example_that_begins_with_its_name() {
         assert!(help.contains(&format!("example: ijepa search {what}")), "{help}");
     }
     assert!(prints(&["--version"]).starts_with("ijepa "));
+}
+
+/// Below the options: a text is broken where a line is full and nowhere else, and examples not at all.
+#[test]
+fn the_end_of_help_fits_narrow_and_wide_terminals() {
+    let parts: [(&str, &[&str]); 2] = [
+        ("search", &["index", "query", "duplicates", "cluster"]),
+        (
+            "visualize",
+            &["pca", "attention", "similarity", "predict", "masks", "embedding"],
+        ),
+    ];
+    let whole = COMMANDS.iter().map(|command| vec![*command]).chain([vec![]]);
+    let parts = parts
+        .iter()
+        .flat_map(|(of, parts)| parts.iter().map(|part| vec![*of, *part]));
+    for command in whole.chain(parts) {
+        let end = |width: &str| {
+            let arguments = [&command[..], &["--help"]].concat();
+            let output = ijepa(&arguments).0.env("COLUMNS", width).output().unwrap();
+            let text = String::from_utf8(output.stdout).unwrap();
+            text.trim_end().rsplit("\n\n").next().unwrap().to_string()
+        };
+        let examples = |end: &str| end[end.find("example: ").unwrap()..].to_string();
+        let (narrow, wide) = (end("80"), end("120"));
+        assert_eq!(examples(&narrow), examples(&wide), "{command:?}: an example is broken");
+        for (text, most) in [(&narrow, 80), (&wide, 100)] {
+            let lines: Vec<&str> = text.lines().collect();
+            for pair in lines.windows(2) {
+                assert!(pair[0].chars().count() <= most, "{command:?}: {text}");
+                let own =
+                    |line: &str| line.starts_with(' ') || line.contains(": ijepa ") || line.starts_with("exit code");
+                let next = pair[1].split(' ').next().unwrap_or_default();
+                let full = pair[0].chars().count() + 1 + next.chars().count() > most;
+                // What begins a sentence may begin a paragraph.
+                let new = pair[0].ends_with('.') && next.starts_with(|c: char| c.is_uppercase());
+                assert!(
+                    full || new || own(pair[0]) || own(pair[1]),
+                    "{command:?}: broken after {}: {text}",
+                    pair[0]
+                );
+            }
+        }
+    }
 }
 
 #[test]

@@ -270,6 +270,21 @@ fn what_is_near_is_what_all_cosines_say() {
             }
         }
     }
+    // A guess that is always the same: the mean of what the other images' patches are, normalised.
+    let mean = |row: &[f64]| row.iter().sum::<f64>() / d as f64;
+    let mut blind = vec![0.0; d];
+    for row in (0..3 * n).filter(|p| p / n != 1).map(row) {
+        let m = mean(row);
+        let square: f64 = row.iter().map(|v| (v - m).powi(2)).sum::<f64>() / d as f64;
+        blind
+            .iter_mut()
+            .zip(row)
+            .for_each(|(sum, v)| *sum += (v - m) / (square + 1e-5).sqrt());
+    }
+    let want = [3, 9].map(|patch| cosines(&blind, row(n + patch))[0]);
+    let got = inspector.blind(1, &[3, 9]).unwrap();
+    near("blind", &[got], &[(want[0] + want[1]) / 2.0], 2e-4);
+    assert!(inspector.blind(9, &[0]).is_err() && inspector.blind(1, &[n as u32]).is_err());
     let refused = |image: usize, hidden: &[u32]| pollster::block_on(inspector.predict(image, hidden, 4)).unwrap_err();
     let mut refused = refused;
     assert!(refused(1, &[]).to_string().contains("at least one"));

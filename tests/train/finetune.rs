@@ -50,7 +50,7 @@ fn what_is_tuned_goes_on_bit_for_bit_and_is_read_by_all_others() {
     let rows: Vec<&str> = table.lines().collect();
     assert_eq!(
         rows[0],
-        "epoch,step,lr,train loss,train accuracy,test loss,test accuracy"
+        "epoch,step,lr,train loss,train accuracy,test loss,test accuracy,time (ms)"
     );
     assert_eq!(
         (rows.len(), rows[3].starts_with("3,15,1.250e-7,")),
@@ -62,8 +62,14 @@ fn what_is_tuned_goes_on_bit_for_bit_and_is_read_by_all_others() {
         "finetune.json",
         "latest.safetensors",
         "params-ijepa.yaml",
+        "scores.json",
     ];
     assert_eq!(names(&whole), expected);
+    let scores = text(&whole.join("scores.json"));
+    assert!(
+        scores.starts_with("{\"step\":15,\"classes\":[\"class 0\",\"class 1\"],\"confusion\":[["),
+        "{scores}"
+    );
 
     // The same once more, stopped and gone on with.
     let csv = at.join("parts/finetune.csv");
@@ -79,7 +85,13 @@ fn what_is_tuned_goes_on_bit_for_bit_and_is_read_by_all_others() {
     }
     succeeds(at, &["finetune", "--resume", "parts"]);
     assert!(latest(&at.join("parts")) == latest(&whole));
-    assert_eq!(text(&csv), table);
+    // All but how long it took.
+    let timeless = |table: &str| -> Vec<String> {
+        let cut = |row: &str| row.rsplit_once(',').map(|(row, _)| row.to_string());
+        table.lines().filter_map(cut).collect()
+    };
+    assert_eq!(timeless(&text(&csv)), timeless(&table));
+    assert_eq!(text(&at.join("parts/scores.json")), scores);
     succeeds(at, &["finetune", "--resume", "parts"]); // at its end there is nothing to do
     assert!(latest(&at.join("parts")) == latest(&whole));
 
@@ -137,6 +149,18 @@ fn exports(at: &Path) {
             card.contains("| classes | 2: class 0, class 1 |") && card.contains(" % of 10 test images"),
             "{card}"
         );
+        // Its own settings, and none of those of training without labels.
+        for (part, there) in [
+            ("\"label_smoothing\": 0.1", true),
+            ("## Network and images\n\n```yaml\ndata:\n  crop_size: 16\n", true),
+            ("  patch_size: 8", true),
+            ("## Settings", false),
+            ("pred_mask_scale", false),
+            ("optimization:", false),
+            ("batch_size:", false),
+        ] {
+            assert!(card.contains(part) == there, "{part}: {card}");
+        }
     }
     let named = |folder: &str| {
         let bytes = std::fs::read(at.join(folder).join("model.safetensors")).unwrap();
@@ -160,6 +184,21 @@ fn exports(at: &Path) {
         for (name, tensor) in encoder.iter().filter(|(name, _)| name.starts_with("encoder.")) {
             assert!(theirs[name] == *tensor, "{folder}: {name}");
         }
+    }
+    // What they are is told of each.
+    for folder in ["whole", "hf", "timm", "safetensors/ijepa.safetensors"] {
+        let output = super::tiny::run(at, &["info", folder]);
+        let info = String::from_utf8(output.stdout).unwrap();
+        assert!(
+            info.contains("16 wide, 1 blocks, 2 heads") && info.contains(", crop 16"),
+            "{info}"
+        );
+        assert!(
+            info.contains("  classifier        2 classes: class 0, class 1\n"),
+            "{info}"
+        );
+        let run = info.contains("  run               at step 15 of 15, epoch 3, loss ");
+        assert_eq!(run, folder != "hf" && folder != "timm", "{info}");
     }
     let refused = fails(at, 2, &["export", "--weights", "whole", "--to", "pth", "--out", "pth"]);
     assert!(refused.contains("the reference has no classifier"), "{refused}");

@@ -1,7 +1,7 @@
 //! What a run says, and where.
 
 use super::reference::reference;
-use super::tiny::{place, run, said, tiny};
+use super::tiny::{place, run, said, save, tiny};
 
 #[test]
 fn quiet_is_silent() {
@@ -9,6 +9,43 @@ fn quiet_is_silent() {
     let output = run(place.path(), &tiny("run", "6", &["--quiet"]));
     assert!(output.status.success() && output.stdout.is_empty());
     assert_eq!(said(&output), "");
+    // Nor do others say what they wrote; what is asked for is printed, and nothing else is.
+    for i in 100..110 {
+        let class = place.path().join(format!("held/class {}", i % 2));
+        std::fs::create_dir_all(&class).unwrap();
+        save(&class.join(format!("{i}.png")), i);
+    }
+    let photos = ["--weights", "run", "--data", "photos"];
+    let cases: [(&[&str], &[&str], &str); 6] = [
+        (&["embed", "--out", "f.npy"], &photos, ""),
+        (&["pack", "photos", "photos.ijepa-pack"], &[], ""),
+        (&["search", "index", "photos", "--weights", "run"], &[], ""),
+        (
+            &["search", "index", "photos", "--weights", "run", "--json"],
+            &[],
+            "{\"index\":",
+        ),
+        (
+            &["probe", "--test", "held", "--method", "knn", "--out", "probed"],
+            &photos,
+            "features ",
+        ),
+        (
+            &["finetune", "--test", "held", "--out", "tuned", "--steps", "2"],
+            &photos,
+            "test accuracy ",
+        ),
+    ];
+    for (arguments, more, wanted) in cases {
+        let output = run(place.path(), &[arguments, more, &["--quiet"]].concat());
+        let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success(), "{arguments:?}: {}", said(&output));
+        assert_eq!(said(&output), "", "{arguments:?}");
+        assert!(
+            printed.starts_with(wanted) && printed.is_empty() == wanted.is_empty(),
+            "{arguments:?}: {printed}"
+        );
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use crate::cli::escaped;
 use ijepa::model::config::ModelConfig;
 use ijepa::train::config::Config;
 use ijepa::train::snapshot::Progress;
-use ijepa::train::tuned::Tuned;
+use ijepa::train::tuned::{Tuned, heeds};
 use ijepa::weights::write::hub::timm_name;
 use std::path::Path;
 
@@ -144,7 +144,10 @@ impl About<'_> {
         let recipe = recipe.map_or(String::new(), |text| {
             format!("\n## Fine-tuning\n\n```json\n{text}\n```\n")
         });
-        let settings = config.map(|config| format!("\n## Settings\n\n```yaml\n{}```\n", config.portable().to_yaml()));
+        let settings = config.map(|config| match tuned {
+            Some(_) => format!("\n## Network and images\n\n```yaml\n{}```\n", config.yaml_of(heeds)),
+            None => format!("\n## Settings\n\n```yaml\n{}```\n", config.yaml_of(decides)),
+        });
         let settings = recipe + &settings.unwrap_or_default();
         let (tags, task, title, what) = match tuned {
             None => (
@@ -197,6 +200,12 @@ impl About<'_> {
             results.section()
         )
     }
+}
+
+/// Whether a key has a say in what the weights are, and is no path of somebody's machine. How often a run looked at itself or was
+/// saved changes no weight; and a checkpoint alone does not know it, so that defaults would stand there as if they were the run's.
+fn decides(path: &str) -> bool {
+    !path.starts_with("logging.") && !["data.root_path", "data.image_folder", "meta.read_checkpoint"].contains(&path)
 }
 
 /// A name that is one cell of a table: no code, no HTML, no link, no picture.

@@ -42,12 +42,19 @@ impl Line {
 
 /// More points than this would only thicken a line: each shown one is the mean of its share of the steps.
 const MOST_POINTS: usize = 300;
+/// Of so few each is marked: a single one makes no line.
+const FEW: usize = 20;
 const SIZE: (u32, u32) = (560, 300);
 /// What stands for the page's colour of text until the chart is done.
 const INK: RGBColor = RGBColor(1, 2, 3);
 
 /// Lines over steps; `None` where there is nothing to draw. The vertical axis begins at 0 where `from_zero`.
 pub fn chart(what: &str, lines: &[Line], from_zero: bool) -> Result<Option<String>> {
+    over("step", what, lines, from_zero)
+}
+
+/// The same over what the horizontal axis counts.
+pub fn over(axis: &str, what: &str, lines: &[Line], from_zero: bool) -> Result<Option<String>> {
     let lines: Vec<Line> = lines
         .iter()
         .map(thinned)
@@ -73,7 +80,7 @@ pub fn chart(what: &str, lines: &[Line], from_zero: bool) -> Result<Option<Strin
     };
     let bottom = if from_zero && low == 0.0 { 0.0 } else { low - room };
     let mut text = String::new();
-    draw(&mut text, what, &lines, last, (bottom, high + room))
+    draw(&mut text, (axis, what), &lines, last, (bottom, high + room))
         .map_err(|e| Error::run(format!("the chart \"{what}\" could not be drawn: {e}")))?;
     let mut text = text.replace("#010203", "currentColor");
     for (i, colour) in KINDS.iter().enumerate() {
@@ -90,7 +97,7 @@ pub fn chart(what: &str, lines: &[Line], from_zero: bool) -> Result<Option<Strin
 
 fn draw(
     text: &mut String,
-    what: &str,
+    (axis, what): (&str, &str),
     lines: &[Line],
     last: f64,
     values: (f64, f64),
@@ -115,7 +122,7 @@ fn draw(
         .build_cartesian_2d(0.0..last, values.0..values.1)?;
     chart
         .configure_mesh()
-        .x_desc("step")
+        .x_desc(axis)
         .x_labels(6)
         .y_labels(6)
         .x_label_formatter(&|step| format!("{step:.0}"))
@@ -133,6 +140,10 @@ fn draw(
             .draw_series(LineSeries::new(line.points.iter().copied(), style))?
             .label(&line.name)
             .legend(move |(x, y)| PathElement::new([(x, y), (x + 16, y)], style));
+        if !line.thin && line.points.len() <= FEW {
+            let dots = line.points.iter().map(|&point| Circle::new(point, 3, style.filled()));
+            chart.draw_series(dots)?;
+        }
     }
     if lines.len() > 1 {
         // In the corner at the right that the lines leave free.
@@ -193,7 +204,8 @@ mod tests {
         // Nothing that can be drawn, and one value alone.
         assert_eq!(chart("none", &[line("x")][..0], true).unwrap(), None);
         assert_eq!(chart("none", &[Line::new("x", [(1.0, f64::NAN)])], true).unwrap(), None);
-        assert!(chart("one", &[Line::new("x", [(1.0, 2.0)])], false).unwrap().is_some());
+        let one = chart("one", &[Line::new("x", [(1.0, 2.0)])], false).unwrap().unwrap();
+        assert!(one.contains("<circle") && !text.contains("<circle"), "{one}");
     }
 
     #[test]

@@ -7,9 +7,10 @@ use super::page::{charts, duration};
 use super::probed;
 use crate::cli::number::grouped;
 use crate::cli::sheet::KINDS;
-use ijepa::train::history::{History, Looked};
+use ijepa::train::history::{History, Looked, name};
 use ijepa::{Error, Result};
 use maud::{Markup, html};
+use std::path::PathBuf;
 
 /// Refuses more runs than there are colours.
 pub fn check(runs: usize) -> Result<()> {
@@ -23,7 +24,7 @@ pub fn check(runs: usize) -> Result<()> {
 }
 
 pub fn page(histories: &[History], findings: &[Findings]) -> Result<String> {
-    let names = names(histories);
+    let names = names(&histories.iter().map(|history| &history.folder).collect::<Vec<_>>());
     let body = html! {
         h1 { "Runs compared" }
         p .faint { (names.join(", ")) }
@@ -38,16 +39,18 @@ pub fn page(histories: &[History], findings: &[Findings]) -> Result<String> {
 }
 
 /// The folders' own names, or their paths where two are the same.
-fn names(histories: &[History]) -> Vec<String> {
-    let short: Vec<String> = histories.iter().map(History::name).collect();
+pub fn names(folders: &[&PathBuf]) -> Vec<String> {
+    let short: Vec<String> = folders.iter().map(|folder| name(folder)).collect();
     let distinct = short.iter().enumerate().all(|(i, name)| !short[..i].contains(name));
     match distinct {
         true => short,
-        false => histories
-            .iter()
-            .map(|history| history.folder.display().to_string())
-            .collect(),
+        false => folders.iter().map(|folder| folder.display().to_string()).collect(),
     }
+}
+
+/// A head line with each run's name in its colour.
+pub fn head(names: &[String]) -> Markup {
+    html! { tr { th {} @for (i, name) in names.iter().enumerate() { th style=(format!("color:var(--k{i})")) { (name) } } } }
 }
 
 fn warnings(names: &[String], histories: &[History], findings: &[Findings]) -> Markup {
@@ -75,7 +78,7 @@ fn summary(names: &[String], histories: &[History]) -> Markup {
     html! {
         h2 { "In short" }
         div .wide { table {
-            tr { th {} @for (i, name) in names.iter().enumerate() { th style=(format!("color:var(--k{i})")) { (name) } } }
+            (head(names))
             (row("monitor", &|history| judgement(history).map(|judgement| judgement.verdict.word().to_string())))
             (row("steps", &|history| {
                 let of = history.progress.as_ref().map(|progress| format!(" of {}", grouped(progress.of))).unwrap_or_default();
@@ -157,9 +160,23 @@ fn probes(names: &[String], findings: &[Findings]) -> Markup {
     }
 }
 
-/// The settings that are not the same in all.
 fn settings(names: &[String], histories: &[History]) -> Markup {
-    let all: Vec<Vec<(&str, String)>> = histories.iter().map(|history| values(&history.config)).collect();
+    let of = |history: &History| {
+        values(&history.config)
+            .into_iter()
+            .map(|(key, value)| (key.to_string(), value))
+    };
+    differing(
+        names,
+        &histories
+            .iter()
+            .map(|history| of(history).collect())
+            .collect::<Vec<_>>(),
+    )
+}
+
+/// The settings that are not the same in all; each run has the same keys in the same order.
+pub fn differing(names: &[String], all: &[Vec<(String, String)>]) -> Markup {
     let differ = (0..all[0].len()).filter(|&key| all.iter().any(|values| values[key].1 != all[0][key].1));
     let differ: Vec<usize> = differ.collect();
     html! {
@@ -168,9 +185,9 @@ fn settings(names: &[String], histories: &[History]) -> Markup {
             p { "None." }
         } @else {
             div .wide { table {
-                tr { th {} @for (i, name) in names.iter().enumerate() { th style=(format!("color:var(--k{i})")) { (name) } } }
+                (head(names))
                 @for key in differ {
-                    tr { th { (all[0][key].0) } @for values in &all { td { (values[key].1) } } }
+                    tr { th { (all[0][key].0) } @for values in all { td { (values[key].1) } } }
                 }
             } }
         }

@@ -3,7 +3,7 @@
 use super::findings::Findings;
 use super::page::charts;
 use crate::cli::number::grouped;
-use crate::cli::probe::confusion::sheet;
+use crate::cli::probe::confusion::of_probe;
 use crate::cli::probe::found::Found;
 use crate::cli::sheet::Ground;
 use ijepa::Result;
@@ -27,7 +27,7 @@ pub fn one(found: &[Found], step: Option<u64>) -> Result<Markup> {
 fn protocol(found: &Found, step: Option<u64>) -> Result<Markup> {
     let protocol = &found.protocol;
     let learned = protocol.probes.iter().filter(|probe| probe.features == "learned");
-    let pictures = learned.map(|probe| sheet(probe, &protocol.classes).svg(Ground::Page).map(Some));
+    let pictures = learned.map(|probe| of_probe(probe, &protocol.classes).svg(Ground::Page).map(Some));
     let pictures = pictures.collect::<Result<Vec<_>>>()?;
     let other = found.other_step(step);
     Ok(html! {

@@ -26,8 +26,8 @@ pub struct Args {
 }
 
 const AFTER: &str = "\
-Spherical k-means on the features less their mean. The largest cluster comes first; beside its size stands the mean cosine of its
-images with its centre. JSON lists all images of each.
+Spherical k-means on the features less their mean. The largest cluster comes first; beside its size stands the mean cosine \
+of its images with its centre. JSON lists all images of each.
 example: ijepa search cluster --clusters 20 --html clusters.html";
 
 pub fn run(args: Args) -> Result<()> {

@@ -31,8 +31,8 @@ const ABOVE: f32 = 0.95;
 const CELLS: usize = 24;
 
 const AFTER: &str = "\
-Images whose features have a cosine (less their mean) of at least --above, best first, in groups that hang together by pairs.
-Nothing is removed: look before you do. A lower --above finds more that is merely alike.
+Images whose features have a cosine (less their mean) of at least --above, best first, in groups that hang together by \
+pairs. Nothing is removed: look before you do. A lower --above finds more that is merely alike.
 example: ijepa search duplicates --above 0.9 --html duplicates.html";
 
 fn cosine(text: &str) -> Result<f32, String> {

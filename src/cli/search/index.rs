@@ -51,9 +51,10 @@ pub struct Args {
 }
 
 const AFTER: &str = "\
-Only images that are new or have changed are encoded: files of other size or time are read, and those of other bytes encoded. What
-is gone leaves the index. Files that are no images are passed over. The index knows which weights made it, and refuses others.
-Ctrl-C keeps what was done. With 2000 images and more it has a graph (HNSW), which is made anew when a tenth has changed.
+Only images that are new or have changed are encoded: files of other size or time are read, and those of other bytes \
+encoded. What is gone leaves the index. Files that are no images are passed over. The index knows which weights made it, and \
+refuses others. Ctrl-C keeps what was done. With 2000 images and more it has a graph (HNSW), which is made anew when a tenth \
+has changed.
 example: ijepa search index photos --weights runs/first";
 
 const ELSEWHERE: &str = "name another one by --index";
@@ -429,6 +430,9 @@ fn said(args: &Args, out: &Path, index: &Index, counts: &Counts) -> Result<()> {
         let mut json = serde_json::json!({"index": out.display().to_string(), "images": index.len()});
         all.iter().for_each(|(what, count)| json[*what] = (*count).into());
         return print(&format!("{json}\n"));
+    }
+    if args.quiet {
+        return Ok(());
     }
     let some: Vec<String> = { all.iter() }
         .filter(|(_, count)| *count > 0)

@@ -5,7 +5,7 @@ use crate::cli::html::escaped;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ijepa::{Error, Result};
-use image::{ImageFormat, Rgb, RgbImage};
+use image::{GrayImage, ImageBuffer, ImageFormat, Luma, PixelWithColorType, Rgb, RgbImage, Rgba, RgbaImage};
 use resvg::{tiny_skia, usvg};
 use std::io::Cursor;
 use std::sync::Arc;
@@ -20,12 +20,12 @@ const MOST_AREA: u64 = 150_000_000;
 const MOST_SIDE: u32 = 32_767;
 
 /// A PNG as a `data:` address.
-pub fn data_address(pixels: &RgbImage) -> Result<String> {
+pub fn data_address<P: PixelWithColorType<Subpixel = u8>>(pixels: &ImageBuffer<P, Vec<u8>>) -> Result<String> {
     Ok(format!("data:image/png;base64,{}", STANDARD.encode(png(pixels)?)))
 }
 
 /// A PNG's bytes.
-pub fn png(pixels: &RgbImage) -> Result<Vec<u8>> {
+pub fn png<P: PixelWithColorType<Subpixel = u8>>(pixels: &ImageBuffer<P, Vec<u8>>) -> Result<Vec<u8>> {
     let mut bytes = Cursor::new(Vec::new());
     pixels
         .write_to(&mut bytes, ImageFormat::Png)
@@ -64,7 +64,9 @@ impl Sheet {
                     bold,
                     anchor,
                     text,
+                    ink,
                 } => {
+                    let ink = ink.map_or(String::new(), |ink| format!(" fill=\"{}\"", hex(ink)));
                     let weight = if *bold { " font-weight=\"bold\"" } else { "" };
                     let anchor = match anchor {
                         Anchor::Start => "",
@@ -73,17 +75,23 @@ impl Sheet {
                     };
                     let (x, y, text) = (at.0, at.1, escaped(text));
                     out += &format!(
-                        "<text x=\"{x:.1}\" y=\"{y:.1}\" font-size=\"{size}\"{weight}{anchor}>{text}</text>\n"
+                        "<text x=\"{x:.1}\" y=\"{y:.1}\" font-size=\"{size}\"{weight}{anchor}{ink}>{text}</text>\n"
                     );
                 }
                 Item::Raster { at, size, pixels } if rasters => {
-                    let ((x, y), (width, height), data) = (at, size, data_address(pixels)?);
-                    out += &format!(
-                        "<image x=\"{x:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"{height:.1}\" \
-                         preserveAspectRatio=\"none\" style=\"image-rendering:pixelated\" href=\"{data}\"/>\n"
-                    );
+                    out += &placed(*at, *size, &data_address(pixels)?);
                 }
-                Item::Raster { .. } => {}
+                Item::Tint {
+                    at,
+                    size,
+                    colour: [r, g, b],
+                    shares,
+                } if rasters => {
+                    let clear = |x, y| Rgba([*r, *g, *b, shares.get_pixel(x, y).0[0]]);
+                    let clear = RgbaImage::from_fn(shares.width(), shares.height(), clear);
+                    out += &placed(*at, *size, &data_address(&clear)?);
+                }
+                Item::Raster { .. } | Item::Tint { .. } => {}
                 Item::Frame {
                     at,
                     size,
@@ -127,12 +135,22 @@ impl Sheet {
         }
         let mut canvas = tiny_skia::Pixmap::new(width, height).ok_or_else(|| wrong("it is empty or too large"))?;
         canvas.fill(tiny_skia::Color::WHITE);
+        let mut put = |at: &(f64, f64), size: &(f64, f64), pixels: &RgbImage| {
+            let place = |value: f64| ((value * scale).round() as u32).min(width.max(height));
+            let (left, top) = (place(at.0), place(at.1));
+            let (right, bottom) = (place(at.0 + size.0).min(width), place(at.1 + size.1).min(height));
+            blit(&mut canvas, (left, top, right, bottom), pixels);
+        };
         for item in &self.items {
-            if let Item::Raster { at, size, pixels } = item {
-                let place = |value: f64| ((value * scale).round() as u32).min(width.max(height));
-                let (left, top) = (place(at.0), place(at.1));
-                let (right, bottom) = (place(at.0 + size.0).min(width), place(at.1 + size.1).min(height));
-                blit(&mut canvas, (left, top, right, bottom), pixels);
+            match item {
+                Item::Raster { at, size, pixels } => put(at, size, pixels),
+                Item::Tint {
+                    at,
+                    size,
+                    colour,
+                    shares,
+                } => put(at, size, &on_white(*colour, shares)),
+                _ => {}
             }
         }
         let tree = usvg::Tree::from_str(&self.written(Ground::Paper, false)?, &options());
@@ -146,6 +164,23 @@ impl Sheet {
             .collect();
         RgbImage::from_raw(width, height, bytes).ok_or_else(|| wrong("its size is wrong"))
     }
+}
+
+/// An image's element.
+fn placed((x, y): (f64, f64), (width, height): (f64, f64), data: &str) -> String {
+    format!(
+        "<image x=\"{x:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"{height:.1}\" preserveAspectRatio=\"none\" \
+         style=\"image-rendering:pixelated\" href=\"{data}\"/>\n"
+    )
+}
+
+/// A tint as white paper shows it.
+fn on_white(colour: [u8; 3], shares: &GrayImage) -> RgbImage {
+    let shown = |share: u8, full: u8| 255.0 + (f64::from(full) - 255.0) * f64::from(share) / 255.0;
+    RgbImage::from_fn(shares.width(), shares.height(), |x, y| {
+        let Luma([share]) = *shares.get_pixel(x, y);
+        Rgb(colour.map(|full| shown(share, full).round() as u8))
+    })
 }
 
 /// Puts pixels into a rectangle, each of them a square of whole pixels where the sizes allow it.

@@ -10,7 +10,8 @@ use ijepa::{Error, Result};
 /// Draw where the heads of one of the encoder's blocks look, from one patch or from all on average.
 #[derive(clap::Args)]
 #[command(
-    after_help = "example: ijepa visualize attention --weights runs/first dog.jpg --query 7,7 --out attention.png"
+    after_help = "example: ijepa visualize attention --weights runs/first dog.jpg --query 7,7 \\
+           --out attention.png"
 )]
 pub struct Args {
     #[command(flatten)]

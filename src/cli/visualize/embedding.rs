@@ -7,6 +7,7 @@ use crate::cli::sheet::{Anchor, GAP, MARGIN, Sheet, TEXT, words};
 use ijepa::eval::map::{self, EPOCHS, LEAST, PERPLEXITY};
 use ijepa::eval::samples::Features;
 use ijepa::{Error, Result};
+use std::collections::BTreeMap;
 
 /// Draw a data set as a map: images whose features are alike lie together (t-SNE), with thumbnails and with classes.
 #[derive(clap::Args)]
@@ -23,13 +24,16 @@ pub struct Args {
 
 const AFTER: &str = "\
 Features are patches averaged. Without --count 1000 images are taken of each set.
-example: ijepa visualize embedding --weights runs/first photos.tar --count 500 --out map.png";
+example: ijepa visualize embedding --weights runs/first photos.tar --count 500 \\
+           --out map.png";
 
 /// Images that are taken where nothing is said.
 const IMAGES: u32 = 1000;
 /// Side of a map, and of a thumbnail on it.
 const MAP: f64 = 760.0;
 const THUMBNAIL: f64 = 30.0;
+/// Thumbnails that stand side by side on it, with a gap between them.
+const ACROSS: usize = 24;
 /// Colours for ten classes that colour-blind eyes tell apart: Paul Tol's "muted", and a grey.
 const CLASSES: [[u8; 3]; 10] = [
     [51, 34, 136],
@@ -74,7 +78,7 @@ pub fn run(mut args: Args) -> Result<()> {
         (MARGIN + THUMBNAIL / 2.0, top + THUMBNAIL / 2.0),
         MAP - THUMBNAIL,
     );
-    let left_out = thumbnails(&mut sheet, &seen.images, &places);
+    let shown = thumbnails(&mut sheet, &seen.images, &places, (MARGIN, top));
     sheet.frame((MARGIN, top), (MAP, MAP), [150, 150, 150], 1.0);
     if let Some(labels) = classes {
         let across = MAP + 2.0 * GAP;
@@ -82,11 +86,10 @@ pub fn run(mut args: Args) -> Result<()> {
         class_map(&mut sheet, (&seen.images.classes, labels), &places, across)?;
     }
     let under = (MARGIN, top + MAP + TEXT + 4.0);
-    let shown = count - left_out;
     sheet.label(
         under,
         MAP,
-        &format!("{shown} of {count} images are drawn: none that would cover another"),
+        &format!("{shown} of {count} images are drawn, moved by half a thumbnail at most: none covers another"),
     );
     args.out.save(&sheet, &format!("a map of {count} images"))
 }
@@ -109,21 +112,39 @@ fn scaled(places: &[[f32; 2]], (left, top): (f64, f64), side: f64) -> Vec<(f64, 
     places.iter().map(place).collect()
 }
 
-/// Thumbnails where they cover no other by more than a third of their side; how many were left out.
-fn thumbnails(sheet: &mut Sheet, images: &Images, places: &[(f64, f64)]) -> usize {
-    let mut drawn: Vec<(f64, f64)> = vec![];
-    let near = |a: &(f64, f64), b: &(f64, f64)| (a.0 - b.0).abs().max((a.1 - b.1).abs()) < THUMBNAIL * 2.0 / 3.0;
-    for (image, place) in places.iter().enumerate() {
-        if drawn.iter().any(|other| near(place, other)) {
-            continue;
-        }
-        drawn.push(*place);
+/// In each cell of the map, whose upper left corner is at `corner`, the image that is nearest to its middle; how many there are.
+fn thumbnails(sheet: &mut Sheet, images: &Images, places: &[(f64, f64)], corner: (f64, f64)) -> usize {
+    let chosen = chosen(places, corner);
+    for (&(column, row), &image) in &chosen {
+        let middle = middle((column, row), corner);
         let image = images.image(image);
         let scale = THUMBNAIL / image.width.max(image.height) as f64;
         let size = (image.width as f64 * scale, image.height as f64 * scale);
-        sheet.picture((place.0 - size.0 / 2.0, place.1 - size.1 / 2.0), size, image);
+        sheet.picture((middle.0 - size.0 / 2.0, middle.1 - size.1 / 2.0), size, image);
     }
-    places.len() - drawn.len()
+    chosen.len()
+}
+
+const CELL: f64 = MAP / ACROSS as f64;
+
+fn middle((column, row): (usize, usize), (left, top): (f64, f64)) -> (f64, f64) {
+    (left + (column as f64 + 0.5) * CELL, top + (row as f64 + 0.5) * CELL)
+}
+
+/// Which image stands in which cell (column and row).
+fn chosen(places: &[(f64, f64)], corner: (f64, f64)) -> BTreeMap<(usize, usize), usize> {
+    let cell = |at: f64, from: f64| (((at - from) / CELL) as usize).min(ACROSS - 1);
+    let mut chosen: BTreeMap<(usize, usize), usize> = BTreeMap::new();
+    for (image, place) in places.iter().enumerate() {
+        let cell = (cell(place.0, corner.0), cell(place.1, corner.1));
+        let middle = middle(cell, corner);
+        let far = |image: usize| (places[image].0 - middle.0).hypot(places[image].1 - middle.1);
+        let best = chosen.entry(cell).or_insert(image);
+        if far(image) < far(*best) {
+            *best = image;
+        }
+    }
+    chosen
 }
 
 /// The same places as dots in the colours of their classes, `across` to the right, with a legend below.
@@ -164,4 +185,36 @@ fn class_map(
         sheet.text((MARGIN + across, at.1 + TEXT + 6.0), TEXT, false, Anchor::Start, &more);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_thumbnail_covers_another_and_the_nearest_to_its_cell_stays() {
+        let corner = (16.0, 50.0);
+        // A dense cloud, and what lies at the map's edges.
+        let spread = |i: usize| (i as f64 * 0.618_034).fract() * MAP;
+        let mut places: Vec<(f64, f64)> = (0..2000).map(|i| (16.0 + spread(i), 50.0 + spread(i * i))).collect();
+        places.extend([(16.0, 50.0), (16.0 + MAP, 50.0 + MAP)]);
+        let chosen = chosen(&places, corner);
+        let drawn: Vec<(f64, f64)> = chosen.keys().map(|&cell| middle(cell, corner)).collect();
+        for (i, a) in drawn.iter().enumerate() {
+            assert!(a.0 - THUMBNAIL / 2.0 >= corner.0 && a.1 + THUMBNAIL / 2.0 <= corner.1 + MAP);
+            for b in &drawn[..i] {
+                assert!(
+                    (a.0 - b.0).abs().max((a.1 - b.1).abs()) > THUMBNAIL,
+                    "{a:?} covers {b:?}"
+                );
+            }
+        }
+        for (&cell, &image) in &chosen {
+            let (at, to) = (places[image], middle(cell, corner));
+            assert!((at.0 - to.0).abs().max((at.1 - to.1).abs()) <= CELL / 2.0 + 1e-9);
+        }
+        assert!(chosen.len() > 300);
+        let two = [(16.0 + 1.0, 50.0 + 1.0), (16.0 + 15.0, 50.0 + 15.0)];
+        assert_eq!(super::chosen(&two, corner), BTreeMap::from([((0, 0), 1)]));
+    }
 }

@@ -10,7 +10,10 @@ use ijepa::model::config::Grid;
 
 /// Draw patch features as colours: the first component splits off the background, three of the rest are red, green and blue.
 #[derive(clap::Args)]
-#[command(after_help = "example: ijepa visualize pca --weights runs/first dog.jpg cat.jpg --size 128 --out pca.png")]
+#[command(
+    after_help = "example: ijepa visualize pca --weights runs/first dog.jpg cat.jpg --size 128 \\
+           --out pca.png"
+)]
 pub struct Args {
     #[command(flatten)]
     look: Look,

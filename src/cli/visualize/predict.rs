@@ -13,7 +13,8 @@ use ijepa::{Error, Result};
 /// Hide a block of each image, and draw what the predictor expects there: the patches of other images that are nearest to it.
 #[derive(clap::Args)]
 #[command(
-    after_help = "example: ijepa visualize predict --weights runs/first dog.jpg --nearest photos.tar --out expected.png"
+    after_help = "example: ijepa visualize predict --weights runs/first dog.jpg --nearest photos.tar \\
+           --out expected.png"
 )]
 pub struct Args {
     #[command(flatten)]
@@ -151,7 +152,7 @@ pub fn run(args: Args) -> Result<()> {
         "nearest to the truth",
         "agreement",
     ];
-    let mut mean = vec![];
+    let (mut mean, mut blind) = (vec![], vec![]);
     for (image, (block, hidden)) in blocks.into_iter().enumerate() {
         let guesses = pollster::block_on(inspector.predict(image, &hidden, 1))?;
         let (grid, pixels) = (seen.grid(image), seen.images.image(image));
@@ -191,18 +192,29 @@ pub fn run(args: Args) -> Result<()> {
         }
         let average = guesses.iter().map(|guess| f64::from(guess.agreement)).sum::<f64>() / guesses.len() as f64;
         mean.push(average);
+        let constant = f64::from(inspector.blind(image, &hidden)?);
+        blind.push(constant);
         let name = words::ending(&seen.images.names[image], 3.0 * PANEL, TEXT);
         let under = top + cell.height() + TEXT + 2.0;
         sheet.label((MARGIN, under), 4.0 * PANEL, &name);
-        sheet.label((place(4).0, under), PANEL, &format!("mean {average:.2}"));
+        sheet.label(
+            (place(4).0, under),
+            1.3 * PANEL,
+            &format!("mean {average:.2} (blind {constant:.2})"),
+        );
     }
     let at = (MARGIN, sheet.next());
     let what = "agreement: cosine of guess and target features, each less its mean over the channels";
     sheet.colour_bar(at, PANEL, ("-1", "1"), what);
-    let average = mean.iter().sum::<f64>() / mean.len() as f64;
+    let under = (MARGIN, sheet.next() + TEXT);
+    let what = "blind: that of the mean feature of the other images' patches, a guess that sees nothing of the image";
+    sheet.label(under, 5.0 * PANEL, what);
+    let [average, blind] = [mean, blind].map(|all| all.iter().sum::<f64>() / all.len() as f64);
     args.out.save(
         &sheet,
-        &format!("what is expected of hidden blocks; agreement with the target {average:.2} on average"),
+        &format!(
+            "what is expected of hidden blocks; agreement with the target {average:.2} on average (a blind guess {blind:.2})"
+        ),
     )
 }
 
