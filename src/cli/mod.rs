@@ -44,9 +44,9 @@ struct Cli {
 }
 
 const AFTER: &str = "\
-example: ijepa demo                                      train on generated images
-         ijepa train --data photos --out runs/first      train on your own images
-         ijepa probe --weights runs/first --data photos  measure what was learned
+example: ijepa demo                                      a first run of minutes
+         ijepa train --data photos --out runs/first      on your own images
+         ijepa probe --weights runs/first --data photos  what was learned
 exit code: 0 done, 1 the run failed, 2 wrong use or configuration";
 
 #[derive(Subcommand)]

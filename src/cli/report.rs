@@ -25,7 +25,7 @@ pub use one::judgement;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-/// Write all there is to say about a run to one HTML file: settings, curves, pictures, probes, or how a classifier does; or compare several runs.
+/// Write all there is to say about a run or a classifier to one HTML file: settings, curves, pictures, results; or compare several.
 #[derive(clap::Args)]
 #[command(after_help = AFTER)]
 pub struct Args {

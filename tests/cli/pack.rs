@@ -20,10 +20,10 @@ fn on<'a>(data: &'a str, out: &'a str) -> Vec<&'a str> {
 fn training_on_a_packed_set_gives_the_weights_of_the_folder() {
     let place = place();
     let at = place.path();
-    let output = ijepa(at, &["pack", "photos", "set.ijepa-pack", "--quiet"])
-        .output()
-        .unwrap();
-    assert!(output.status.success() && output.stderr.is_empty());
+    let pack = ["pack", "photos", "set.ijepa-pack", "--quiet"];
+    let output = ijepa(at, &pack).output().unwrap();
+    assert!(output.status.success() && output.stderr.is_empty() && output.stdout.is_empty());
+    let output = ijepa(at, &[&pack[..3], &["--force"]].concat()).output().unwrap();
     let said = String::from_utf8(output.stdout).unwrap();
     assert_eq!(said, "wrote set.ijepa-pack: 44 images, 1 MiB\n");
     let said = succeeds(at, &on("set.ijepa-pack", "packed"));

@@ -211,7 +211,7 @@ fn a_classifier_has_a_report_of_its_own() {
         "Confusion matrix of the test images",
         "Class by class",
         "&lt;u&gt;one &amp; &quot;two&quot;",
-        ">epoch<",
+        "\nepoch\n",
         "accuracy, %",
         " ms (in the epoch in the middle), 8 images",
         "<span>mixup</span><span>0.25</span>",

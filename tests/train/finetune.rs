@@ -153,7 +153,7 @@ fn exports(at: &Path) {
         for (part, there) in [
             ("\"label_smoothing\": 0.1", true),
             ("## Network and images\n\n```yaml\ndata:\n  crop_size: 16\n", true),
-            ("  patch_size: 8", true),
+            ("  patch_size: 4", true),
             ("## Settings", false),
             ("pred_mask_scale", false),
             ("optimization:", false),

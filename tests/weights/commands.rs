@@ -80,16 +80,7 @@ fn hugging_face_weights_begin_a_run_and_give_features() {
         card.contains("| training | not trained by this program |") && !card.contains("## Settings"),
         "{card}"
     );
-    let embed = [
-        "embed",
-        "--weights",
-        "hf",
-        "--data",
-        "photos",
-        "--out",
-        "f.safetensors",
-        "--quiet",
-    ];
+    let embed = ["embed", "--weights", "hf", "--data", "photos", "--out", "f.safetensors"];
     assert!(printed(at, &embed).contains("wrote f.safetensors: 44 images, 16 values each"));
     let bytes = std::fs::read(at.join("f.safetensors")).unwrap();
     let features = weights::read(&bytes, "f").unwrap();
