@@ -102,6 +102,9 @@ pub fn run(args: Args) -> Result<()> {
         false => Loudness::Normal,
     });
     read.notes.iter().for_each(|note| progress.say(note));
+    if let Some(note) = other_split(args.split, &data) {
+        progress.say(&note);
+    }
     let mut net = read.open(&args.adapter, args.batch)?;
     let (model, batch) = (&read.model, net.dims().batch);
     let shape = Shape {
@@ -177,5 +180,19 @@ pub fn run(args: Args) -> Result<()> {
     match args.quiet {
         true => Ok(()),
         false => print(&format!("wrote {out}: {count} images, {each}\n")),
+    }
+}
+
+/// What is said where the data does not have the split that was wanted. Train is what nobody may have asked for: data without
+/// splits needs no word then.
+fn other_split(wanted: Which, data: &Dataset) -> Option<String> {
+    let source = data.source();
+    match (wanted, data.split()) {
+        (Which::Train, Some(Split::Test)) => Some(format!("{source} has no train/: these are its images to test with")),
+        (Which::Test, Some(Split::Train)) => Some(format!(
+            "{source} has no test/ or val/: these are its images to train with"
+        )),
+        (Which::Test, None) => Some(format!("{source} has no test/ or val/: these are all its images")),
+        _ => None,
     }
 }

@@ -26,7 +26,7 @@ enum What {
 }
 
 const AFTER: &str = "\
-example: ijepa search index photos --weights runs/first  makes photos.ijepa-index
+example: ijepa search index photos --weights runs/first  makes its index
          ijepa search query cat.jpg --html found.html    what is most like it
          ijepa search duplicates                         the same picture twice
          ijepa search cluster --html clusters.html       what belongs together";

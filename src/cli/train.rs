@@ -55,6 +55,9 @@ pub struct Args {
     /// Of the weights of --from take what fits the configuration's networks, and draw the rest anew
     #[arg(long, requires = "from")]
     partial: bool,
+    /// Of a checkpoint given by --from take the weights alone: a new run, on whatever images and with whatever settings
+    #[arg(long, requires = "from")]
+    weights_only: bool,
     /// Split each batch into N parts, one after the other, for less memory at the same gradients; auto: as few as fit; with
     /// --resume, from here on [default: the configuration's]
     #[arg(long, value_name = "N")]
@@ -147,11 +150,12 @@ impl Args {
             ("--set", !given.set.is_empty()),
         ];
         // Without AdamW's moments nothing goes on: weights begin a run, with whatever settings.
-        if from.weights.has_moments() && from.progress().is_some_and(|progress| progress.step > 0) {
+        if from.goes_on() {
             let origin = &from.weights.origin;
             if let Some((flag, _)) = flags.iter().find(|(_, given)| *given) {
                 return Err(Error::usage(format!(
-                    "{origin} is a checkpoint that its run goes on from, with the configuration that it carries: leave out {flag}"
+                    "{origin} is a checkpoint that its run goes on from, with the configuration that it carries: leave out {flag}, or \
+                     add --weights-only to begin a new run"
                 )));
             }
             let config = from.carried().cloned().ok_or_else(|| {
@@ -210,7 +214,8 @@ pub fn run(args: Args) -> Result<()> {
         .from
         .as_deref()
         .map(|file| Start::open(file, args.partial))
-        .transpose()?;
+        .transpose()?
+        .map(|from| if args.weights_only { from.alone() } else { from });
     let (mut config, folder) = match &args.resume {
         None => {
             let config = args.config(from.as_ref())?;

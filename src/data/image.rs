@@ -108,6 +108,14 @@ impl Image {
         rescaled(&self.view(), [size.width, size.height], &options)
     }
 
+    /// Cuts a share of width and height off at each side, less than half, and scales what is left to side x side.
+    pub fn within_resized(&self, margin: f64, side: usize) -> Image {
+        let (width, height) = (self.width as f64, self.height as f64);
+        let kept = 1.0 - 2.0 * margin;
+        let options = bilinear().crop(width * margin, height * margin, width * kept, height * kept);
+        rescaled(&self.view(), [side; 2], &options)
+    }
+
     /// Scales the whole image: bilinear with antialiasing. Neither side may be 0.
     pub fn resized(&self, width: usize, height: usize) -> Image {
         rescaled(&self.view(), [width, height], &bilinear())

@@ -26,6 +26,8 @@ pub struct Start {
     beside: Option<Config>,
     /// Take what fits.
     partial: bool,
+    /// Begin a new run, whatever stands in the file besides weights.
+    alone: bool,
 }
 
 impl Start {
@@ -68,7 +70,18 @@ impl Start {
             tuned,
             beside,
             partial,
+            alone: false,
         })
+    }
+
+    /// Its weights alone: a run that begins with them begins at step 0, with a new optimiser.
+    pub fn alone(self) -> Start {
+        Start { alone: true, ..self }
+    }
+
+    /// Whether a run that begins with it goes on where another one stands, with that one's configuration.
+    pub fn goes_on(&self) -> bool {
+        !self.alone && self.weights.has_moments() && self.progress().is_some_and(|progress| progress.step > 0)
     }
 
     /// The configuration that the file itself carries.
@@ -155,7 +168,7 @@ impl Start {
     /// Errors: usage, where the file's do not fit the configuration's networks.
     pub fn everything(&self, config: &Config) -> Result<(Tensors, Option<Tensors>, Vec<String>)> {
         let Fitted { tensors, whole, notes } = self.fitted(config)?;
-        let moments = match whole && self.weights.has_moments() {
+        let moments = match whole && !self.alone && self.weights.has_moments() {
             true => Some(moments(&self.weights, &config.model()?)?),
             false => None,
         };
@@ -192,7 +205,9 @@ impl Start {
     pub fn snapshot(&self, config: &Config, images: usize) -> Result<(Snapshot, Vec<String>)> {
         let (mut tensors, moments, mut notes) = self.everything(config)?;
         let progress = match (&self.own, &moments) {
-            (Some((progress, _)), moments) if progress.step == 0 || moments.is_some() => progress.clone(),
+            (Some((progress, _)), moments) if !self.alone && (progress.step == 0 || moments.is_some()) => {
+                progress.clone()
+            }
             (None, Some(_)) if continues(&self.weights) => {
                 let (progress, note) = self.reached(config, images);
                 notes.push(note);

@@ -45,7 +45,8 @@ impl Course {
         }
         Err(Error::usage(format!(
             "the run was made of {} images in {} steps an epoch, but {} now gives {images} images in {per_epoch}: put the \
-             images and data.batch_size back as they were, or start a new run",
+             images and data.batch_size back as they were, or begin a new run with its weights (ijepa train --from ... \
+             --weights-only)",
             progress.images,
             progress.iterations_per_epoch,
             data.source()

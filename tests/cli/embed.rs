@@ -170,6 +170,18 @@ fn patches_average_to_images_and_all_splits_are_both() {
             );
         }
     }
+    let photos = [
+        "embed",
+        "--weights",
+        "run",
+        "--data",
+        "photos",
+        "--split",
+        "test",
+        "--out",
+        "p.csv",
+    ];
+    assert!(succeeds(at, &photos).contains("photos has no test/ or val/: these are all its images"));
 }
 
 /// What a run that was stopped leaves behind, without the time it takes to stop one: the first batches of the part, and half of

@@ -277,7 +277,7 @@ fn archives_few_images_and_the_other_encoder() {
     let page = std::fs::read_to_string(at.join("d.html")).unwrap();
     assert_eq!(page.matches("<img ").count(), 24);
     assert!(
-        page.contains("30 images, cosine 1.000, the first 24 and 6 more"),
+        page.contains("30 images, cosine 1.000, pixels 1.000, the first 24 and 6 more"),
         "{}",
         &page[..3000]
     );

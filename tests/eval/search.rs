@@ -2,7 +2,7 @@
 
 use ijepa::data::draw::Draw;
 use ijepa::eval::search::file::{self, Settings};
-use ijepa::eval::search::groups::duplicates;
+use ijepa::eval::search::groups::{Group, grouped, pairs};
 use ijepa::eval::search::index::{Index, Item};
 
 const WIDTH: usize = 24;
@@ -138,6 +138,10 @@ fn a_file_gives_the_same_index_and_one_that_is_damaged_gives_a_sentence() {
     }
 }
 
+fn duplicates(index: &Index, above: f32) -> Vec<Group> {
+    grouped(pairs(index, above, &mut |_, _| {}), index.len())
+}
+
 #[test]
 fn copies_are_found_in_a_graph_too() {
     let mut index = Index::new(WIDTH);
@@ -150,7 +154,7 @@ fn copies_are_found_in_a_graph_too() {
         index.add(item(ROWS + i), &nearly.collect::<Vec<f32>>());
     }
     index.settle();
-    let groups = duplicates(&index, 0.9995, &mut |_, _| {});
+    let groups = duplicates(&index, 0.9995);
     assert_eq!(groups.len(), 20);
     for group in groups {
         let [a, b] = group.images[..] else { panic!("{group:?}") };
@@ -181,7 +185,7 @@ fn few_images_and_uniform_ones_are_compared_as_they_are() {
         let index = of(&vectors);
         let hits = index.nearest(&index.query(&vectors[0]), vectors.len());
         assert!(hits.iter().all(|hit| hit.cosine > 0.999), "{hits:?}");
-        let groups = duplicates(&index, 0.95, &mut |_, _| {});
+        let groups = duplicates(&index, 0.95);
         assert_eq!(groups.len(), usize::from(vectors.len() > 1));
         assert!(groups.iter().all(|group| group.images.len() == vectors.len()));
     }
@@ -202,7 +206,7 @@ fn files_of_the_same_bytes_are_duplicates() {
         index.add(Item { digest, ..item(i) }, &vector(far));
     }
     index.settle();
-    let groups = duplicates(&index, 0.9999, &mut |_, _| {});
+    let groups = duplicates(&index, 0.9999);
     assert_eq!(groups.len(), 1, "{groups:?}");
     assert_eq!(groups[0].images, [7, 30, 31]);
     assert!(groups[0].pairs.iter().all(|pair| pair.cosine == 1.0));

@@ -221,6 +221,23 @@ fn a_run_of_ours_goes_on_from_each_whole_export_to_the_same_bits() {
         message.contains("with the configuration that it carries: leave out --preset"),
         "{message}"
     );
+    // But its weights are a start, for other images, too.
+    let glyphs = [
+        "train",
+        "--from",
+        "run/latest.safetensors",
+        "--data",
+        "generated:glyphs",
+        "--out",
+        "no",
+    ];
+    assert!(fails(at, 2, &glyphs).contains("begin a new run with its weights (ijepa train --from ... --weights-only)"));
+    let new = ["--weights-only", "--set", "data.batch_size=4", "--steps", "1"];
+    let text = succeeds(at, &[&glyphs[..], &new].concat());
+    assert!(
+        text.contains("with a new optimiser") && !text.contains("going on"),
+        "{text}"
+    );
     // A probe takes them all, and finds the same in the same weights.
     succeeds(
         at,

@@ -29,7 +29,7 @@ pub struct Args {
     /// Folder of a run, one of the checkpoints in it, or weights of the reference, of Hugging Face, timm or torch.save
     #[arg(long, value_name = "RUN")]
     weights: PathBuf,
-    /// The index [default: DIR.ijepa-index]
+    /// The index [default: by DIR's name in this folder, such as photos.ijepa-index]
     #[arg(long, value_name = "F")]
     index: Option<PathBuf>,
     /// Make it anew, whatever is in it
@@ -82,7 +82,7 @@ struct Counts {
 pub fn run(args: Args) -> Result<()> {
     let out = match &args.index {
         Some(path) => path.clone(),
-        None => beside(&args.folder)?,
+        None => index_of(&args.folder)?,
     };
     let draft = Draft::create(&out, ELSEWHERE)?;
     let mut read = args.encoder.read(&args.weights)?;
@@ -321,15 +321,16 @@ fn save(index: &Index, settings: &Settings, out: &Path, draft: &mut Draft) -> Re
     draft.publish().map(drop).map_err(failed)
 }
 
-/// The index of a folder where none is named: beside it.
-fn beside(folder: &str) -> Result<PathBuf> {
+/// The index where none is named: in this folder, where `query` and the others look for it, by the name of the images' folder.
+fn index_of(folder: &str) -> Result<PathBuf> {
     let path = Path::new(folder);
-    match path.file_name() {
+    let whole = path.canonicalize();
+    match path.file_name().or(whole.as_deref().ok().and_then(Path::file_name)) {
         Some(name) => {
             let mut name = name.to_os_string();
             name.push(".");
             name.push(ENDING);
-            Ok(path.with_file_name(name))
+            Ok(PathBuf::from(name))
         }
         None => Err(Error::usage(format!(
             "{folder} has no name that its index could have: name one by --index F.{ENDING}"

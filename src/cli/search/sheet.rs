@@ -99,12 +99,17 @@ impl Pictures {
 
     /// A small picture as a `data:` address.
     pub fn of_item(&self, item: &Item) -> Result<String, String> {
+        picture(&self.image(item)?)
+    }
+
+    /// The image, as it is now.
+    pub fn image(&self, item: &Item) -> Result<Image, String> {
         let found = self
             .0
             .as_ref()
             .and_then(|(data, places)| Some((data, *places.get(&item.path())?)));
         let (data, index) = found.ok_or("is no longer there")?;
-        picture(&data.image(index)?)
+        data.image(index)
     }
 }
 

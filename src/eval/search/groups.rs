@@ -16,6 +16,8 @@ const AT_ONCE: usize = 1024;
 pub struct Pair {
     pub images: [usize; 2],
     pub cosine: f32,
+    /// Likeness of their pixels, where that was looked at.
+    pub pixels: Option<f32>,
 }
 
 /// Images that hang together by pairs.
@@ -27,10 +29,9 @@ pub struct Group {
     pub pairs: Vec<Pair>,
 }
 
-/// All pairs with a cosine of at least `above`, best first, in groups; the group with the best pair comes first. Files of the same
-/// bytes are pairs of cosine 1, each with the first of them, whatever their features are. `tell` hears how many images were asked
-/// for their neighbours, of how many.
-pub fn duplicates(index: &Index, above: f32, tell: Tell<'_>) -> Vec<Group> {
+/// All pairs with a cosine of at least `above`. Files of the same bytes are pairs of cosine 1, each with the first of them, whatever
+/// their features are. `tell` hears how many images were asked for their neighbours, of how many.
+pub fn pairs(index: &Index, above: f32, tell: Tell<'_>) -> Vec<Pair> {
     let near = |image: usize| {
         let near = index.nearest(index.row(image), NEIGHBOURS + 1);
         let near = near.into_iter().filter(|hit| hit.image != image && hit.cosine >= above);
@@ -60,12 +61,16 @@ pub fn duplicates(index: &Index, above: f32, tell: Tell<'_>) -> Vec<Group> {
     // Each comes from both sides, unless one of them has nearer ones.
     pairs.sort_by_key(|pair| (pair.0, pair.1));
     pairs.dedup_by(|a, b| (a.0, a.1) == (b.0, b.1));
-    let pair = |(a, b, cosine)| Pair { images: [a, b], cosine };
-    grouped(pairs.into_iter().map(pair).collect(), index.len())
+    let pair = |(a, b, cosine)| Pair {
+        images: [a, b],
+        cosine,
+        pixels: None,
+    };
+    pairs.into_iter().map(pair).collect()
 }
 
-/// Pairs of `images` images in groups.
-fn grouped(mut pairs: Vec<Pair>, images: usize) -> Vec<Group> {
+/// Pairs of `images` images in groups, best first; the group with the best pair comes first.
+pub fn grouped(mut pairs: Vec<Pair>, images: usize) -> Vec<Group> {
     pairs.sort_by(best_first);
     let mut over: Vec<usize> = (0..images).collect();
     for pair in &pairs {
@@ -105,7 +110,10 @@ fn top(over: &mut [usize], mut image: usize) -> usize {
 }
 
 fn best_first(a: &Pair, b: &Pair) -> Ordering {
-    b.cosine.total_cmp(&a.cosine).then(a.images.cmp(&b.images))
+    let pixels = |pair: &Pair| pair.pixels.unwrap_or(1.0);
+    { pixels(b).total_cmp(&pixels(a)) }
+        .then(b.cosine.total_cmp(&a.cosine))
+        .then(a.images.cmp(&b.images))
 }
 
 #[cfg(test)]
@@ -114,7 +122,11 @@ mod tests {
 
     #[test]
     fn pairs_that_share_an_image_are_one_group_and_the_best_comes_first() {
-        let pair = |a, b, cosine| Pair { images: [a, b], cosine };
+        let pair = |a, b, cosine| Pair {
+            images: [a, b],
+            cosine,
+            pixels: None,
+        };
         let pairs = vec![pair(4, 5, 0.97), pair(0, 3, 0.96), pair(1, 2, 0.99), pair(3, 5, 0.95)];
         let groups = grouped(pairs, 7);
         assert_eq!(groups.len(), 2);

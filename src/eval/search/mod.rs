@@ -9,3 +9,4 @@ pub mod file;
 mod graph;
 pub mod groups;
 pub mod index;
+pub mod look;
