@@ -8,8 +8,8 @@ use ijepa::{Error, Result};
 /// Draw how like one patch of the first image every patch of all images is, as the loss sees it.
 #[derive(clap::Args)]
 #[command(
-    after_help = "example: ijepa visualize similarity --weights runs/first dog.jpg dogs.tar --patch 7,7 \\
-           --out like.png"
+    after_help = "example: ijepa visualize similarity --weights runs/first dog.jpg dogs.tar \\
+           --patch 7,7 --out like.png"
 )]
 pub struct Args {
     #[command(flatten)]
