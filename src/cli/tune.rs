@@ -8,6 +8,7 @@ use super::bench::timing::rounded;
 use super::print;
 use super::progress::{Loudness, Progress};
 use super::settings::Settings;
+use super::stop::Stop;
 use contest::Outcome;
 use ijepa::data::masks;
 use ijepa::gpu::{Gpu, Product};
@@ -20,6 +21,7 @@ use ijepa::train::plan;
 use ijepa::{Error, Result};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 /// Find the quickest kernels for a model's matrix products on this GPU, and use them from now on; the last line is JSON.
@@ -90,12 +92,15 @@ pub fn run(args: Args) -> Result<()> {
     let mut progress = Progress::new(loudness);
     let gpu = args.adapter.open_untuned(bits, &|line| progress.say(line))?;
     let list = sizes(&gpu, &config)?;
+    let stop = Stop::default();
+    stop.listen();
     let draft = cache::Findings::create(&path)?;
     let began = Instant::now();
     let end = began + Duration::from_secs_f64(args.seconds);
     let mut rows = vec![];
-    let outcome = contests(&gpu, bits, &list, end, &mut progress, &mut rows);
+    let outcome = contests(&gpu, bits, &list, (end, &stop), &mut progress, &mut rows);
     progress.end();
+    let stopped = stop.over();
     // What was found before one failed (a device may be lost) is kept.
     draft.write(&gpu, &found(bits, &rows))?;
     let info = gpu.info();
@@ -104,10 +109,11 @@ pub fn run(args: Args) -> Result<()> {
     outcome?;
     let left = list.len() - rows.len();
     if left > 0 {
-        progress.say(&format!(
-            "the time was too short for {left} of {} products: give more --seconds",
-            list.len()
-        ));
+        let products = list.len();
+        progress.say(&match stopped {
+            true => format!("stopped before {left} of {products} products were measured"),
+            false => format!("the time was too short for {left} of {products} products: give more --seconds"),
+        });
     }
     let show = path.display();
     print(&format!(
@@ -163,17 +169,17 @@ fn product(bits: Option<Bits>, one: &Products) -> Product {
     ways::product(bits, one.form, one.m, one.n, one.k)
 }
 
-/// Adds a row for each product that is measured before the `end`.
+/// Adds a row for each product that is measured before the `end`, or before somebody asks to stop.
 fn contests(
     gpu: &Gpu,
     bits: Option<Bits>,
     list: &[Products],
-    end: Instant,
+    (end, stop): (Instant, &Stop),
     progress: &mut Progress,
     rows: &mut Vec<Row>,
 ) -> Result<()> {
     for (i, products) in list.iter().enumerate() {
-        if Instant::now() >= end {
+        if Instant::now() >= end || stop.flag().load(Ordering::Relaxed) {
             break;
         }
         progress.product(i as u64, list.len() as u64, name(products));

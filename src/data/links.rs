@@ -29,6 +29,9 @@ const HOPS: usize = 40;
 /// of links make millions of names.
 pub const LINKS_TO_ONE: usize = 64;
 
+/// Why a link is not followed that leads to where it lies.
+pub const LOOP: &str = "links to a folder above it";
+
 /// What is collected on the way.
 #[derive(Default)]
 struct Walk {
@@ -85,7 +88,7 @@ fn list(known: &Members, name: Path, path: &Path, member: &Member, walk: &mut Wa
     }
     let above = path.starts_with(&target) || walk.inside.iter().any(|folder| folder.starts_with(&target));
     if above || walk.inside.len() > 2 * HOPS {
-        return add(&nowhere, Some("links to a folder above it".to_string()));
+        return add(&nowhere, Some(LOOP.to_string()));
     }
     let times = walk.reached.entry(target.clone()).or_default();
     *times += 1;

@@ -13,6 +13,7 @@ use crate::eval::scores::Scores;
 use crate::{Error, Result, ordinary};
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// A row for each epoch.
@@ -101,8 +102,12 @@ fn scores(folder: &Path, classes: &[String], test: &Score) -> Result<Scores, Str
             "the confusion matrix: of more than {MOST_CLASSES} classes none is written"
         ));
     }
-    let text = ordinary::text(&folder.join(SCORES), MOST_SCORES)
-        .map_err(|e| format!("the confusion matrix: {SCORES} could not be read: {e}"))?;
+    let text = ordinary::text(&folder.join(SCORES), MOST_SCORES).map_err(|e| match e.kind() {
+        ErrorKind::NotFound => {
+            format!("the confusion matrix: there is no {SCORES}, which earlier versions did not write")
+        }
+        _ => format!("the confusion matrix: {SCORES} could not be read: {e}"),
+    })?;
     let broken = |why: String| format!("the confusion matrix: {SCORES} is damaged: {why}");
     let matrix: Matrix = serde_json::from_str(&text).map_err(|e| broken(e.to_string()))?;
     let images = |row: &Vec<u32>| u32::try_from(row.iter().map(|&count| u64::from(count)).sum::<u64>()).ok();
@@ -247,7 +252,7 @@ mod tests {
             loss: 0.0,
         };
         let read = |test| scores(place.path(), &classes, &test);
-        assert!(read(score(2)).unwrap_err().contains("could not be read"));
+        assert!(read(score(2)).unwrap_err().contains("there is no scores.json"));
         let write = |text: &str| std::fs::write(place.path().join(SCORES), text).unwrap();
         write(&matrix(&wanted, &classes, 9).unwrap());
         assert_eq!(read(score(2)).unwrap(), wanted);

@@ -126,6 +126,11 @@ fn copies_in_other_formats_and_sizes_are_one_group() {
         .map(|each| each["images"].as_array().unwrap().len());
     let sizes: Vec<usize> = sizes.collect();
     assert_eq!((sizes.len(), sizes.iter().sum()), (4, 49));
+    let said = succeeds(at, &["search", "cluster", "--clusters", "60"]);
+    assert!(
+        said.contains(" clusters instead of 60: no image is left for more"),
+        "{said}"
+    );
     succeeds(at, &["search", "query", "photos/copy 6.jpg", "--html", "q.html"]);
     assert!(
         std::fs::read_to_string(at.join("q.html"))

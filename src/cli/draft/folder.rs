@@ -61,15 +61,17 @@ impl DraftFolder {
         // Signals are heard before there is anything to remove.
         let over = Arc::new(Mutex::new(true));
         let (shared, files, folders) = (over.clone(), path.clone(), made.clone());
+        let mut making = held(&over);
         Stop::ends_after(move || {
             let over = held(&shared);
-            if !*over {
-                removed(&files, &folders);
+            if *over {
+                return false; // all is done, or undone, and the process ends with what there is to say of it
             }
+            removed(&files, &folders);
             // Whoever writes finds the files gone, and waits for the end of the process instead of telling of it.
             std::mem::forget(over);
+            true
         });
-        let mut making = held(&over);
         let lock = locked_new(&path, out).inspect_err(|_| no_longer(&made))?;
         *making = false;
         drop(making);

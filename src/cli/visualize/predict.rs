@@ -12,10 +12,8 @@ use ijepa::{Error, Result};
 
 /// Hide a block of each image, and draw what the predictor expects there: the patches of other images that are nearest to it.
 #[derive(clap::Args)]
-#[command(
-    after_help = "example: ijepa visualize predict --weights runs/first dog.jpg --nearest photos.tar \\
-           --out expected.png"
-)]
+#[command(after_help = "example: ijepa visualize predict --weights runs/first dog.jpg \\
+           --nearest photos.tar --out expected.png")]
 pub struct Args {
     #[command(flatten)]
     look: Look,
