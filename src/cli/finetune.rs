@@ -118,12 +118,14 @@ struct Recipe {
 
 const AFTER: &str = "\
 The folder then holds latest.safetensors, with encoder, head, names of the classes and AdamW's state, finetune.csv with a \
-row for each epoch, and what `ijepa probe`, `embed` and `export` need: export gives it with its classes to transformers, \
-timm or onnxruntime. The weights are those after the last step; test images decide nothing.
+row for each epoch, scores.json with the confusion matrix, and what `ijepa probe`, `embed` and `export` need: export gives \
+it with its classes to transformers, timm or onnxruntime. The weights are those after the last step; test images decide \
+nothing.
 example: ijepa finetune --weights runs/first --data photos --out runs/tuned
          ijepa finetune --weights runs/first --data photos --out runs/scratch \\
            --from-scratch
-         ijepa export --weights runs/tuned --to hf --out exported";
+         ijepa export --weights runs/tuned --to hf --out exported
+         ijepa report runs/tuned runs/scratch";
 
 impl Recipe {
     fn settings(&self, config: &Config, images: usize, from_scratch: bool) -> Settings {
