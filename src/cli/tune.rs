@@ -51,8 +51,9 @@ Without --preset or --config the model is nano; findings for several models stay
 bf16 (--set meta.use_bfloat16=true) and for f16 (--set meta.use_float16=true), where matrix units take part. Products that \
 cost most come first; each way to compute one is checked against f64, then timed in turn with the default, and kept only \
 where its slowest round beats the default's fastest. `train`, `bench`, `probe` and `demo` read the file at their start; \
-IJEPA_TUNE names another, and empty none; --variant is stronger. It holds for this adapter, driver and version of ijepa. A \
-run that goes on with other findings than it began with may differ in the last digits.
+IJEPA_TUNE names another, and empty none; --variant is stronger. Ctrl-C ends it early and keeps what was found. It holds for \
+this adapter, driver and version of ijepa. A run that goes on with other findings than it began with may differ in the last \
+digits.
 example: ijepa tune --preset small --batch 128
          ijepa tune --preset nano --seconds 20 --cache here.json
          IJEPA_TUNE=here.json ijepa bench --preset nano --step

@@ -101,7 +101,11 @@ pub fn of_folder(root: &Path, once: bool) -> Files {
         });
     }
     if once {
-        without_copies(&mut entries, &linked, (root, &top));
+        without_copies(&mut entries, &linked, |entry, by_link| match (&entry.place, by_link) {
+            (Place::Path(path), true) => std::fs::canonicalize(path).ok(),
+            (Place::Path(path), false) => Some(top.join(path.strip_prefix(root).ok()?)),
+            _ => None,
+        });
     }
     Files {
         entries: finished(entries, &Archive::None, root.join(RUN).is_file()),
@@ -110,31 +114,34 @@ pub fn of_folder(root: &Path, once: bool) -> Files {
     }
 }
 
-/// Takes away what links lead to that is there without them already, or by another link.
-fn without_copies(entries: &mut Vec<Entry>, linked: &[usize], (root, top): (&Path, &Path)) {
+/// Takes away what links lead to that is there without them already, or by another link: of several the first by name stays.
+/// `linked`: the numbers of entries that were reached through links; `place`: what tells whether two are one file, where that is
+/// to be asked, of an entry that was reached so or not.
+fn without_copies<K: Ord>(entries: &mut Vec<Entry>, linked: &[usize], place: impl Fn(&Entry, bool) -> Option<K>) {
     if linked.is_empty() {
         return;
     }
     let linked: BTreeSet<usize> = linked.iter().copied().collect();
     let mut seen = BTreeSet::new();
-    let mut copies = BTreeMap::new();
+    let mut through = BTreeMap::new();
     for (number, entry) in entries.iter().enumerate() {
-        if let Place::Path(path) = &entry.place {
-            match linked.contains(&number) {
-                // Of several links the first by name counts.
-                true => drop(copies.insert(entry.name.clone(), (number, path.clone()))),
-                false => drop(seen.insert(top.join(path.strip_prefix(root).unwrap_or(path)))),
-            }
+        let by_link = linked.contains(&number);
+        match (place(entry, by_link), by_link) {
+            (Some(place), true) => drop(through.insert((entry.name.clone(), number), place)),
+            (Some(place), false) => drop(seen.insert(place)),
+            (None, _) => {}
         }
     }
-    copies.retain(|_, (_, path)| !seen.insert(std::fs::canonicalize(&*path).unwrap_or(std::mem::take(path))));
-    let copies: BTreeSet<usize> = copies.into_values().map(|(number, _)| number).collect();
+    let copies = through
+        .into_iter()
+        .filter_map(|((_, number), place)| (!seen.insert(place)).then_some(number));
+    let copies: BTreeSet<usize> = copies.collect();
     let mut number = 0..;
     entries.retain(|_| number.next().is_none_or(|number| !copies.contains(&number)));
 }
 
-/// All files of a tar archive, as far as it can be read. An error if the file cannot be opened or is no tar.
-pub fn of_tar(path: &Path) -> Result<Files> {
+/// All files of a tar archive, as far as it can be read; `once` as of a folder. An error if the file cannot be opened or is no tar.
+pub fn of_tar(path: &Path, once: bool) -> Result<Files> {
     let unreadable = |error: std::io::Error| Error::usage(format!("{} cannot be read: {error}", path.display()));
     let mut file = ordinary::open(path).map_err(unreadable)?;
     let length = file.metadata().map_err(unreadable)?.len();
@@ -191,8 +198,15 @@ pub fn of_tar(path: &Path) -> Result<Files> {
         cut = Some("has no end mark, so that it was probably cut short".to_string());
     }
     let archive = Archive::Tar(Mutex::new(file));
+    let (mut entries, linked) = links::followed(members);
+    if once {
+        without_copies(&mut entries, &linked, |entry, _| match &entry.place {
+            Place::Bytes { start, .. } if entry.bad.is_none() => Some(*start),
+            _ => None,
+        });
+    }
     Ok(Files {
-        entries: finished(links::followed(members), &archive, false),
+        entries: finished(entries, &archive, false),
         cut,
         archive,
     })

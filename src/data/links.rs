@@ -42,8 +42,9 @@ struct Walk {
     entries: Vec<Entry>,
 }
 
-/// All files, those that links lead to under the names of the links too. Links to nothing and loops become bad files.
-pub fn followed(members: Vec<(Vec<u8>, Member)>) -> Vec<Entry> {
+/// All files, those that links lead to under the names of the links too, and the numbers of these. Links to nothing and loops
+/// become bad files.
+pub fn followed(members: Vec<(Vec<u8>, Member)>) -> (Vec<Entry>, Vec<usize>) {
     let mut known = Members::new();
     for (name, member) in members {
         let name: Path = parts(&name).map(<[u8]>::to_vec).collect();
@@ -54,10 +55,15 @@ pub fn followed(members: Vec<(Vec<u8>, Member)>) -> Vec<Entry> {
         }
     }
     let mut walk = Walk::default();
+    let mut linked = vec![];
     for (name, member) in &known {
+        let first = walk.entries.len();
         list(&known, name.clone(), name, member, &mut walk);
+        if !matches!(member, Member::File(..)) {
+            linked.extend(first..walk.entries.len());
+        }
     }
-    walk.entries
+    (walk.entries, linked)
 }
 
 /// Adds what is found at `path` under the name `name`.

@@ -16,7 +16,7 @@ use crate::error::{Error, Result, did_you_mean};
 const TRIED: usize = 1000;
 
 /// The files of all splits that a folder, a tar or a packed set holds; a usage error if it is none of these.
-/// `once`: see [`of_folder`].
+/// `once`: of files that links lead to, too, each once.
 pub(super) fn files(source: &str, once: bool) -> Result<Files> {
     if source.is_empty() {
         let message = "no images are named: give a folder, a tar, a packed set or generated:glyphs";
@@ -27,7 +27,7 @@ pub(super) fn files(source: &str, once: bool) -> Result<Files> {
         Ok(found) if found.is_dir() => Ok(of_folder(path, once)),
         Ok(_) => match of_pack(path)? {
             Some(files) => Ok(files),
-            None => of_tar(path),
+            None => of_tar(path, once),
         },
         Err(_) if source.starts_with("generated:") => {
             let hint = did_you_mean(source, [GLYPHS]);
@@ -82,7 +82,7 @@ impl Dataset {
         Ok(data)
     }
 
-    /// Opens all of `source`, whatever splits it has; files of a folder that links lead to, too, once. Any number of files may be bad: whether they are too many, `bad` says.
+    /// Opens all of `source`, whatever splits it has; files that links lead to, too, are in it once. Any number of files may be bad: whether they are too many, `bad` says.
     ///
     /// Errors: usage, if there is nothing to read.
     pub fn open_all(source: &str, seed: u64, max_pixels: u64) -> Result<Self> {

@@ -118,6 +118,11 @@ fn copies_in_other_formats_and_sizes_are_one_group() {
     let own = page.replace("http-equiv", "");
     assert!(own.contains("&lt;b&gt;8&amp;.png") && !own.contains("<b>8&") && !own.contains("http"));
     assert!(fails(at, 2, &["search", "duplicates", "--html", "d.html"]).contains("d.html exists already"));
+    let nowhere = fails(at, 2, &["search", "duplicates", "--html", "no/d.html"]);
+    assert!(
+        nowhere.contains("no/d.html cannot be written: there is no folder no"),
+        "{nowhere}"
+    );
     let clusters = json(at, &["cluster", "--clusters", "4", "--html", "c.html"]);
     let sizes = clusters["clusters"]
         .as_array()
