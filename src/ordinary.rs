@@ -42,13 +42,48 @@ pub fn is_at(path: &Path, file: &File) -> bool {
     }
 }
 
-/// The name of a file while it is made, beside it: one that nobody else gives.
+/// The name of a file while it is made, beside it: one that nobody else gives. Of a long name its checksum, since file systems
+/// bound names, some at 143 bytes.
 pub fn draft_of(out: &Path, ends: &str) -> PathBuf {
-    let mut name = std::ffi::OsString::from(".");
-    name.push(out.file_name().unwrap_or_default());
-    name.push(".ijepa-");
-    name.push(ends);
-    out.with_file_name(name)
+    const LONG: usize = 120;
+    let name = out.file_name().unwrap_or_default();
+    let mut draft = std::ffi::OsString::from(".");
+    match name.len() > LONG {
+        true => draft.push(format!("{:08x}", crc32fast::hash(name.as_encoded_bytes()))),
+        false => draft.push(name),
+    }
+    draft.push(".ijepa-");
+    draft.push(ends);
+    out.with_file_name(draft)
+}
+
+/// Where a file is that somebody writes under this name: what symbolic links lead to, which need not be there yet. Who renames
+/// a draft to that name leaves the links as they are.
+pub fn behind_links(path: &Path) -> Result<PathBuf> {
+    const HOPS: usize = 40; // as on Linux
+    let mut path = path.to_path_buf();
+    for _ in 0..HOPS {
+        match std::fs::read_link(&path) {
+            Ok(target) => path = path.parent().unwrap_or(Path::new("")).join(target),
+            Err(_) => return Ok(path),
+        }
+    }
+    Err(Error::new(ErrorKind::InvalidInput, "is a link in a circle of links"))
+}
+
+/// What keeps a file from being written under this name, where it is plain to see: no folder to lie in, something there that is
+/// no file.
+pub fn writable(path: &Path) -> Result<()> {
+    let target = behind_links(path)?;
+    let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty());
+    if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
+        let text = format!("there is no folder {}", folder.display());
+        return Err(Error::new(ErrorKind::NotFound, text));
+    }
+    match std::fs::metadata(&target) {
+        Ok(found) if !found.is_file() => Err(Error::new(ErrorKind::InvalidInput, "is no ordinary file")),
+        _ => Ok(()),
+    }
 }
 
 /// Its text.

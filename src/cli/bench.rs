@@ -83,6 +83,9 @@ pub fn run(args: Args) -> Result<()> {
     if let Some(shape) = args.attention {
         return attention::run(&args.adapter.open()?, shape);
     }
+    for path in [&args.record, &args.svg].into_iter().flatten() {
+        super::write::possible(path, "choose another file")?;
+    }
     let config = args.settings.config("nano")?;
     config.validate()?;
     let own = args.settings.config.is_some();

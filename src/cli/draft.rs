@@ -8,23 +8,26 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// The file while it is written, under another name; gone unless it is published.
-pub struct Draft<'a> {
+pub struct Draft {
     pub file: File,
     path: PathBuf,
-    out: &'a Path,
+    /// Behind links, which stay.
+    out: PathBuf,
     published: bool,
 }
 
 /// Each is lost to another run only.
 const TRIES: usize = 20;
 
-impl Draft<'_> {
+impl Draft {
     /// `else_do`: what the user can do where nothing can be written there.
     ///
     /// Errors: usage, then and where another process writes there.
-    pub fn create<'a>(out: &'a Path, else_do: &str) -> Result<Draft<'a>> {
-        let path = ordinary::draft_of(out, "tmp");
+    pub fn create(out: &Path, else_do: &str) -> Result<Draft> {
         let refused = |e: std::io::Error| Error::usage(format!("{} cannot be written: {e}; {else_do}", out.display()));
+        ordinary::writable(out).map_err(refused)?;
+        let target = ordinary::behind_links(out).map_err(refused)?;
+        let path = ordinary::draft_of(&target, "tmp");
         let busy = || {
             Error::usage(format!(
                 "{} is being written by another ijepa: wait for it, or {else_do}",
@@ -65,7 +68,7 @@ impl Draft<'_> {
             return Ok(Draft {
                 file,
                 path,
-                out,
+                out: target,
                 published: false,
             });
         }
@@ -76,17 +79,17 @@ impl Draft<'_> {
     pub fn publish(&mut self) -> std::io::Result<u64> {
         self.file.sync_all()?;
         let bytes = self.file.metadata()?.len();
-        std::fs::rename(&self.path, self.out)?;
+        std::fs::rename(&self.path, &self.out)?;
         self.published = true;
         // The new name is on the disk once the folder is, where folders can be opened at all.
-        if let Ok(folder) = File::open(folder_of(self.out)) {
+        if let Ok(folder) = File::open(folder_of(&self.out)) {
             let _ = folder.sync_all();
         }
         Ok(bytes)
     }
 }
 
-impl Drop for Draft<'_> {
+impl Drop for Draft {
     fn drop(&mut self) {
         if !self.published {
             let _ = std::fs::remove_file(&self.path);
@@ -129,7 +132,45 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn links_are_not_followed() {
+    fn a_link_stays_and_what_it_leads_to_is_written() {
+        use std::os::unix::fs::symlink;
+        let place = tempfile::tempdir().unwrap();
+        let at = |name: &str| place.path().join(name);
+        std::fs::create_dir(at("far")).unwrap();
+        symlink("second", at("first")).unwrap();
+        symlink("far/file", at("second")).unwrap(); // which is not there yet
+        for text in ["new", "newer"] {
+            made(&at("first"), text).unwrap();
+            assert_eq!(std::fs::read_to_string(at("far/file")).unwrap(), text);
+        }
+        assert!(at("first").is_symlink() && at("second").is_symlink() && !at("far/file").is_symlink());
+        assert_eq!(std::fs::read_dir(at("far")).unwrap().count(), 1);
+        symlink("round", at("round")).unwrap();
+        symlink("nowhere/file", at("astray")).unwrap();
+        symlink("/dev/null", at("null")).unwrap();
+        for (name, why) in [
+            ("round", "is a link in a circle of links"),
+            ("astray", "there is no folder "),
+            ("far", "is no ordinary file"),
+            ("null", "is no ordinary file"),
+        ] {
+            let error = made(&at(name), "lost").unwrap_err().to_string();
+            assert!(error.contains(&format!("{name} cannot be written: {why}")), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_name_may_be_as_long_as_the_file_system_has_it() {
+        let place = tempfile::tempdir().unwrap();
+        for length in [121, 245, 255] {
+            let out = place.path().join("n".repeat(length));
+            assert_eq!(made(&out, "new").unwrap(), 3, "{length}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_in_place_of_the_draft_is_not_followed() {
         let place = tempfile::tempdir().unwrap();
         let (out, precious) = (place.path().join("f"), place.path().join("precious"));
         std::fs::write(&precious, "precious").unwrap();

@@ -7,6 +7,7 @@ use super::progress::{Loudness, Progress};
 use super::stop::Stop;
 use super::{print, settings};
 use ijepa::data::Split;
+use ijepa::data::eval::decoded;
 use ijepa::data::source::Dataset;
 use ijepa::model::init;
 use ijepa::train::config::Config;
@@ -191,6 +192,8 @@ pub fn run(args: Args) -> Result<()> {
     if let Some(test) = &test {
         test.labels_as(train.class_names())?; // before anything is trained
         nothing_shared(&train, test)?;
+        // That too many can't be read is no news for the end of an epoch.
+        decoded(test, &(0..test.len()).collect::<Vec<_>>(), |_| ())?;
     }
     let settings = settings.unwrap_or_else(|| args.recipe.settings(&config, train.len(), args.from_scratch));
     settings.validate(&job::model(&config)?)?;

@@ -122,6 +122,7 @@ fn vacant(out: &Path, source: &str, force: bool) -> Result<()> {
         }
         _ => {}
     }
+    let out = &ijepa::ordinary::behind_links(out).unwrap_or(out.to_path_buf());
     let whole = std::fs::canonicalize(folder_of(out)).map(|folder| folder.join(out.file_name().unwrap_or_default()));
     match (whole, std::fs::canonicalize(source)) {
         (Ok(out), Ok(source)) if out.starts_with(&source) => Err(Error::usage(format!(

@@ -54,8 +54,8 @@ pub struct Args {
     #[arg(long, value_name = "SHARE", default_value_t = 1.0)]
     label_fraction: f64,
     /// Neighbours that vote [default: chosen on held-out training images]
-    #[arg(long, value_name = "K", requires = "method")]
-    k: Option<usize>,
+    #[arg(long, value_name = "K", requires = "method", value_parser = clap::value_parser!(u32).range(1..))]
+    k: Option<u32>,
     /// Memory for patch features of the images that the attentive probe is fitted on, and as much of those it scores: where it is
     /// too little, it uses fewer images
     #[arg(long, value_name = "GB", default_value_t = 1.0)]
@@ -180,7 +180,7 @@ impl Args {
                 Methods::Attentive => vec![Method::Attentive],
                 Methods::All => vec![Method::Knn, Method::Linear, Method::Attentive],
             },
-            k: self.k,
+            k: self.k.map(|k| k as usize),
             seed: self.seed,
         }
     }

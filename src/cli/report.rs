@@ -174,6 +174,7 @@ fn ours(out: &Path) -> Result<()> {
     if out.is_dir() {
         return refuse("is a folder");
     }
+    write::possible(out, "choose another --out")?;
     if !out.exists() {
         return Ok(());
     }

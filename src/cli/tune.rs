@@ -7,6 +7,7 @@ use super::adapter::AdapterArgs;
 use super::bench::timing::rounded;
 use super::progress::{Loudness, Progress};
 use super::settings::Settings;
+use super::stop::Stop;
 use super::{print, say};
 use contest::Outcome;
 use ijepa::data::masks;
@@ -20,6 +21,7 @@ use ijepa::train::plan;
 use ijepa::{Error, Result};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 /// Find the quickest kernels for a model's matrix products on this GPU, and use them from now on; the last line is JSON.
@@ -49,8 +51,8 @@ Without --preset or --config the model is nano; findings for several models stay
 bf16 (--set meta.use_bfloat16=true) and for f16 (--set meta.use_float16=true), where matrix units take part. Products that cost most come
 first; each way to compute one is checked against f64, then timed in turn with the default, and kept only where its slowest round
 beats the default's fastest. `train`, `bench`, `probe` and `demo` read the file at their start; IJEPA_TUNE names another, and
-empty none; --variant is stronger. It holds for this adapter, driver and version of ijepa. A run that goes on with other findings
-than it began with may differ in the last digits.
+empty none; --variant is stronger. Ctrl-C ends it early and keeps what was found. It holds for this adapter, driver and version of
+ijepa. A run that goes on with other findings than it began with may differ in the last digits.
 example: ijepa tune --preset small --batch 128
          ijepa tune --preset nano --seconds 20 --cache here.json
          IJEPA_TUNE=here.json ijepa bench --preset nano --step
@@ -88,14 +90,17 @@ pub fn run(args: Args) -> Result<()> {
     let bits = config.bits();
     let gpu = args.adapter.open_untuned(bits, &say)?;
     let list = sizes(&gpu, &config)?;
+    let stop = Stop::default();
+    stop.listen();
     let draft = cache::Findings::create(&path)?;
     let loudness = if args.quiet { Loudness::Quiet } else { Loudness::Normal };
     let mut progress = Progress::new(loudness);
     let began = Instant::now();
     let end = began + Duration::from_secs_f64(args.seconds);
     let mut rows = vec![];
-    let outcome = contests(&gpu, bits, &list, end, &mut progress, &mut rows);
+    let outcome = contests(&gpu, bits, &list, (end, &stop), &mut progress, &mut rows);
     progress.end();
+    let stopped = stop.over();
     // What was found before one failed (a device may be lost) is kept.
     draft.write(&gpu, &found(bits, &rows))?;
     let info = gpu.info();
@@ -104,10 +109,13 @@ pub fn run(args: Args) -> Result<()> {
     outcome?;
     let left = list.len() - rows.len();
     if left > 0 {
-        say(&format!(
-            "the time was too short for {left} of {} products: give more --seconds",
-            list.len()
-        ));
+        let products = list.len();
+        match stopped {
+            true => say(&format!("stopped before {left} of {products} products were measured")),
+            false => say(&format!(
+                "the time was too short for {left} of {products} products: give more --seconds"
+            )),
+        }
     }
     let show = path.display();
     print(&format!(
@@ -163,17 +171,17 @@ fn product(bits: Option<Bits>, one: &Products) -> Product {
     ways::product(bits, one.form, one.m, one.n, one.k)
 }
 
-/// Adds a row for each product that is measured before the `end`.
+/// Adds a row for each product that is measured before the `end`, or before somebody asks to stop.
 fn contests(
     gpu: &Gpu,
     bits: Option<Bits>,
     list: &[Products],
-    end: Instant,
+    (end, stop): (Instant, &Stop),
     progress: &mut Progress,
     rows: &mut Vec<Row>,
 ) -> Result<()> {
     for (i, products) in list.iter().enumerate() {
-        if Instant::now() >= end {
+        if Instant::now() >= end || stop.flag().load(Ordering::Relaxed) {
             break;
         }
         progress.product(i as u64, list.len() as u64, name(products));

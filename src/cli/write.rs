@@ -1,7 +1,7 @@
 //! Files that a command writes where it is told to: whole or not at all, and over nothing.
 
 use super::draft::Draft;
-use ijepa::{Error, Result};
+use ijepa::{Error, Result, ordinary};
 use std::io::Write;
 use std::path::Path;
 
@@ -14,6 +14,11 @@ pub fn vacant(path: &Path) -> Result<()> {
         ))),
         false => Ok(()),
     }
+}
+
+/// Refuses a place where nothing can be written, before anything is computed for it; `else_do`: what the user can do.
+pub fn possible(path: &Path, else_do: &str) -> Result<()> {
+    ordinary::writable(path).map_err(|e| Error::usage(format!("{} cannot be written: {e}; {else_do}", path.display())))
 }
 
 /// Writes to a temporary name beside it, then renames: nobody finds half a file.

@@ -29,7 +29,8 @@ pub fn decode(bytes: &[u8], max_pixels: u64) -> Result<Image, String> {
 }
 
 fn decode_as(bytes: &[u8], format: ImageFormat, max_pixels: u64) -> Result<Image, String> {
-    let reason = |error: image::ImageError| format!("cannot be decoded: {}", error.to_string().replace('\n', " "));
+    let reason =
+        |error: image::ImageError| format!("cannot be decoded: {}", error.to_string().trim_end().replace('\n', " "));
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     let mut limits = Limits::no_limits();
     // Four channels of 32 bits and a working copy; a header that lies is found by its claim, before any allocation.

@@ -1,6 +1,6 @@
 //! The files of a folder or a tar archive: found once, read one by one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -36,9 +36,15 @@ const ENDINGS: [&str; 13] = [
 const START: u64 = 32;
 
 /// All files below a folder, links followed, sorted by name. Folders of runs are not looked into; where the folder itself is
-/// one, what lies beside its configuration and is no image is taken for the run's.
-pub fn of_folder(root: &Path) -> Files {
+/// one, what lies beside its configuration and is no image is taken for the run's. `once`: of files that links lead to, too,
+/// each once.
+pub fn of_folder(root: &Path, once: bool) -> Files {
+    let whole = |path: &Path| std::fs::canonicalize(path).unwrap_or_default();
+    let top = whole(root);
     let mut entries = Vec::new();
+    // Those that were reached through links, by their numbers.
+    let mut linked = Vec::new();
+    let mut links: Vec<PathBuf> = Vec::new();
     let walk = walkdir::WalkDir::new(root).follow_links(true).min_depth(1);
     let is_run = |item: &walkdir::DirEntry| item.file_type().is_dir() && item.path().join(RUN).is_file();
     let mut reached: BTreeMap<PathBuf, usize> = BTreeMap::new();
@@ -50,22 +56,36 @@ pub fn of_folder(root: &Path) -> Files {
                 continue;
             }
             Ok(item) if item.path_is_symlink() && item.file_type().is_dir() => {
-                let target = std::fs::canonicalize(item.path()).unwrap_or_default();
+                let target = whole(item.path());
+                // The walk itself knows those of its own way alone, and not what lies above the root.
+                let above =
+                    top.starts_with(&target) || item.path().parent().is_some_and(|at| whole(at).starts_with(&target));
                 let times = reached.entry(target).or_default();
                 *times += 1;
-                if *times <= links::LINKS_TO_ONE {
+                if !above && *times <= links::LINKS_TO_ONE {
+                    links.push(item.into_path());
                     continue;
                 }
                 walk.skip_current_dir();
-                (item.into_path(), Some(links::too_many_links()))
+                let why = if above {
+                    links::LOOP.to_string()
+                } else {
+                    links::too_many_links()
+                };
+                (item.into_path(), Some(why))
             }
             Ok(item) if item.file_type().is_dir() => continue,
-            Ok(item) if item.file_type().is_file() => (item.into_path(), None),
+            Ok(item) if item.file_type().is_file() => {
+                if item.path_is_symlink() || links.iter().any(|link| item.path().starts_with(link)) {
+                    linked.push(entries.len());
+                }
+                (item.into_path(), None)
+            }
             Ok(item) => (item.into_path(), Some("is no ordinary file".to_string())),
             Err(error) => {
                 let path = error.path().unwrap_or(root).to_path_buf();
                 let reason = if error.loop_ancestor().is_some() {
-                    "links to a folder above it"
+                    links::LOOP
                 } else {
                     "is unreadable"
                 };
@@ -80,6 +100,13 @@ pub fn of_folder(root: &Path) -> Files {
             bad,
         });
     }
+    if once {
+        without_copies(&mut entries, &linked, |entry, by_link| match (&entry.place, by_link) {
+            (Place::Path(path), true) => std::fs::canonicalize(path).ok(),
+            (Place::Path(path), false) => Some(top.join(path.strip_prefix(root).ok()?)),
+            _ => None,
+        });
+    }
     Files {
         entries: finished(entries, &Archive::None, root.join(RUN).is_file()),
         cut: None,
@@ -87,8 +114,34 @@ pub fn of_folder(root: &Path) -> Files {
     }
 }
 
-/// All files of a tar archive, as far as it can be read. An error if the file cannot be opened or is no tar.
-pub fn of_tar(path: &Path) -> Result<Files> {
+/// Takes away what links lead to that is there without them already, or by another link: of several the first by name stays.
+/// `linked`: the numbers of entries that were reached through links; `place`: what tells whether two are one file, where that is
+/// to be asked, of an entry that was reached so or not.
+fn without_copies<K: Ord>(entries: &mut Vec<Entry>, linked: &[usize], place: impl Fn(&Entry, bool) -> Option<K>) {
+    if linked.is_empty() {
+        return;
+    }
+    let linked: BTreeSet<usize> = linked.iter().copied().collect();
+    let mut seen = BTreeSet::new();
+    let mut through = BTreeMap::new();
+    for (number, entry) in entries.iter().enumerate() {
+        let by_link = linked.contains(&number);
+        match (place(entry, by_link), by_link) {
+            (Some(place), true) => drop(through.insert((entry.name.clone(), number), place)),
+            (Some(place), false) => drop(seen.insert(place)),
+            (None, _) => {}
+        }
+    }
+    let copies = through
+        .into_iter()
+        .filter_map(|((_, number), place)| (!seen.insert(place)).then_some(number));
+    let copies: BTreeSet<usize> = copies.collect();
+    let mut number = 0..;
+    entries.retain(|_| number.next().is_none_or(|number| !copies.contains(&number)));
+}
+
+/// All files of a tar archive, as far as it can be read; `once` as of a folder. An error if the file cannot be opened or is no tar.
+pub fn of_tar(path: &Path, once: bool) -> Result<Files> {
     let unreadable = |error: std::io::Error| Error::usage(format!("{} cannot be read: {error}", path.display()));
     let mut file = ordinary::open(path).map_err(unreadable)?;
     let length = file.metadata().map_err(unreadable)?.len();
@@ -145,8 +198,15 @@ pub fn of_tar(path: &Path) -> Result<Files> {
         cut = Some("has no end mark, so that it was probably cut short".to_string());
     }
     let archive = Archive::Tar(Mutex::new(file));
+    let (mut entries, linked) = links::followed(members);
+    if once {
+        without_copies(&mut entries, &linked, |entry, _| match &entry.place {
+            Place::Bytes { start, .. } if entry.bad.is_none() => Some(*start),
+            _ => None,
+        });
+    }
     Ok(Files {
-        entries: finished(links::followed(members), &archive, false),
+        entries: finished(entries, &archive, false),
         cut,
         archive,
     })

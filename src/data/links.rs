@@ -29,6 +29,9 @@ const HOPS: usize = 40;
 /// of links make millions of names.
 pub const LINKS_TO_ONE: usize = 64;
 
+/// Why a link is not followed that leads to where it lies.
+pub const LOOP: &str = "links to a folder above it";
+
 /// What is collected on the way.
 #[derive(Default)]
 struct Walk {
@@ -39,8 +42,9 @@ struct Walk {
     entries: Vec<Entry>,
 }
 
-/// All files, those that links lead to under the names of the links too. Links to nothing and loops become bad files.
-pub fn followed(members: Vec<(Vec<u8>, Member)>) -> Vec<Entry> {
+/// All files, those that links lead to under the names of the links too, and the numbers of these. Links to nothing and loops
+/// become bad files.
+pub fn followed(members: Vec<(Vec<u8>, Member)>) -> (Vec<Entry>, Vec<usize>) {
     let mut known = Members::new();
     for (name, member) in members {
         let name: Path = parts(&name).map(<[u8]>::to_vec).collect();
@@ -51,10 +55,15 @@ pub fn followed(members: Vec<(Vec<u8>, Member)>) -> Vec<Entry> {
         }
     }
     let mut walk = Walk::default();
+    let mut linked = vec![];
     for (name, member) in &known {
+        let first = walk.entries.len();
         list(&known, name.clone(), name, member, &mut walk);
+        if !matches!(member, Member::File(..)) {
+            linked.extend(first..walk.entries.len());
+        }
     }
-    walk.entries
+    (walk.entries, linked)
 }
 
 /// Adds what is found at `path` under the name `name`.
@@ -85,7 +94,7 @@ fn list(known: &Members, name: Path, path: &Path, member: &Member, walk: &mut Wa
     }
     let above = path.starts_with(&target) || walk.inside.iter().any(|folder| folder.starts_with(&target));
     if above || walk.inside.len() > 2 * HOPS {
-        return add(&nowhere, Some("links to a folder above it".to_string()));
+        return add(&nowhere, Some(LOOP.to_string()));
     }
     let times = walk.reached.entry(target.clone()).or_default();
     *times += 1;

@@ -8,7 +8,7 @@ use crate::data::bad::BadFiles;
 use crate::data::entry::shown;
 use crate::data::files::{Files, of_folder, of_tar};
 use crate::data::pack::of_pack;
-use crate::data::place::{Archive, Place};
+use crate::data::place::{Archive, Entry, Place};
 use crate::data::source::{Dataset, GLYPHS, Kind};
 use crate::error::{Error, Result, did_you_mean};
 
@@ -16,17 +16,18 @@ use crate::error::{Error, Result, did_you_mean};
 const TRIED: usize = 1000;
 
 /// The files of all splits that a folder, a tar or a packed set holds; a usage error if it is none of these.
-pub(super) fn files(source: &str) -> Result<Files> {
+/// `once`: of files that links lead to, too, each once.
+pub(super) fn files(source: &str, once: bool) -> Result<Files> {
     if source.is_empty() {
         let message = "no images are named: give a folder, a tar, a packed set or generated:glyphs";
         return Err(Error::usage(message));
     }
     let path = Path::new(source);
     match std::fs::metadata(path) {
-        Ok(found) if found.is_dir() => Ok(of_folder(path)),
+        Ok(found) if found.is_dir() => Ok(of_folder(path, once)),
         Ok(_) => match of_pack(path)? {
             Some(files) => Ok(files),
-            None => of_tar(path),
+            None => of_tar(path, once),
         },
         Err(_) if source.starts_with("generated:") => {
             let hint = did_you_mean(source, [GLYPHS]);
@@ -39,15 +40,25 @@ pub(super) fn files(source: &str) -> Result<Files> {
     }
 }
 
-/// That none of so many files is an image.
-pub(super) fn no_images(source: &str, files: usize, cut: Option<String>) -> Error {
-    let bad = files - usize::from(cut.is_some());
+/// That none of these files is an image.
+pub(super) fn no_images(source: &str, bad: &[Entry], cut: Option<String>) -> Error {
+    const ARCHIVES: [&str; 7] = [".tar", ".ijepa-pack", ".zip", ".gz", ".tgz", ".xz", ".zst"];
+    let name = |entry: &Entry| shown(&entry.name);
+    let is_archive = |name: &String| ARCHIVES.iter().any(|end| name.to_ascii_lowercase().ends_with(end));
+    let archive = bad.iter().map(name).find(is_archive).map(|name| match name {
+        name if name.ends_with(".tar") || name.ends_with(".ijepa-pack") => {
+            format!("; {name} is an archive: name that file itself, or unpack what is in the folder")
+        }
+        name => format!("; {name} is a compressed archive: unpack it"),
+    });
+    let archive = archive.unwrap_or_default();
+    let (files, bad) = (bad.len() + usize::from(cut.is_some()), bad.len());
     let cut = cut
         .map(|reason| format!(", and the archive {reason}"))
         .unwrap_or_default();
     Error::usage(match files {
         0 => format!("{source} has no images: it holds no files"),
-        _ => format!("{source} has no images: none of its {bad} files is one{cut}"),
+        _ => format!("{source} has no images: none of its {bad} files is one{cut}{archive}"),
     })
 }
 
@@ -64,21 +75,21 @@ impl Dataset {
         if source == GLYPHS {
             return Ok(Self::glyphs(split, seed));
         }
-        let files = files(source)?;
+        let files = files(source, false)?;
         let found = arrange(files.entries, split);
         let data = Self::from_files(source, found, (files.archive, files.cut), max_pixels)?;
         data.bad.check()?;
         Ok(data)
     }
 
-    /// Opens all of `source`, whatever splits it has. Any number of files may be bad: whether they are too many, `bad` says.
+    /// Opens all of `source`, whatever splits it has; files that links lead to, too, are in it once. Any number of files may be bad: whether they are too many, `bad` says.
     ///
     /// Errors: usage, if there is nothing to read.
     pub fn open_all(source: &str, seed: u64, max_pixels: u64) -> Result<Self> {
         if source == GLYPHS {
             return Ok(Self::drawn(None, seed));
         }
-        let files = files(source)?;
+        let files = files(source, true)?;
         let (entries, archive, cut) = (files.entries, files.archive, files.cut);
         let found = Arranged {
             entries,
@@ -98,7 +109,7 @@ impl Dataset {
         let total = found.entries.len() + usize::from(cut.is_some());
         let (entries, bad): (Vec<_>, Vec<_>) = found.entries.into_iter().partition(|entry| entry.bad.is_none());
         if entries.is_empty() {
-            return Err(no_images(source, total, cut));
+            return Err(no_images(source, &bad, cut));
         }
         let data = Dataset {
             source: source.to_string(),

@@ -4,6 +4,7 @@ use super::block::Saves;
 use super::config::ModelConfig;
 use super::needs::{Dims, Need, needs, too_large};
 use super::parameters;
+use super::resize::too_large_images;
 use crate::gpu::{Gpu, Trouble, View};
 use crate::ops::variance_covariance::Scratch;
 use crate::{Error, Result};
@@ -92,6 +93,9 @@ impl Memory {
     /// Allocates the plan, or says which tensor is too large. (Which batch fits is for those to say who draw masks.)
     pub fn new(gpu: &Gpu, config: &ModelConfig, dims: Dims) -> Result<Memory> {
         if let Some(need) = too_large(gpu.kind(), config, &dims, gpu.most_bytes()) {
+            if dims.batch == 1 && dims.num_enc == 0 {
+                return Err(too_large_images(gpu, config, &dims, &need));
+            }
             return Err(Error::usage(format!(
                 "with a batch of {}, {}: use a smaller batch",
                 dims.batch,

@@ -1,6 +1,6 @@
 //! A picture of the loss over the steps, as SVG.
 
-use super::folder::at;
+use super::folder::{at, replaced};
 use crate::{Error, Result};
 use plotters::prelude::*;
 use std::path::{Path, PathBuf};
@@ -110,7 +110,28 @@ pub fn loss_picture(folder: &Path, tag: &str) -> Result<PathBuf> {
         });
     }
     let picture = svg("Loss", &series)?;
-    let path = folder.join("loss.svg");
-    std::fs::write(&path, picture).map_err(at(&path))?;
-    Ok(path)
+    replaced(folder, "loss.svg", picture.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whoever has the picture open, or another name for it, keeps the one that was.
+    #[test]
+    fn a_new_picture_takes_the_place_of_the_old_one_whole() {
+        let place = tempfile::tempdir().unwrap();
+        let at = |name: &str| place.path().join(name);
+        std::fs::write(at("jepa_r0.csv"), "epoch,itr,loss\n1,0,0.5\n1,1,0.4\n").unwrap();
+        std::fs::write(at("loss.svg"), "old").unwrap();
+        std::fs::hard_link(at("loss.svg"), at("held.svg")).unwrap();
+        loss_picture(place.path(), "jepa").unwrap();
+        assert_eq!(std::fs::read_to_string(at("held.svg")).unwrap(), "old");
+        assert!(
+            std::fs::read_to_string(at("loss.svg"))
+                .unwrap()
+                .contains("smooth-L1 loss")
+        );
+        assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 3);
+    }
 }

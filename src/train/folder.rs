@@ -97,14 +97,7 @@ impl Folder {
 
     /// Writes a file whole: to a temporary name, synced, renamed, so that a reader finds the old or the new one.
     pub fn replace(&self, name: &str, bytes: &[u8]) -> Result<PathBuf> {
-        let (path, temporary) = (self.path.join(name), self.path.join(format!("{name}.tmp")));
-        let mut file = File::create(&temporary).map_err(at(&temporary))?;
-        if let Err(error) = file.write_all(bytes).and_then(|()| file.sync_all()) {
-            // On a full disk half a file helps nobody.
-            let _ = std::fs::remove_file(&temporary);
-            return Err(at(&temporary)(error));
-        }
-        std::fs::rename(&temporary, &path).map_err(at(&path))?;
+        let path = replaced(&self.path, name, bytes)?;
         self.sync()?;
         Ok(path)
     }
@@ -184,6 +177,19 @@ impl Folder {
     }
 }
 
+/// [`Folder::replace`] in a folder that is not held; what was there stays until all of it is on the disk.
+pub(crate) fn replaced(folder: &Path, name: &str, bytes: &[u8]) -> Result<PathBuf> {
+    let (path, temporary) = (folder.join(name), folder.join(format!("{name}.tmp")));
+    let mut file = File::create(&temporary).map_err(at(&temporary))?;
+    let put = file.write_all(bytes).and_then(|()| file.sync_all());
+    if let Err(error) = put.and_then(|()| std::fs::rename(&temporary, &path)) {
+        // On a full disk half a file helps nobody.
+        let _ = std::fs::remove_file(&temporary);
+        return Err(at(&path)(error));
+    }
+    Ok(path)
+}
+
 /// Refuses a folder in which a run would overwrite something: one that holds a run, or files of a run's names.
 pub fn vacant(path: &Path) -> Result<()> {
     if path.join(CONFIG).exists() {
@@ -258,6 +264,15 @@ fn size(bytes: u64) -> String {
 /// Errors: usage, where there is no run.
 pub fn config(path: &Path) -> Result<String> {
     let file = path.join(CONFIG);
+    if path.is_file() {
+        let text = format!("{} holds no run: it is a file, and a run is a folder", path.display());
+        return Err(Error::usage(
+            match path.parent().filter(|folder| folder.join(CONFIG).is_file()) {
+                Some(run) => format!("{text}: name {}", run.display()),
+                None => text,
+            },
+        ));
+    }
     ordinary::text(&file, MOST_CONFIG)
         .map_err(|e| Error::usage(format!("{} holds no run: {}: {e}", path.display(), file.display())))
 }

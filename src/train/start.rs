@@ -282,10 +282,9 @@ fn file(path: &Path) -> Result<PathBuf> {
         return Ok(path.join(name));
     }
     // Whoever names a folder without any weights most likely means a run.
-    match names
-        .iter()
-        .any(|name| name.starts_with("model.safetensors") || name == "pytorch_model.bin")
-    {
+    match names.iter().any(|name| {
+        name.starts_with("model.safetensors") || ["pytorch_model.bin", "model.onnx"].contains(&name.as_str())
+    }) {
         true => Ok(path.to_path_buf()),
         false => folder::config(path).map(|_| path.join(LATEST)),
     }

@@ -153,6 +153,9 @@ enum Kind {
 }
 
 fn kind(file: &Path) -> Result<Kind> {
+    if file.extension().is_some_and(|extension| extension == "onnx") && file.is_file() {
+        return Err(onnx(file));
+    }
     if file.extension().is_some_and(|extension| extension == "json") {
         return Ok(Kind::Index);
     }
@@ -166,15 +169,26 @@ fn kind(file: &Path) -> Result<Kind> {
     })
 }
 
+/// Graphs say how to compute, and their weights have lost the names that tell which is which.
+fn onnx(path: &Path) -> Error {
+    Error::usage(format!(
+        "{} is an ONNX graph, which `ijepa export` writes and nothing here reads: name the run, or weights in safetensors, of \
+         Hugging Face, timm or torch.save",
+        path.display()
+    ))
+}
+
 fn in_folder(folder: &Path) -> Result<PathBuf> {
     let names = [INDEX, "model.safetensors", "pytorch_model.bin"];
     let found = names.iter().map(|name| folder.join(name)).find(|file| file.exists());
-    found.ok_or_else(|| {
-        Error::usage(format!(
+    let graph = folder.join("model.onnx");
+    found.ok_or_else(|| match graph.is_file() {
+        true => onnx(&graph),
+        false => Error::usage(format!(
             "no weights in {}: there is none of {}",
             folder.display(),
             names.join(", ")
-        ))
+        )),
     })
 }
 

@@ -342,3 +342,24 @@ fn what_is_no_ordinary_file_is_refused() {
     let message = fails(place.path(), 2, &RESUME);
     assert!(message.contains("jepa_r0.csv: is no text: move it away"), "{message}");
 }
+
+#[test]
+fn what_is_written_and_not_read_is_called_by_its_name() {
+    let place = place();
+    let at = place.path();
+    std::fs::create_dir(at.join("exported")).unwrap();
+    std::fs::write(at.join("exported/model.onnx"), "\u{8}\u{8}").unwrap();
+    for weights in ["exported/model.onnx", "exported"] {
+        let message = fails(
+            at,
+            2,
+            &["embed", "--weights", weights, "--data", "photos", "--out", "f.npy"],
+        );
+        assert!(
+            message.contains(
+                "exported/model.onnx is an ONNX graph, which `ijepa export` writes and nothing here reads: name the run"
+            ),
+            "{message}"
+        );
+    }
+}

@@ -123,7 +123,19 @@ fn what_holds_no_images_is_refused_before_anything_is_written() {
     std::fs::write(at.join("zipped.tar.gz"), b"\x1f\x8brest").unwrap();
     std::fs::write(at.join("noise.tar"), [7u8; 4096]).unwrap();
     save(&at.join("one.png"), 1);
+    for (folder, file) in [("tars", "a.tar"), ("zips", "a.tar.gz")] {
+        std::fs::create_dir(at.join(folder)).unwrap();
+        std::fs::write(at.join(folder).join(file), [7u8; 4096]).unwrap();
+    }
     for (data, wanted) in [
+        (
+            "tars",
+            "none of its 1 files is one; a.tar is an archive: name that file itself, or unpack what is in the folder",
+        ),
+        (
+            "zips",
+            "none of its 1 files is one; a.tar.gz is a compressed archive: unpack it",
+        ),
         ("missing", "missing cannot be opened: "),
         (
             "generated:glyph",

@@ -18,6 +18,16 @@ fn a_file_is_no_folder() {
     assert_eq!(super::tiny::text(&place.path().join("file")), "mine");
     let message = fails(place.path(), 2, &["train", "--resume", "file"]);
     assert!(message.contains("file holds no run: "), "{message}");
+    let message = fails(place.path(), 2, &["report", "file", "--records-only"]);
+    assert!(
+        message.ends_with("file holds no run: it is a file, and a run is a folder"),
+        "{message}"
+    );
+    std::fs::create_dir(place.path().join("run")).unwrap();
+    std::fs::write(place.path().join("run/params-ijepa.yaml"), "").unwrap();
+    std::fs::write(place.path().join("run/latest.safetensors"), "").unwrap();
+    let message = fails(place.path(), 2, &["report", "run/latest.safetensors", "--records-only"]);
+    assert!(message.ends_with("and a run is a folder: name run"), "{message}");
     let message = fails(place.path(), 2, &["train", "--resume", "nowhere"]);
     assert!(
         message.contains("nowhere holds no run: nowhere/params-ijepa.yaml: "),

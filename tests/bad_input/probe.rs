@@ -147,11 +147,6 @@ fn what_no_protocol_can_do_is_refused() {
         ),
         (
             "set",
-            &["--method", "knn", "--k", "0"],
-            "0 neighbours can't be found among 10 training images",
-        ),
-        (
-            "set",
             &["--method", "knn", "--out", "there"],
             "there exists already: choose another --out",
         ),

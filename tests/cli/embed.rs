@@ -388,3 +388,59 @@ fn ctrl_c_keeps_what_was_done() {
     );
     assert!(!at.join("f.csv").exists() && length() >= 2_000);
 }
+
+#[cfg(unix)]
+#[test]
+fn a_link_to_where_the_file_is_to_be_stays() {
+    let place = trained();
+    let at = place.path();
+    std::fs::create_dir(at.join("far")).unwrap();
+    std::os::unix::fs::symlink("far/f.npy", at.join("f.npy")).unwrap();
+    succeeds(at, &embed("f.npy", &[]));
+    assert!(at.join("f.npy").is_symlink() && !at.join("far/f.npy").is_symlink());
+    assert!(std::fs::read(at.join("f.npy")).unwrap().starts_with(b"\x93NUMPY"));
+    assert_eq!(names(&at.join("far")), ["f.npy"]);
+    // What can't be written is refused before anything is computed.
+    let message = fails(at, 2, &embed("nowhere/f.npy", &[]));
+    assert!(
+        message.contains("nowhere/f.npy cannot be written: there is no folder nowhere; choose another --out"),
+        "{message}"
+    );
+    succeeds(at, &embed(&format!("{}.npy", "n".repeat(240)), &[]));
+}
+
+/// Where a side of 512 pixels, with 16384 patches of 4, is too much for a binding, the message knows what is not.
+#[test]
+fn a_size_that_is_too_large_says_which_is_not() {
+    let place = trained();
+    let at = place.path();
+    std::fs::create_dir(at.join("one")).unwrap();
+    save(&at.join("one/0.png"), 0);
+    let sized = |out: &str, size: &str| {
+        let words = [
+            "embed",
+            "--weights",
+            "run",
+            "--data",
+            "one",
+            "--quiet",
+            "--out",
+            out,
+            "--size",
+            size,
+        ];
+        run(at, &words)
+    };
+    let output = sized("large.npy", "512");
+    let message = super::tiny::said(&output);
+    if output.status.success() {
+        return; // a large adapter
+    }
+    let side = message
+        .split_once("images of 512 x 512 pixels are too large for this model here: squares of ")
+        .and_then(|(_, rest)| rest.split(' ').next())
+        .expect(&message);
+    let next = (side.parse::<usize>().unwrap() + 4).to_string();
+    assert!(super::tiny::said(&sized("next.npy", &next)).contains(&format!("squares of {side} pixels fit")));
+    assert!(sized("fits.npy", side).status.success());
+}

@@ -144,6 +144,10 @@ fn runs_are_compared_by_their_records() {
             "exists already, and is no report of ijepa",
         ),
         (&["report", "first", "--out", "second"], "second is a folder"),
+        (
+            &["report", "first", "--out", "no/r.html"],
+            "no/r.html cannot be written: there is no folder no",
+        ),
         (&["report", "none"], "none holds no run"),
         (
             &["report", "1", "2", "3", "4", "5", "6", "7", "8", "9"],

@@ -151,4 +151,14 @@ fn a_card_and_a_report_tell_what_a_run_has_reached() {
     let both = text(&at.join("both.html"));
     let row = both.split("<td>attentive</td>").nth(1).unwrap();
     assert!(row.split("</tr>").next().unwrap().contains(">–</td>"), "{both}");
+
+    // A run that went astray says so in words.
+    let csv = at.join("run/jepa_r0.csv");
+    let rows = text(&csv);
+    let last = rows.trim_end().rsplit_once('\n').unwrap();
+    let mut values: Vec<&str> = last.1.split(',').collect();
+    values[2] = "NaN";
+    std::fs::write(&csv, format!("{}\n{}\n", last.0, values.join(","))).unwrap();
+    let (astray, _) = card(at, "run", "astray", &[]);
+    assert!(astray.contains("\n| loss | not finite at the last step, "), "{astray}");
 }

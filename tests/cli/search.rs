@@ -118,6 +118,11 @@ fn copies_in_other_formats_and_sizes_are_one_group() {
     let own = page.replace("http-equiv", "");
     assert!(own.contains("&lt;b&gt;8&amp;.png") && !own.contains("<b>8&") && !own.contains("http"));
     assert!(fails(at, 2, &["search", "duplicates", "--html", "d.html"]).contains("d.html exists already"));
+    let nowhere = fails(at, 2, &["search", "duplicates", "--html", "no/d.html"]);
+    assert!(
+        nowhere.contains("no/d.html cannot be written: there is no folder no"),
+        "{nowhere}"
+    );
     let clusters = json(at, &["cluster", "--clusters", "4", "--html", "c.html"]);
     let sizes = clusters["clusters"]
         .as_array()
@@ -126,6 +131,11 @@ fn copies_in_other_formats_and_sizes_are_one_group() {
         .map(|each| each["images"].as_array().unwrap().len());
     let sizes: Vec<usize> = sizes.collect();
     assert_eq!((sizes.len(), sizes.iter().sum()), (4, 49));
+    let said = succeeds(at, &["search", "cluster", "--clusters", "60"]);
+    assert!(
+        said.contains(" clusters instead of 60: no image is left for more"),
+        "{said}"
+    );
     succeeds(at, &["search", "query", "photos/copy 6.jpg", "--html", "q.html"]);
     assert!(
         std::fs::read_to_string(at.join("q.html"))

@@ -66,6 +66,96 @@ fn a_run_under_nohup_outlives_its_session_and_is_saved_by_sigterm() {
     assert!(folder.join("latest.safetensors").exists());
 }
 
+/// As of a terminal that is closed: the shell tells, and the system, too.
+#[test]
+fn sighup_saves_a_run_however_often_it_comes() {
+    let place = place();
+    let folder = place.path().join("run");
+    let more = ["--set", "logging.checkpoint_every=0"];
+    let mut child = ijepa(place.path(), &tiny("run", "1000000", &more))
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    wait(&mut child, "the first step", || rows(&folder) > 3);
+    send("-HUP", &child);
+    send("-HUP", &child);
+    let output = child.wait_with_output().unwrap();
+    let text = said(&output);
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    assert!(text.lines().last().unwrap().starts_with("stopped at step "), "{text}");
+    assert!(folder.join("latest.safetensors").exists());
+}
+
+#[test]
+fn no_draft_stays_of_what_is_stopped_as_soon_as_it_is_there() {
+    let place = place();
+    let at = place.path();
+    succeeds(at, &tiny("run", "1", &["--quiet"]));
+    let demo = [
+        "tune",
+        "--preset",
+        "demo",
+        "--batch",
+        "1",
+        "--seconds",
+        "5",
+        "--cache",
+        "t.json",
+    ];
+    for (signal, draft, arguments) in [
+        (
+            "-INT",
+            ".photos.ijepa-index.ijepa-tmp",
+            &["search", "index", "photos", "--weights", "run"][..],
+        ),
+        ("-HUP", ".t.json.ijepa-tmp", &demo),
+        (
+            "-TERM",
+            ".out.ijepa-tmp",
+            &["export", "--weights", "run", "--to", "onnx", "--out", "out"],
+        ),
+    ] {
+        let mut child = ijepa(at, arguments).stderr(Stdio::piped()).spawn().unwrap();
+        let began = Instant::now();
+        while !at.join(draft).exists() && child.try_wait().unwrap().is_none() {
+            assert!(began.elapsed() < Duration::from_secs(240), "{draft} did not come");
+        }
+        let _ = Command::new("kill").args([signal, &child.id().to_string()]).status();
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.code().is_some(), "{arguments:?}: {:?}", output.status);
+        assert!(!at.join(draft).exists(), "{arguments:?}: {}", said(&output));
+    }
+}
+
+/// The reader of what `export` prints waits, so that its last moment lasts.
+#[cfg(target_os = "linux")]
+#[test]
+fn what_is_done_is_done_when_ctrl_c_comes() {
+    use std::io::{Read, Write};
+    let place = place();
+    let at = place.path();
+    succeeds(at, &tiny("run", "1", &["--quiet"]));
+    let (mut reader, mut writer) = std::io::pipe().unwrap();
+    writer.write_all(&[b' '; 1 << 16]).unwrap(); // as much as a pipe holds
+    let export = ["export", "--weights", "run", "--to", "safetensors", "--out", "out"];
+    let mut child = ijepa(at, &export)
+        .stdout(writer)
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    wait(&mut child, "the folder", || at.join("out").exists());
+    send("-INT", &child);
+    std::thread::sleep(Duration::from_millis(200));
+    let mut shown = String::new();
+    reader.read_to_string(&mut shown).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    assert!(
+        shown.trim() == "wrote out" && at.join("out/README.md").exists(),
+        "{shown}"
+    );
+}
+
 #[test]
 fn ctrl_c_ends_the_demo_while_it_makes_its_table() {
     let place = place();

@@ -20,6 +20,23 @@ const COMMANDS: [&str; 15] = [
     "report",
 ];
 
+/// Before weights are read, and features made.
+#[test]
+fn a_number_that_makes_no_sense_is_refused_when_it_is_read() {
+    let words = [
+        "probe",
+        "--weights",
+        "none",
+        "--data",
+        "none",
+        "--method",
+        "knn",
+        "--k",
+        "0",
+    ];
+    assert!(refused(&words).contains("invalid value '0' for '--k <K>'"));
+}
+
 #[test]
 fn every_command_has_help_with_an_example_that_begins_with_its_name() {
     let all = prints(&["--help"]);

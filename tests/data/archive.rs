@@ -1,6 +1,7 @@
 //! What a tar holds besides files: links, which are followed as in a folder, and headers that tell of the archive itself.
 
 use ijepa::data::Split::{Test, Train};
+use ijepa::data::decode::MAX_PIXELS;
 use ijepa::data::source::Dataset;
 use tar::{Builder, EntryType, Header};
 use tempfile::TempDir;
@@ -96,7 +97,7 @@ fn a_link_to_a_folder_shows_what_is_in_it() {
     for i in 10..30 {
         packer = packer.png(&format!("real/{i}.png"), 4);
     }
-    let (data, _root) = packer
+    let (data, root) = packer
         .png("other/deep/1.png", 7)
         .link(EntryType::Symlink, "other/up", "../real") // a link within what a link shows
         .link(EntryType::Symlink, "linked", "other")
@@ -107,6 +108,13 @@ fn a_link_to_a_folder_shows_what_is_in_it() {
     assert_eq!((data.len(), data.bad().count()), (20 + 21 + 21, 0));
     assert!(names(&data).contains(&"linked/deep/1.png".to_string()));
     assert!(names(&data).contains(&"linked/up/29.png".to_string()));
+    let all = Dataset::open_all(root.path().join("a.tar").to_str().unwrap(), 0, MAX_PIXELS).unwrap();
+    assert_eq!((names(&all).len(), all.bad().count()), (21, 0));
+    assert!(
+        names(&all)
+            .iter()
+            .all(|name| name.starts_with("real/") || name == "other/deep/1.png")
+    );
 }
 
 #[test]

@@ -363,6 +363,41 @@ fn links_are_followed_and_loops_are_not() {
     );
 }
 
+/// Links to what lies above the folder itself, of which no walk through it knows.
+#[cfg(unix)]
+#[test]
+fn what_links_lead_to_is_there_once_where_all_is_opened() {
+    use std::os::unix::fs::symlink;
+    let root = folder((0..20).map(|i| (format!("photos/real/{i:02}.png"), png(4))));
+    let photos = root.path().join("photos");
+    fs::create_dir_all(root.path().join("far/deep")).unwrap();
+    fs::write(root.path().join("far/deep/x.png"), png(4)).unwrap();
+    symlink("..", photos.join("up")).unwrap();
+    symlink("../..", photos.join("real/up")).unwrap();
+    symlink("..", root.path().join("far/deep/up")).unwrap();
+    for (from, to) in [
+        ("real", "linked"),
+        ("real/03.png", "three.png"),
+        ("../far/deep", "a"),
+        ("a", "b"),
+    ] {
+        symlink(from, photos.join(to)).unwrap();
+    }
+    let loops = |data: &Dataset| {
+        let bad = data.bad().list();
+        assert!(
+            bad.iter().all(|(_, why)| why == "links to a folder above it"),
+            "{bad:?}"
+        );
+        bad.into_iter().map(|(name, _)| name).collect::<Vec<_>>()
+    };
+    let data = Dataset::open_all(photos.to_str().unwrap(), 0, MAX_PIXELS).unwrap();
+    let names: Vec<String> = (0..data.len()).map(|i| data.name(i)).collect();
+    assert_eq!(names.len(), 21, "{names:?}");
+    assert_eq!((names[0].as_str(), names[20].as_str()), ("a/x.png", "real/19.png"));
+    assert_eq!(loops(&data), ["a/up", "b/up", "linked/up", "real/up", "up"]);
+}
+
 #[test]
 fn generated_glyphs_open_as_a_data_set() {
     let open = |split| Dataset::open("generated:glyphs", split, 5, MAX_PIXELS).unwrap();

@@ -221,7 +221,16 @@ fn what_does_not_fit_is_refused_before_anything_is_written() {
     succeeds(at, &tiny("run", "1", &[]));
     std::fs::create_dir_all(at.join("flat")).unwrap();
     std::fs::copy(at.join("photos/class 0/0.png"), at.join("flat/0.png")).unwrap();
+    held(at);
+    std::fs::write(at.join("held/class 0/torn.png"), b"\x89PNG\r\n\x1a\n").unwrap();
+    std::fs::write(at.join("held/class 1/torn.png"), b"\x89PNG\r\n\x1a\n").unwrap();
     let before = names(at);
+    let message = fails(at, 1, &tune("t", &["--test", "held"]));
+    assert!(
+        message.contains("2 of the 12 files in ") && message.contains("cannot be used, a tenth or more"),
+        "{message}"
+    );
+    assert_eq!(names(at), before);
     let cases: [(&[&str], &str); 7] = [
         (
             &[

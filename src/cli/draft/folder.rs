@@ -36,6 +36,7 @@ pub fn vacant(out: &Path) -> Result<()> {
             out.display()
         ))
     };
+    let out = &ordinary::behind_links(out).map_err(|_| taken())?;
     match std::fs::read_dir(out) {
         Err(e) if e.kind() == ErrorKind::NotFound && std::fs::symlink_metadata(out).is_err() => Ok(()),
         Err(_) => Err(taken()),
@@ -50,6 +51,8 @@ impl DraftFolder {
     /// Errors: usage, where there is something already, nothing can be made, or another process writes there.
     pub fn create(out: &Path) -> Result<DraftFolder> {
         vacant(out)?;
+        // A link stays, and the folder is made where it leads.
+        let out = &ordinary::behind_links(out).unwrap_or(out.to_path_buf());
         let within = out.is_dir();
         let path = match within {
             true => out.join(WITHIN),
@@ -61,15 +64,17 @@ impl DraftFolder {
         // Signals are heard before there is anything to remove.
         let over = Arc::new(Mutex::new(true));
         let (shared, files, folders) = (over.clone(), path.clone(), made.clone());
+        let mut making = held(&over);
         Stop::ends_after(move || {
             let over = held(&shared);
-            if !*over {
-                removed(&files, &folders);
+            if *over {
+                return false; // all is done, or undone, and the process ends with what there is to say of it
             }
+            removed(&files, &folders);
             // Whoever writes finds the files gone, and waits for the end of the process instead of telling of it.
             std::mem::forget(over);
+            true
         });
-        let mut making = held(&over);
         let lock = locked_new(&path, out).inspect_err(|_| no_longer(&made))?;
         *making = false;
         drop(making);
@@ -246,6 +251,23 @@ mod tests {
         assert_eq!(read(out.join("a")).unwrap(), b"whole");
         let taken = DraftFolder::create(&out).err().unwrap().to_string();
         assert!(taken.contains("is no empty folder"), "{taken}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_stays_and_the_folder_is_made_where_it_leads() {
+        let place = tempfile::tempdir().unwrap();
+        let (out, far) = (place.path().join("out"), place.path().join("far/away"));
+        std::os::unix::fs::symlink("far/away", &out).unwrap();
+        for _ in 0..2 {
+            let draft = DraftFolder::create(&out).unwrap();
+            write(draft.path().join("a"), "whole").unwrap();
+            draft.publish().unwrap();
+            assert!(out.is_symlink() && far.is_dir() && count(&far) == 1);
+            std::fs::remove_file(far.join("a")).unwrap(); // the second time it is there and empty
+        }
+        write(far.join("b"), "somebody's").unwrap();
+        assert!(vacant(&out).is_err());
     }
 
     #[test]

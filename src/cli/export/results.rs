@@ -171,12 +171,20 @@ fn losses(history: &History) -> Option<(&'static str, String)> {
     let some = &history.steps[history.steps.len().saturating_sub(per_epoch)..];
     let mean = some.iter().map(|step: &Taken| step.loss).sum::<f64>() / some.len() as f64;
     let text = format!(
-        "{:.4} at the last step, {mean:.4} on average over the last {} (smooth L1 of features that go on changing: of other \
+        "{} at the last step, {} on average over the last {} (smooth L1 of features that go on changing: of other \
          settings it says little)",
-        last.loss,
+        figure(last.loss),
+        figure(mean),
         some.len()
     );
     Some(("loss", text))
+}
+
+fn figure(loss: f64) -> String {
+    match loss.is_finite() {
+        true => format!("{loss:.4}"),
+        false => "not finite".to_string(),
+    }
 }
 
 /// What fine-tuning in a folder scores its classifier on, without the folders that it lies in.

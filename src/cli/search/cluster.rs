@@ -2,7 +2,7 @@
 
 use super::place::{Found, IndexArgs, ShowArgs};
 use super::sheet::{Cell, Pictures, Section, Sheet};
-use crate::cli::escaped;
+use crate::cli::{escaped, say};
 use ijepa::Result;
 use ijepa::eval::search::cluster::{Clusters, spherical};
 
@@ -40,6 +40,12 @@ pub fn run(args: Args) -> Result<()> {
     );
     let rows: Vec<&[f32]> = (0..images).map(|image| found.index.row(image)).collect();
     let clusters = spherical(&rows, count, args.seed);
+    let made = clusters.rows.len();
+    if let Some(asked) = args.clusters.filter(|&asked| made < asked as usize) {
+        say(&format!(
+            "{made} clusters instead of {asked}: no image is left for more"
+        ));
+    }
     let most = args.most as usize;
     args.show.show(&text(&found, &clusters, most), &json(&found, &clusters), || {
         let pictures = Pictures::of(found.folder());

@@ -83,6 +83,9 @@ pub fn run(args: Args) -> Result<()> {
         Some(path) => path.clone(),
         None => index_of(&args.folder)?,
     };
+    // Signals are heard before there is anything to remove.
+    let stop = Stop::default();
+    stop.listen();
     let draft = Draft::create(&out, ELSEWHERE)?;
     let mut read = args.encoder.read(&args.weights)?;
     let data = images(&args, &read)?;
@@ -97,7 +100,7 @@ pub fn run(args: Args) -> Result<()> {
     read.notes.iter().for_each(|note| progress.say(note));
 
     let mut update = Update::of(&data, &index);
-    update.look(&args, &mut read, &data, &index, &mut progress)?;
+    update.look(&args, &mut read, (&data, &index), &mut progress, &stop)?;
     // One that was stopped before has no graph yet.
     let stopped = update.stopped();
     if fresh || stopped || update.changes() || index.is_due() {
@@ -110,7 +113,8 @@ pub fn run(args: Args) -> Result<()> {
                 args.folder
             )));
         }
-        settle(&mut index, &settings, (&out, draft), stopped, &progress)?;
+        let stop = (!stopped).then_some(&stop);
+        settle(&mut index, &settings, (&out, draft), stop, &progress)?;
     }
     progress.end();
     told(&update.bad, &progress);
@@ -199,12 +203,10 @@ impl Update {
         &mut self,
         args: &Args,
         read: &mut Read,
-        data: &Dataset,
-        index: &Index,
+        (data, index): (&Dataset, &Index),
         progress: &mut Progress,
+        stop: &Stop,
     ) -> Result<()> {
-        let stop = Stop::default();
-        stop.listen();
         let mut net = None;
         let batch = args
             .batch
@@ -289,24 +291,29 @@ impl Update {
     }
 }
 
-/// Makes the graph where one is due, and writes the file; of what was stopped without the graph.
+/// Makes the graph where one is due, and writes the file; of what was stopped (no `stop`) without the graph.
 fn settle(
     index: &mut Index,
     settings: &Settings,
     (out, mut draft): (&Path, Draft),
-    stopped: bool,
+    stop: Option<&Stop>,
     progress: &Progress,
 ) -> Result<()> {
-    if stopped {
+    let Some(stop) = stop else {
         index.centre_if_due();
-    } else if index.is_due() {
+        return save(index, settings, out, &mut draft);
+    };
+    if index.is_due() {
         if index.len() > MANY {
             // The graph takes minutes: who ends the program meanwhile has the features, and queries that compare all.
             save(index, settings, out, &mut draft)?;
-            draft = Draft::create(out, ELSEWHERE)?;
             progress.say(&format!("making the graph of {} images", index.len()));
+            stop.over();
+            index.settle();
+            draft = Draft::create(out, ELSEWHERE)?;
+        } else {
+            index.settle();
         }
-        index.settle();
     }
     save(index, settings, out, &mut draft)
 }

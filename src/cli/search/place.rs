@@ -2,7 +2,7 @@
 
 use super::sheet::{Section, Sheet};
 use crate::cli::draft::Draft;
-use crate::cli::print;
+use crate::cli::{print, write};
 use ijepa::eval::search::file::{self, Settings};
 use ijepa::eval::search::index::Index;
 use ijepa::{Error, Result};
@@ -112,7 +112,8 @@ impl ShowArgs {
                 "{} exists already: name another file by --html",
                 page.display()
             ))),
-            _ => Ok(()),
+            Some(page) => write::possible(page, "name another file by --html"),
+            None => Ok(()),
         }
     }
 

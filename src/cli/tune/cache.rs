@@ -113,9 +113,11 @@ pub fn apply(gpu: &Gpu, bits: Option<Bits>, say: &dyn Fn(&str)) {
             gpu.tune(tuned.into_iter().collect::<Tuned>());
         }
         Ok(_) => {}
-        Err(why) => say(&format!(
-            "{show} {why}: not used; `ijepa tune` measures anew, `ijepa tune --forget` removes it"
-        )),
+        Err(why) => say(&match is_own(&path) {
+            Ok(_) => format!("{show} {why}: not used; `ijepa tune` measures anew, `ijepa tune --forget` removes it"),
+            // Nor does `ijepa tune` touch it.
+            Err(_) => format!("{show} {why}: not used; name another file by {VARIABLE}, or move this one away"),
+        }),
     }
 }
 
@@ -137,8 +139,9 @@ fn read(path: &Path) -> Result<Option<Contents>, String> {
         let short: String = program.chars().take(20).collect();
         return Err(format!("was written by ijepa {short}, and this is {own}"));
     }
-    let broken = |e| format!("is damaged ({e})");
-    serde_json::from_value(value).map(Some).map_err(broken)
+    serde_path_to_error::deserialize(value)
+        .map(Some)
+        .map_err(|e| format!("is damaged (at {})", e.path()))
 }
 
 const UNKNOWN: &str = "is damaged (it names operands, forms or kernels that there are not)";
@@ -190,7 +193,7 @@ impl Entry {
 /// The file that is being made: what stays of one that is there already, and a place beside it to write to.
 pub struct Findings<'a> {
     path: &'a Path,
-    draft: Draft<'a>,
+    draft: Draft,
 }
 
 impl Findings<'_> {

@@ -60,7 +60,7 @@ impl Source {
             let message = "generated:glyphs needs no file, since it is drawn from the seed: there is nothing to pack";
             return Err(Error::usage(message));
         }
-        let mut files = open::files(source)?;
+        let mut files = open::files(source, false)?;
         let total = files.entries.len() + usize::from(files.cut.is_some());
         let bad = BadFiles::new(source, total);
         for entry in &files.entries {
@@ -68,10 +68,10 @@ impl Source {
                 let _ = bad.record(&shown(&entry.name), reason); // all of them before any is an error
             }
         }
-        files.entries.retain(|entry| entry.bad.is_none());
-        if files.entries.is_empty() {
-            return Err(open::no_images(source, total, files.cut));
+        if files.entries.iter().all(|entry| entry.bad.is_some()) {
+            return Err(open::no_images(source, &files.entries, files.cut));
         }
+        files.entries.retain(|entry| entry.bad.is_none());
         if let Some(reason) = &files.cut {
             let _ = bad.record(&open::file_name(source), reason);
         }

@@ -40,6 +40,9 @@ struct Class {
 /// More bytes than the name of a folder has.
 const MOST_NAME: usize = 1024;
 
+/// Letters of a value that a message repeats.
+const MOST_SHOWN: usize = 40;
+
 /// What JSON tells beside probes and classes.
 const ABOUT: [&str; 8] = [
     "weights",
@@ -60,10 +63,15 @@ impl Protocol {
     pub fn read(text: &str, origin: &str) -> Result<Protocol> {
         let refused = |why: String| Error::usage(format!("{origin} is no probe.json of `ijepa probe --out`: {why}"));
         // What is something else is seen before all of it is in memory as values.
-        let Written { classes, probes } = serde_json::from_str(text).map_err(|e| refused(e.to_string()))?;
-        let whole: Value = serde_json::from_str(text).map_err(|e| refused(e.to_string()))?;
+        let mut json = serde_json::Deserializer::from_str(text);
+        let Written { classes, probes } =
+            serde_path_to_error::deserialize(&mut json).map_err(|e| refused(misplaced(&e)))?;
+        let whole: Value = serde_json::from_str(text).map_err(|_| refused(NO_JSON.to_string()))?;
         let about = ABOUT.iter().filter_map(|&key| Some((key, whole.get(key)?.clone())));
-        let about = about.collect();
+        let about: Vec<_> = about.collect();
+        for (key, value) in &about {
+            right(key, value).map_err(refused)?;
+        }
         if probes.is_empty() {
             return Err(refused("it has no probes".to_string()));
         }
@@ -82,8 +90,80 @@ impl Protocol {
     }
 }
 
+const NO_JSON: &str = "it is no JSON, or its end is missing";
+
+/// Where something else stands than was written.
+fn misplaced(error: &serde_path_to_error::Error<serde_json::Error>) -> String {
+    let inner = error.inner().to_string();
+    if !error.inner().is_data() {
+        return NO_JSON.to_string();
+    }
+    let place = match error.path().to_string() {
+        path if path == "." => String::new(),
+        path => format!("{path}: "),
+    };
+    match inner
+        .strip_prefix("missing field `")
+        .and_then(|rest| rest.split('`').next())
+    {
+        Some(key) => format!("{place}\"{key}\" is missing"),
+        None => format!("{place}this value is none that is written there"),
+    }
+}
+
+/// That a value of [`ABOUT`] is one that is written there.
+fn right(key: &str, value: &Value) -> Result<(), String> {
+    let whole = || value.as_u64().is_some();
+    let (fits, wanted) = match key {
+        "step" => (whole() || value.is_null(), "a whole number or null"),
+        "seed" => (whole(), "a whole number"),
+        "label_fraction" => (
+            value.as_f64().is_some_and(|share| share > 0.0 && share <= 1.0),
+            "a share above 0 and at most 1",
+        ),
+        "encoder" => (value == "target" || value == "context", "\"target\" or \"context\""),
+        "features" => (value == "last" || value == "last4", "\"last\" or \"last4\""),
+        _ => (value.is_string() || value.is_null(), "a text or null"),
+    };
+    match fits {
+        true => Ok(()),
+        false => {
+            let shown: String = value.to_string().chars().take(MOST_SHOWN).collect();
+            Err(format!("{key} is {shown}, and {wanted} is wanted"))
+        }
+    }
+}
+
 impl Entry {
+    /// Refuses numbers that no probe comes to.
+    fn check(&self) -> Result<(), String> {
+        let per_cent = |value: f64| (0.0..=100.0).contains(&value);
+        let (k, rate, decay) = match self.chosen {
+            Chosen::Neighbours { k, .. } => (k, 1.0, 0.0),
+            Chosen::Rates { rate, decay } => (1, rate, decay),
+        };
+        for (fits, name, value, wanted) in [
+            (k > 0, "chosen.k", k as f64, "1 or more"),
+            (rate > 0.0, "chosen.rate", rate, "a rate above 0"),
+            (decay >= 0.0, "chosen.decay", decay, "0 or more"),
+            (self.fitted > 0, "fitted", self.fitted as f64, "1 or more"),
+            (self.dims > 0, "dims", self.dims as f64, "1 or more"),
+            (
+                self.held_out.is_none_or(per_cent),
+                "held_out",
+                self.held_out.unwrap_or_default(),
+                "0 to 100",
+            ),
+        ] {
+            if !fits {
+                return Err(format!("{name} is {value}, and {wanted} is wanted"));
+            }
+        }
+        Ok(())
+    }
+
     fn probe(self, classes: &[String]) -> Result<Probe, String> {
+        self.check()?;
         let features = ["raw", "untrained", "learned"];
         let features = features.into_iter().find(|name| *name == self.features);
         let methods = [Method::Knn, Method::Linear, Method::Attentive];
@@ -148,9 +228,9 @@ mod tests {
         let text = protocol().json();
         let of = |from: &str, to: &str| text.replace(from, to);
         for (text, says) in [
-            ("[1".to_string(), "invalid type"),
-            ("{\"classes\": [".to_string(), "EOF"),
-            ("{\"raw\":{\"knn\":1.0}}".to_string(), "missing field `classes`"),
+            ("[1".to_string(), "[0]: this value is none that is written there"),
+            ("{\"classes\": [".to_string(), "it is no JSON, or its end is missing"),
+            ("{\"raw\":{\"knn\":1.0}}".to_string(), "\"classes\" is missing"),
             ("{\"classes\":[\"a\"],\"probes\":[]}".to_string(), "it has no probes"),
             (
                 of("\"a\"", &format!("\"{}\"", "a".repeat(1025))),
@@ -163,7 +243,26 @@ mod tests {
             (of("\"classes\":[\"a\",", "\"classes\":["), "3 of 2 classes have scores"),
             (of("[[1,1,0]", "[[1,1]"), "is not square"),
             (of("[[1,1,0]", "[[1,2,0]"), "more answers than images"),
-            (of("[[1,1,0]", "[[1,-1,0]"), "invalid value"),
+            (
+                of("[[1,1,0]", "[[1,-1,0]"),
+                "probes[0].confusion[0][1]: this value is none that is written there",
+            ),
+            (of("\"k\":20", "\"k\":0"), "chosen.k is 0, and 1 or more is wanted"),
+            (
+                of("\"k\":20", "\"k\":-1"),
+                "probes[0].chosen: this value is none that is written there",
+            ),
+            (of("\"rate\":0.1", "\"rate\":-0.1"), "chosen.rate is -0.1"),
+            (of("31.25", "131.25"), "held_out is 131.25, and 0 to 100 is wanted"),
+            (of("\"fitted\":40", "\"fitted\":0"), "fitted is 0"),
+            (
+                of("\"label_fraction\":0.1", "\"label_fraction\":-1"),
+                "label_fraction is -1, and a share above 0 and at most 1 is wanted",
+            ),
+            (
+                of("\"data\":\"photos\"", "\"data\":[7]"),
+                "data is [7], and a text or null is wanted",
+            ),
             (
                 of("\"images\":2", "\"images\":4294967295"),
                 "more images than can be counted",

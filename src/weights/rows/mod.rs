@@ -77,6 +77,12 @@ pub fn names_beside(out: &Path) -> Option<PathBuf> {
 /// Refuses to write over a file. Names beside a part may be its own, from a run that ended before the array had its name:
 /// whether they are, [`finish`] sees.
 pub fn vacant(out: &Path) -> Result<()> {
+    if let Err(e) = ordinary::writable(out) {
+        let out = out.display();
+        return Err(Error::usage(format!(
+            "{out} cannot be written: {e}; choose another --out"
+        )));
+    }
     let names = names_beside(out).filter(|_| !part::is_one(&beside(out, ".part")));
     match [Some(out), names.as_deref()]
         .into_iter()
@@ -99,7 +105,9 @@ pub fn vacant(out: &Path) -> Result<()> {
 pub fn finish(mut part: Part, out: &Path, shape: Shape, metadata: &[(&str, String)]) -> Result<usize> {
     let form = Form::of(out)?;
     let images = part.images();
-    let (whole, listed) = (ordinary::draft_of(out, "tmp"), ordinary::draft_of(out, "names"));
+    // A link stays, and what it leads to is written.
+    let target = ordinary::behind_links(out).map_err(|e| failed(out, e))?;
+    let (whole, listed) = (ordinary::draft_of(&target, "tmp"), ordinary::draft_of(out, "names"));
     let written = (|| {
         let mut file = BufWriter::with_capacity(1 << 20, new(&whole)?);
         match form {
@@ -126,7 +134,7 @@ pub fn finish(mut part: Part, out: &Path, shape: Shape, metadata: &[(&str, Strin
             }
             std::fs::rename(&listed, names)?;
         }
-        std::fs::rename(&whole, out)
+        std::fs::rename(&whole, &target)
     })();
     if let Err(error) = written {
         let _ = std::fs::remove_file(&whole);
