@@ -162,7 +162,15 @@ impl Block {
             memory,
         )?;
         let panels = [&memory.panels[0], &memory.panels[1]];
-        attention::backward(rec, heads, &dattention, &s.qkv, &s.softmax, &dqkv, panels)?;
+        attention::backward(
+            rec,
+            heads,
+            [&dattention, &s.attention],
+            &s.qkv,
+            &s.softmax,
+            &dqkv,
+            panels,
+        )?;
         self.qkv
             .backward(rec, &gradients.qkv, [&s.norm1, &dqkv], Into::Gradient(&dnorm), memory)?;
         let saved = Saved {

@@ -5,7 +5,7 @@
 mod broadcast;
 pub mod pooled;
 
-pub(super) use broadcast::{BROADCAST, BROADCAST_BACKWARD};
+pub(super) use broadcast::{BROADCAST, BROADCAST_BACKWARD, COLUMNS};
 
 use super::matmul::{Batch, Form, Place, batched};
 use super::shape::{ITEMS, Item, ROWS, expect, row_lanes};
@@ -265,21 +265,21 @@ pub fn weights(rec: &mut Recorder, shape: Heads, qkv: &View, maps: &View, stats:
     all.softmax(rec, &SOFTMAX, &[maps, stats])
 }
 
-/// dqkv `[B*N, 3*H*Dh]` = from dout `[B*N, H*Dh]`, qkv and stats as `forward` had and kept them. `panels` are two
+/// dqkv `[B*N, 3*H*Dh]` = from dout `[B*N, H*Dh]`; qkv, out and stats as `forward` had, gave and kept them. `panels` are two
 /// scratch views of [`panel`] values each, which are not used where one kernel does it all.
 pub fn backward(
     rec: &mut Recorder,
     shape: Heads,
-    dout: &View,
+    [dout, out]: [&View; 2],
     qkv: &View,
     stats: &View,
     dqkv: &View,
     panels: [&View; 2],
 ) -> Result<()> {
-    check(&shape, qkv, dout, stats)?;
+    check(&shape, qkv, out, stats)?;
     check(&shape, dqkv, dout, stats)?;
     if let Some(keys) = broadcast::keys(rec.gpu(), &shape) {
-        return broadcast::backward(rec, shape, keys, [dout, qkv, stats, dqkv]);
+        return broadcast::backward(rec, shape, keys, [dout, out, qkv, stats, dqkv]);
     }
     let Heads { tokens, dim, .. } = shape;
     let [panel, dpanel] = panels;

@@ -51,9 +51,14 @@ impl Tensors {
     fn backward(&self, rec: &mut Recorder, shape: Heads) -> Result<()> {
         let [panel, dpanel] = &self.panels;
         let Tensors {
-            qkv, stats, dout, dqkv, ..
+            qkv,
+            out,
+            stats,
+            dout,
+            dqkv,
+            ..
         } = self;
-        attention::backward(rec, shape, dout, qkv, stats, dqkv, [panel, dpanel])
+        attention::backward(rec, shape, [dout, out], qkv, stats, dqkv, [panel, dpanel])
     }
 }
 

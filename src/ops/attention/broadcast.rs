@@ -1,5 +1,7 @@
 //! Attention in one kernel, for adapters that have matmul's variant `broadcast`: no panel of scores is written or read.
-//! For heads of few channels, whose products around the softmax are too thin to keep matmul busy.
+//! For heads of few channels, whose products around the softmax are too thin to keep matmul busy. Of up to 16 channels a lane
+//! holds all about its queries (`attention_broadcast.wgsl`); of 32 and 64 that would be too much, and scores and values lie otherwise
+//! (`attention_columns.wgsl`).
 
 use super::Heads;
 use crate::Result;
@@ -12,16 +14,24 @@ pub(in crate::ops) static BROADCAST: Kernel = Kernel {
     source: include_str!("../../../wgsl/attention_broadcast.wgsl"),
     bindings: &[Access::Read, Access::Write, Access::Write],
     shared: &[],
-    constants: &[("ITEMS", &[2, 4, 8]), ("QUERIES", &[4, 8])],
+    constants: &[("ITEMS", &[2, 4]), ("QUERIES", &[4, 8])],
+};
+
+pub(in crate::ops) static COLUMNS: Kernel = Kernel {
+    name: "attention_columns",
+    source: include_str!("../../../wgsl/attention_columns.wgsl"),
+    bindings: &[Access::Read, Access::Write, Access::Write],
+    shared: &[],
+    constants: &[("COLUMNS", &[1, 2]), ("QUERIES", &[4]), ("EIGHTS", &[2])],
 };
 
 pub(in crate::ops) static BROADCAST_BACKWARD: Kernel = Kernel {
     name: "attention_broadcast_backward",
     source: include_str!("../../../wgsl/attention_broadcast_backward.wgsl"),
-    bindings: &[Access::Read, Access::Read, Access::Read, Access::Write],
+    bindings: &[Access::Read, Access::Read, Access::Read, Access::Read, Access::Write],
     shared: &[],
     // GROUPS is 8 / ITEMS.
-    constants: &[("ITEMS", &[2, 4]), ("GROUPS", &[4, 2]), ("KEYS", &[4, 8])],
+    constants: &[("ITEMS", &[2, 4, 8]), ("GROUPS", &[4, 2, 1]), ("KEYS", &[2, 4, 8])],
 };
 
 #[repr(C)]
@@ -41,14 +51,14 @@ fn subgroups_of_8(gpu: &Gpu) -> bool {
 }
 
 /// Queries that a lane has in [`forward`]; `None` where panels are right. Eight are a tenth faster than four where they leave
-/// no more lanes idle, but compile 2.3 times as long (16 channels: 2.5 s, 32: 8 s, which is too long).
+/// no more lanes idle, but compile 2.3 times as long (16 channels: 2.5 s; of 32 they gain nothing that shows).
 pub(super) fn queries(gpu: &Gpu, shape: &Heads) -> Option<usize> {
     let empty = shape.batch * shape.tokens * shape.heads == 0;
     let all = shape.tokens.next_multiple_of(64) == shape.tokens.next_multiple_of(32);
     match shape.dim {
         _ if empty || !subgroups_of_8(gpu) => None,
         16 if all => Some(8),
-        8 | 16 | 32 => Some(4),
+        8 | 16 | 32 | 64 => Some(4),
         _ => None,
     }
 }
@@ -56,13 +66,15 @@ pub(super) fn queries(gpu: &Gpu, shape: &Heads) -> Option<usize> {
 /// Operations of one dispatch: a driver may lose a device that computes for seconds.
 const BEARABLE: f64 = 2e9;
 
-/// As `attention::forward`, which has checked the views. For heads of 8, 16 or 32 channels.
+/// As `attention::forward`, which has checked the views. For heads of 8, 16, 32 or 64 channels.
 pub(super) fn forward(rec: &mut Recorder, shape: Heads, queries: usize, [qkv, out, stats]: [&View; 3]) -> Result<()> {
-    let build = Build {
-        shared: &[],
-        constants: &[("ITEMS", (shape.dim / 4) as u32), ("QUERIES", queries as u32)],
+    let (dim, queries) = (shape.dim as u32, queries as u32);
+    let (kernel, constants): (_, &[(&str, u32)]) = match dim {
+        32 | 64 => (&COLUMNS, &[("COLUMNS", dim / 32), ("QUERIES", queries), ("EIGHTS", 2)]),
+        _ => (&BROADCAST, &[("ITEMS", dim / 4), ("QUERIES", queries)]),
     };
-    let (all, blocks) = (shape.batch * shape.heads, shape.tokens.div_ceil(8 * queries));
+    let build = Build { shared: &[], constants };
+    let (all, blocks) = (shape.batch * shape.heads, shape.tokens.div_ceil(8 * queries as usize));
     let cost = shape.cost();
     let part = ((BEARABLE / cost.flops * all as f64) as usize).clamp(1, all);
     for first in (0..all).step_by(part) {
@@ -76,14 +88,7 @@ pub(super) fn forward(rec: &mut Recorder, shape: Heads, queries: usize, [qkv, ou
             scale: shape.scale(),
         };
         let share = cost.times(part.min(all - first) as f64 / all as f64);
-        rec.dispatch(
-            &BROADCAST,
-            &build,
-            &params,
-            &[qkv, out, stats],
-            Grid::linear(count),
-            share,
-        )?;
+        rec.dispatch(kernel, &build, &params, &[qkv, out, stats], Grid::linear(count), share)?;
     }
     Ok(())
 }
@@ -98,24 +103,24 @@ struct BackwardParams {
     scale: f32,
 }
 
-/// Keys that a lane has in [`backward`]; `None` where panels are right. All keys of a head are in one subgroup, so that what
-/// a query's softmax needs of all of them (sum of p dp) never leaves it. Four keys of 32 channels or
-/// eight of 16 take 15 s and more to compile, which is too long.
+/// Keys that a lane has in [`backward`]; `None` where panels are right. A lane holds five vectors of each, and twice as many
+/// take 15 s and more to compile, which is too long. Heads of 64 channels keep matmul busy enough.
 pub(super) fn keys(gpu: &Gpu, shape: &Heads) -> Option<usize> {
     queries(gpu, shape)?;
     match (shape.dim, shape.tokens) {
-        (8 | 16, ..=32) => Some(4),
-        (8, ..=64) => Some(8),
+        (8, 33..) => Some(8),
+        (8 | 16, _) => Some(4),
+        (32, _) => Some(2),
         _ => None,
     }
 }
 
-/// As `attention::backward`, which has checked the views. For heads of 8 or 16 channels, and at most 8 `keys` tokens.
+/// As `attention::backward`, which has checked the views. For heads of 8, 16 or 32 channels.
 pub(super) fn backward(
     rec: &mut Recorder,
     shape: Heads,
     keys: usize,
-    [dout, qkv, stats, dqkv]: [&View; 4],
+    [dout, out, qkv, stats, dqkv]: [&View; 5],
 ) -> Result<()> {
     let items = (shape.dim / 4) as u32;
     let build = Build {
@@ -134,7 +139,7 @@ pub(super) fn backward(
             scale: shape.scale(),
         };
         let share = cost.times(count as f64 / all as f64);
-        let views = [dout, qkv, stats, dqkv];
+        let views = [dout, out, qkv, stats, dqkv];
         rec.dispatch(&BROADCAST_BACKWARD, &build, &params, &views, Grid::linear(count), share)?;
     }
     Ok(())
