@@ -289,7 +289,7 @@ fn begun(args: &Args, progress: &Progress) -> Result<Plan> {
             .weights
             .as_ref()
             .map(|path| std::path::absolute(path).unwrap_or(path.clone())),
-        encoder: args.weights.as_ref().map(|_| args.encoder.word().to_string()),
+        encoder: (args.weights.is_some() && !args.from_scratch).then(|| args.encoder.word().to_string()),
         data,
         test: args.test.as_deref().map(whole),
     };

@@ -311,19 +311,26 @@ fn checkpoints(tuning: &Tuning) -> Markup {
 /// What decided it beside weights and images, by names: the recipe, then what it heeds of the configuration.
 pub fn decided(tuning: &Tuning) -> Vec<(String, String)> {
     let sources = tuning.sources.as_ref();
-    let path = |path: Option<String>| path.unwrap_or("–".to_string());
-    let mut all = vec![
-        (
-            "weights".to_string(),
-            path(sources.and_then(|s| Some(s.weights.as_ref()?.display().to_string()))),
-        ),
-        ("encoder".to_string(), path(sources.and_then(|s| s.encoder.clone()))),
-        ("data".to_string(), path(sources.map(|s| s.data.clone()))),
-        (
-            "test".to_string(),
-            path(sources.map(|s| s.test.clone().unwrap_or("test/ of data".to_string()))),
-        ),
-    ];
+    let scratch = tuning
+        .state
+        .as_ref()
+        .is_some_and(|(_, tuned)| tuned.settings.from_scratch);
+    let weights = sources.and_then(|sources| Some(sources.weights.as_ref()?.display().to_string()));
+    let weights = match (scratch, weights) {
+        (true, Some(path)) => Some(format!("drawn, in the sizes of {path}")),
+        (true, None) => Some("drawn".to_string()),
+        (false, weights) => weights,
+    };
+    let encoder = sources.and_then(|sources| sources.encoder.clone()).filter(|_| !scratch);
+    let test = sources.map(|sources| sources.test.clone().unwrap_or("test/ of data".to_string()));
+    let mut all: Vec<(String, String)> = [
+        ("weights", weights),
+        ("encoder", encoder),
+        ("data", sources.map(|sources| sources.data.clone())),
+        ("test", test),
+    ]
+    .map(|(name, value)| (name.to_string(), value.unwrap_or("–".to_string())))
+    .into();
     all.extend(tuning.state.iter().flat_map(|(_, tuned)| tuned.settings.values()));
     all.extend(heeded(&tuning.config));
     all
