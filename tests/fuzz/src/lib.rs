@@ -107,25 +107,23 @@ pub fn hugging_face(folder: &Path) {
 
 /// A file of `torch.save` is these bytes.
 pub fn torch(bytes: &[u8]) {
-    let place = place();
-    let path = place.path().join("weights.pth.tar");
-    write(&path, bytes);
-    weights(&path);
+    PLACE.with(|place| {
+        let path = place.path().join("weights.pth.tar");
+        write(&path, bytes);
+        weights(&path);
+    });
 }
 
 /// The pickle in a file of `torch.save` is these bytes; the rest of it is whole.
 pub fn pickle(bytes: &[u8]) {
-    let place = place();
-    let path = place.path().join("weights.pth.tar");
-    let mut zip = zip::ZipWriter::new(std::fs::File::create(&path).expect("a file"));
+    let mut zip = zip::ZipWriter::new(std::io::Cursor::new(vec![]));
     let plain = zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
     for (name, whole) in &*ARCHIVE {
         let bytes = if name.ends_with("/data.pkl") { bytes } else { whole };
         zip.start_file(name.as_str(), plain).expect("an entry");
         zip.write_all(bytes).expect("its bytes");
     }
-    zip.finish().expect("an archive");
-    weights(&path);
+    torch(&zip.finish().expect("an archive").into_inner());
 }
 
 /// What is in a checkpoint's archive, by name.
@@ -145,10 +143,11 @@ pub static ARCHIVE: LazyLock<Vec<(String, Vec<u8>)>> = LazyLock::new(|| {
 
 /// A safetensors file is these bytes.
 pub fn safetensors(bytes: &[u8]) {
-    let place = place();
-    let path = place.path().join("weights.safetensors");
-    write(&path, bytes);
-    weights(&path);
+    PLACE.with(|place| {
+        let path = place.path().join("weights.safetensors");
+        write(&path, bytes);
+        weights(&path);
+    });
 }
 
 /// The header of a safetensors file is these bytes, and as much follows as it says.
@@ -165,20 +164,18 @@ pub fn header(bytes: &[u8]) {
 
 /// The index of a model in several files is these bytes; one of its files is there.
 pub fn index(bytes: &[u8]) {
-    let place = place();
-    hugging_face(place.path());
-    let [one, part] = ["model.safetensors", "model-00001-of-00001.safetensors"].map(|name| place.path().join(name));
-    std::fs::rename(one, part).expect("a file");
-    write(&place.path().join("model.safetensors.index.json"), bytes);
-    weights(place.path());
+    PARTS.with(|place| {
+        write(&place.path().join("model.safetensors.index.json"), bytes);
+        weights(place.path());
+    });
 }
 
 /// The `config.json` beside a model is these bytes.
 pub fn beside(bytes: &[u8]) {
-    let place = place();
-    hugging_face(place.path());
-    write(&place.path().join("config.json"), bytes);
-    weights(place.path());
+    MODEL.with(|place| {
+        write(&place.path().join("config.json"), bytes);
+        weights(place.path());
+    });
 }
 
 /// A packed set is these bytes, with the head and the checksums that it must have.
@@ -192,16 +189,17 @@ pub fn pack(bytes: &[u8]) {
         let whole = crc32fast::hash(&bytes[tail..tail + 20]);
         bytes[tail + 20..].copy_from_slice(&whole.to_le_bytes());
     }
-    let place = place();
-    let path = place.path().join("set.ijepa-pack");
-    write(&path, &bytes);
-    let Ok(data) = Dataset::open(path.to_str().expect("a name"), Split::Train, 0, 1 << 16) else {
-        return;
-    };
-    for image in 0..data.len().min(64) {
-        let _ = data.image(image);
-        let _ = data.name(image);
-    }
+    PLACE.with(|place| {
+        let path = place.path().join("set.ijepa-pack");
+        write(&path, &bytes);
+        let Ok(data) = Dataset::open(path.to_str().expect("a name"), Split::Train, 0, 1 << 16) else {
+            return;
+        };
+        for image in 0..data.len().min(64) {
+            let _ = data.image(image);
+            let _ = data.name(image);
+        }
+    });
 }
 
 /// An index of `ijepa search` is these bytes, with the head and the checksum that it must have.
@@ -219,10 +217,11 @@ pub fn searchable(bytes: &[u8]) -> Option<Index> {
         let whole = crc32fast::hash(&bytes[..tail]);
         bytes[tail..].copy_from_slice(&whole.to_le_bytes());
     }
-    let place = place();
-    let path = place.path().join("photos.ijepa-index");
-    write(&path, &bytes);
-    file::read(&path).ok()?.map(|(index, _)| index)
+    PLACE.with(|place| {
+        let path = place.path().join("photos.ijepa-index");
+        write(&path, &bytes);
+        file::read(&path).ok()?.map(|(index, _)| index)
+    })
 }
 
 /// A configuration is these bytes.
@@ -238,6 +237,23 @@ pub fn yaml(bytes: &[u8]) {
             "what is written is what was read"
         );
     }
+}
+
+thread_local! {
+    // Made once: most of the time would go into folders that come and go.
+    static PLACE: TempDir = place();
+    static MODEL: TempDir = {
+        let place = place();
+        hugging_face(place.path());
+        place
+    };
+    static PARTS: TempDir = {
+        let place = place();
+        hugging_face(place.path());
+        let [one, part] = ["model.safetensors", "model-00001-of-00001.safetensors"].map(|name| place.path().join(name));
+        std::fs::rename(one, part).expect("a file");
+        place
+    };
 }
 
 fn place() -> TempDir {
