@@ -44,6 +44,7 @@ pub fn of_folder(root: &Path, once: bool) -> Files {
     let mut entries = Vec::new();
     // Those that were reached through links, by their numbers.
     let mut linked = Vec::new();
+    // The linked folders that the walk, which goes into depth first, is in.
     let mut links: Vec<PathBuf> = Vec::new();
     let walk = walkdir::WalkDir::new(root).follow_links(true).min_depth(1);
     let is_run = |item: &walkdir::DirEntry| item.file_type().is_dir() && item.path().join(RUN).is_file();
@@ -76,7 +77,10 @@ pub fn of_folder(root: &Path, once: bool) -> Files {
             }
             Ok(item) if item.file_type().is_dir() => continue,
             Ok(item) if item.file_type().is_file() => {
-                if item.path_is_symlink() || links.iter().any(|link| item.path().starts_with(link)) {
+                while links.last().is_some_and(|link| !item.path().starts_with(link)) {
+                    links.pop();
+                }
+                if item.path_is_symlink() || !links.is_empty() {
                     linked.push(entries.len());
                 }
                 (item.into_path(), None)

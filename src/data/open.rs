@@ -82,7 +82,8 @@ impl Dataset {
         Ok(data)
     }
 
-    /// Opens all of `source`, whatever splits it has; files that links lead to, too, are in it once. Any number of files may be bad: whether they are too many, `bad` says.
+    /// Opens all of `source`, whatever splits it has; files that links lead to, too, are in it once. Any number of files may be
+    /// bad: whether they are too many, `bad` says.
     ///
     /// Errors: usage, if there is nothing to read.
     pub fn open_all(source: &str, seed: u64, max_pixels: u64) -> Result<Self> {

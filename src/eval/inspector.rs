@@ -17,6 +17,8 @@ use crate::model::tensors::Tensors;
 use crate::ops::layer_norm;
 use crate::ops::matmul::{Epilogue, Form, product};
 use crate::{Error, Result};
+use std::cell::OnceCell;
+use std::ops::Range;
 
 /// Rows of patches that memory is planned for: a batch of the encoder, or one image of the predictor.
 const ROWS: usize = 2048;
@@ -40,6 +42,25 @@ struct Set {
     /// The same, normalised.
     bank: View,
     axes: Axes,
+    /// The sum of all of them, normalised, once somebody asks for it.
+    sum: OnceCell<Vec<f64>>,
+}
+
+impl Set {
+    /// The sum of some rows of `tokens`, normalised.
+    fn sum(&self, rows: Range<usize>) -> Vec<f64> {
+        let width = self.tokens.dims();
+        let mut sum = vec![0.0f64; width];
+        for row in rows.map(|row| self.tokens.row(row)) {
+            let mean = row.iter().map(|v| f64::from(*v)).sum::<f64>() / width as f64;
+            let square = row.iter().map(|v| (f64::from(*v) - mean).powi(2)).sum::<f64>() / width as f64;
+            let scale = 1.0 / (square + TARGET_EPS).sqrt();
+            sum.iter_mut()
+                .zip(row)
+                .for_each(|(sum, v)| *sum += (f64::from(*v) - mean) * scale);
+        }
+        sum
+    }
 }
 
 /// A patch of the set that is like another one.
@@ -125,6 +146,7 @@ impl Inspector {
             starts,
             tokens,
             bank,
+            sum: OnceCell::new(),
         });
         Ok(())
     }
@@ -237,20 +259,9 @@ impl Inspector {
         self.image(image)?;
         let set = self.set()?;
         let own = set.starts[image]..set.starts[image + 1];
-        let width = self.net.config.embed_dim;
-        let mut sum = vec![0.0f64; width];
-        for row in (0..set.tokens.len())
-            .filter(|row| !own.contains(row))
-            .map(|row| set.tokens.row(row))
-        {
-            let mean = row.iter().map(|v| f64::from(*v)).sum::<f64>() / width as f64;
-            let square = row.iter().map(|v| (f64::from(*v) - mean).powi(2)).sum::<f64>() / width as f64;
-            let scale = 1.0 / (square + TARGET_EPS).sqrt();
-            sum.iter_mut()
-                .zip(row)
-                .for_each(|(sum, v)| *sum += (f64::from(*v) - mean) * scale);
-        }
-        let guess: Vec<f32> = sum.iter().map(|sum| *sum as f32).collect();
+        let all_images = set.sum.get_or_init(|| set.sum(0..set.tokens.len()));
+        let others = all_images.iter().zip(set.sum(own.clone())).map(|(all, own)| all - own);
+        let guess: Vec<f32> = others.map(|sum| sum as f32).collect();
         let mut all = 0.0;
         for &patch in patches {
             self.patch(image, patch as usize)?;

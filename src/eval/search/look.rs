@@ -29,13 +29,13 @@ impl Look {
     /// Correlation of two images' values, at most 1: it doesn't change with brightness and contrast. The best one over what
     /// margin one of them may have lost.
     pub fn likeness(&self, other: &Look) -> f32 {
-        let whole = |look: &Look| look.pixels[..VALUES].to_vec();
-        let (a, b) = (whole(self), whole(other));
-        let within = |whole: &[u8], other: &Look| -> f32 {
+        // `whole`, as all of it is, in whichever version of the other.
+        let within = |whole: &Look, other: &Look| -> f32 {
             let versions = other.pixels.chunks_exact(VALUES);
-            versions.map(|version| correlation(whole, version)).fold(-1.0, f32::max)
+            let each = versions.map(|version| correlation(&whole.pixels[..VALUES], version));
+            each.fold(-1.0, f32::max)
         };
-        within(&a, other).max(within(&b, self))
+        within(self, other).max(within(other, self))
     }
 }
 
