@@ -41,6 +41,18 @@ fn nohup(command: &Command) -> Command {
     shell
 }
 
+/// A command that hears SIGHUP, also where whoever started the tests has it ignored.
+fn hearing(mut command: Command) -> Command {
+    use std::os::unix::process::CommandExt;
+    let default = || {
+        // Sound: a call that may be made between fork and exec.
+        unsafe { libc::signal(libc::SIGHUP, libc::SIG_DFL) };
+        Ok(())
+    };
+    unsafe { command.pre_exec(default) };
+    command
+}
+
 #[test]
 fn a_run_under_nohup_outlives_its_session_and_is_saved_by_sigterm() {
     let place = place();
@@ -77,7 +89,7 @@ fn sighup_saves_a_run_however_often_it_comes() {
     let place = place();
     let folder = place.path().join("run");
     let more = ["--set", "logging.checkpoint_every=0"];
-    let mut child = ijepa(place.path(), &tiny("run", "1000000", &more))
+    let mut child = hearing(ijepa(place.path(), &tiny("run", "1000000", &more)))
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
@@ -116,7 +128,7 @@ fn no_draft_stays_of_what_is_stopped_as_soon_as_it_is_there() {
             &["export", "--weights", "run", "--to", "onnx", "--out", "out"],
         ),
     ] {
-        let mut child = ijepa(at, arguments).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = hearing(ijepa(at, arguments)).stderr(Stdio::piped()).spawn().unwrap();
         let began = Instant::now();
         while !at.join(draft).exists() && child.try_wait().unwrap().is_none() {
             assert!(began.elapsed() < Duration::from_secs(240), "{draft} did not come");
