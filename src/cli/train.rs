@@ -16,6 +16,7 @@ use ijepa::train::plan;
 use ijepa::train::rehearsal::{Rehearsal, rehearse};
 use ijepa::train::run::{Event, Finished, Job, train};
 use ijepa::train::start::Start;
+use ijepa::train::trainer::Course;
 use ijepa::{Error, Result};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -249,6 +250,14 @@ pub fn run(args: Args) -> Result<()> {
         progress.say(&format!("batch: {batch} images, the most that fit (data.batch_size)"));
     }
     data.require(config.data.batch_size)?;
+    if let Some(progress) = from.as_ref().filter(|from| from.goes_on()).and_then(Start::progress) {
+        let same = Course::new(&config, data.len()).check(progress, &data);
+        same.map_err(|e| {
+            Error::usage(format!(
+                "{e}; you can begin a new run with its weights (ijepa train --from ... --weights-only)"
+            ))
+        })?;
+    }
     if args.dry_run {
         let rehearsal = pollster::block_on(rehearse(&gpu, &config, data))?;
         return rehearsed(&config, &rehearsal, &mut progress);

@@ -45,8 +45,7 @@ impl Course {
         }
         Err(Error::usage(format!(
             "the run was made of {} images in {} steps an epoch, but {} now gives {images} images in {per_epoch}: put the \
-             images and data.batch_size back as they were, or begin a new run with its weights (ijepa train --from ... \
-             --weights-only)",
+             images and data.batch_size back as they were, or start a new run",
             progress.images,
             progress.iterations_per_epoch,
             data.source()
