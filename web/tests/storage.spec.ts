@@ -3,15 +3,25 @@ import { beginSmall, expect, pause, reach, stepOf, test } from './page';
 import type { Page } from '@playwright/test';
 
 /** What lies in the browser's storage: the step of the run, and the bytes of the file. */
-const stored = (page: Page) =>
-  page.evaluate(async () => {
-    const folder = await navigator.storage.getDirectory();
-    const file = await (await folder.getFileHandle('run.ijepa').catch(() => null))?.getFile();
-    if (!file) return null;
-    const length = new Uint32Array(await file.slice(0, 4).arrayBuffer())[0]!;
-    const { step } = JSON.parse(await file.slice(4, 4 + length).text()) as { step: number };
-    return { step, bytes: file.size };
-  });
+const stored = async (page: Page) => {
+  // The page may put a newer file in its place while this one is read: then that one is.
+  for (;;) {
+    const found = await page.evaluate(async () => {
+      const folder = await navigator.storage.getDirectory();
+      const file = await (await folder.getFileHandle('run.ijepa').catch(() => null))?.getFile();
+      if (!file) return null;
+      try {
+        const length = new Uint32Array(await file.slice(0, 4).arrayBuffer())[0]!;
+        const { step } = JSON.parse(await file.slice(4, 4 + length).text()) as { step: number };
+        return { step, bytes: file.size };
+      } catch (error) {
+        if (error instanceof DOMException && error.name === 'NotFoundError') return 'replaced';
+        throw error;
+      }
+    });
+    if (found !== 'replaced') return found;
+  }
+};
 
 /** Moves the worker's clock on, by which it knows when to save. */
 const later = (page: Page, seconds: number) =>
