@@ -71,12 +71,7 @@ enum Asks {
 
 impl Asks {
     fn of(kernel: &Kernel, text: &str) -> Asks {
-        let by_subgroups = [
-            "attention_broadcast",
-            "attention_columns",
-            "matmul_broadcast",
-            "matmul_quad",
-        ];
+        let by_subgroups = ["attention_broadcast", "matmul_broadcast", "matmul_quad"];
         if text.starts_with("enable f16;\nenable wgpu_cooperative_matrix;\n") {
             Asks::MatrixUnits
         } else if by_subgroups.iter().any(|name| kernel.name.starts_with(name)) {

@@ -1,20 +1,25 @@
-// attention, the variant for drivers that run shaders on the processor with subgroups of 8: all of it in one kernel, for
-// heads of 4 ITEMS channels.
+// attention_broadcast: attention in one kernel, for drivers that run shaders on the processor with subgroups of 8, and heads
+// of 4 ITEMS channels (8, 16, 32 or 64), ITEMS = GROUPS PART.
 //   out = sum_j exp(s_j - max) v_j / sum_j exp(s_j - max)    s_j = scale * q . k_j      stats = (max, 1 / sum)
 //   reads  qkv [B*N, 3, H, 4 ITEMS]
 //   writes out [B*N, H, 4 ITEMS] =   stats [B*H*N, 2] =
 //   grid   `count` workgroups, each one subgroup of exactly 8, for 8 QUERIES queries of a head (`blocks` of a head, from head
 //          `first` on); lane l owns the queries l, 8 + l, 16 + l ... of these, and all about them stays in the lane
-//   Keys come by eights: each lane reads another row of K and V, all of them before the arithmetic, and hands it round by
-//   subgroupBroadcast. Repeats: src/gpu/repeat.rs. Where a block has a new maximum, what was summed so far shrinks. No workgroup memory, no barrier.
-//   order  keys ascending      twin  src/cpu/attention.rs
+//   Keys come KEYS = 8 / GROUPS at once: lane l reads PART items of key l % KEYS, from item l / KEYS * PART on, and hands them
+//   round by subgroupBroadcast. Few keys at once keep few variables alive.
+//   Weights are relative to `around`, which follows the maximum only where that is more than LATE above it: seldom, and then
+//   what was summed so far shrinks. Scores are in units of ln 2, for exp2. No workgroup memory, no barrier.
+//   order  keys ascending      repeats  src/gpu/repeat.rs      twin  src/cpu/attention.rs
 struct Params { tokens: u32, heads: u32, first: u32, blocks: u32, count: u32, scale: f32 }
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> qkv: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read_write> out: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read_write> stats: array<vec2<f32>>;
 
+const ITEMS: u32 = GROUPS * PART;
+const LN_2: f32 = 0.69314718;
 const FAR: f32 = -1.0e30; // what is added to the scores of keys beyond the last: their weight becomes 0
+const LATE: f32 = 8.0;    // so that no weight is more than 2^8
 
 @compute @workgroup_size(8)
 fn main(
@@ -37,49 +42,71 @@ fn main(
     // Queries beyond the last compute the last one again, and are not stored.
     //# repeat q in 0..QUERIES
     let row{q} = q_start + min(query0 + {q}u * 8u, last) * pitch;
+    var around{q} = FAR;
     var highest{q} = FAR;
     var sum{q} = 0.0;
-    //# repeat c in 0..ITEMS
-    let q{q}_{c} = qkv[row{q} + {c}u] * params.scale;
-    var o{q}_{c} = vec4<f32>();
+    //# repeat g in 0..GROUPS
+    //# repeat c in 0..PART
+    let q{q}_{g}_{c} = qkv[row{q} + {g}u * PART + {c}u] * (params.scale / LN_2);
+    var o{q}_{g}_{c} = vec4<f32>();
+    //# end
     //# end
     //# end
 
-    for (var key = 0u; key < params.tokens; key += 8u) {
-        let row = min(key + lane, last) * pitch;
-        //# repeat c in 0..ITEMS
+    for (var key = 0u; key < params.tokens; key += KEYS) {
+        let own = key + lane % KEYS;
+        let row = min(own, last) * pitch + lane / KEYS * PART;
+        //# repeat c in 0..PART
         let k{c} = qkv[k_start + row + {c}u];
         let v{c} = qkv[v_start + row + {c}u];
         //# end
-        let beyond = select(0.0, FAR, key + lane > last);
-        //# repeat j in 0..8
+        let beyond = select(0.0, FAR, own > last);
+        //# repeat j in 0..KEYS
         //# repeat q in 0..QUERIES
         var s{q}_{j} = subgroupBroadcast(beyond, {j}u);
         //# end
-        //# repeat c in 0..ITEMS
-        let k{c}_{j} = subgroupBroadcast(k{c}, {j}u);
+        //# repeat g in 0..GROUPS
+        //# repeat c in 0..PART
+        let k{g}_{c}_{j} = subgroupBroadcast(k{c}, {g}u * KEYS + {j}u);
         //# repeat q in 0..QUERIES
-        s{q}_{j} += dot(q{q}_{c}, k{c}_{j});
+        s{q}_{j} += dot(q{q}_{g}_{c}, k{g}_{c}_{j});
         //# end
         //# end
         //# end
+        //# end
+
+        var above = 0.0;
         //# repeat q in 0..QUERIES
-        let higher{q} = max(max(max(max(s{q}_0, s{q}_1), max(s{q}_2, s{q}_3)), max(max(s{q}_4, s{q}_5), max(s{q}_6, s{q}_7))), highest{q});
-        let shrink{q} = exp(highest{q} - higher{q});
-        highest{q} = higher{q};
-        //# repeat j in 0..8
-        let p{q}_{j} = exp(s{q}_{j} - higher{q});
+        //# repeat j in 0..KEYS
+        highest{q} = max(highest{q}, s{q}_{j});
         //# end
-        sum{q} = sum{q} * shrink{q} + ((p{q}_0 + p{q}_1) + (p{q}_2 + p{q}_3)) + ((p{q}_4 + p{q}_5) + (p{q}_6 + p{q}_7));
-        //# repeat c in 0..ITEMS
-        o{q}_{c} *= shrink{q};
+        above = max(above, highest{q} - around{q});
         //# end
-        //# end
-        //# repeat c in 0..ITEMS
-        //# repeat j in 0..8
-        let v{c}_{j} = subgroupBroadcast(v{c}, {j}u);
+        if (above > LATE) {
+            //# repeat q in 0..QUERIES
+            let shrink{q} = exp2(around{q} - highest{q});
+            around{q} = highest{q};
+            sum{q} *= shrink{q};
+            //# repeat g in 0..GROUPS
+            //# repeat c in 0..PART
+            o{q}_{g}_{c} *= shrink{q};
+            //# end
+            //# end
+            //# end
+        }
         //# repeat q in 0..QUERIES
-        o{q}_{c} += p{q}_{j} * v{c}_{j};
+        //# repeat j in 0..KEYS
+        let p{q}_{j} = exp2(s{q}_{j} - around{q});
+        sum{q} += p{q}_{j};
+        //# end
+        //# end
+        //# repeat g in 0..GROUPS
+        //# repeat c in 0..PART
+        //# repeat j in 0..KEYS
+        let v{g}_{c}_{j} = subgroupBroadcast(v{c}, {g}u * KEYS + {j}u);
+        //# repeat q in 0..QUERIES
+        o{q}_{g}_{c} += p{q}_{j} * v{g}_{c}_{j};
+        //# end
         //# end
         //# end
         //# end
@@ -90,10 +117,12 @@ fn main(
     if (query0 + {q}u * 8u <= last) {
         let inverse = 1.0 / sum{q};
         let query = query0 + {q}u * 8u;
-        //# repeat c in 0..ITEMS
-        out[out_start + query * width + {c}u] = o{q}_{c} * inverse;
+        //# repeat g in 0..GROUPS
+        //# repeat c in 0..PART
+        out[out_start + query * width + {g}u * PART + {c}u] = o{q}_{g}_{c} * inverse;
         //# end
-        stats[head * params.tokens + query] = vec2(highest{q}, inverse);
+        //# end
+        stats[head * params.tokens + query] = vec2(highest{q} * LN_2, inverse * exp2(highest{q} - around{q}));
     }
     //# end
 }

@@ -5,7 +5,7 @@
 mod broadcast;
 pub mod pooled;
 
-pub(super) use broadcast::{BROADCAST, BROADCAST_BACKWARD, COLUMNS};
+pub(super) use broadcast::{BROADCAST, BROADCAST_BACKWARD};
 
 use super::matmul::{Batch, Form, Place, batched};
 use super::shape::{ITEMS, Item, ROWS, expect, row_lanes};

@@ -28,14 +28,13 @@ pub mod ways;
 use crate::gpu::Kernel;
 
 /// Every kernel there is, with all the pipelines that may be made of it.
-pub static KERNELS: [&Kernel; 52] = [
+pub static KERNELS: [&Kernel; 51] = [
     &adamw::ADAMW,
     &add_positions::ADD_POSITIONS,
     &attention::SOFTMAX,
     &attention::BACKWARD,
     &attention::BROADCAST,
     &attention::BROADCAST_BACKWARD,
-    &attention::COLUMNS,
     &cast::CAST,
     &ceiling::COPY,
     &ceiling::ARITHMETIC,

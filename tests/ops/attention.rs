@@ -245,6 +245,39 @@ fn large_scores(dim: usize) {
     }
 }
 
+/// What is kept relative to a maximum follows it when it must: little by little, at every key, or never after the first.
+#[test]
+fn scores_that_rise_or_fall_from_key_to_key_agree_with_f64() {
+    for (dim, rise) in [8, 16, 32, 64]
+        .iter()
+        .flat_map(|&dim| [0.5, 3.0, -3.0].map(|rise| (dim, rise)))
+    {
+        let (tokens, heads) = (37, 2);
+        let mut case = Case::of([1, tokens, heads, dim]);
+        for (row, values) in case.qkv.chunks_mut(dim).enumerate() {
+            let (token, part) = (row / heads / 3, row / heads % 3);
+            match part {
+                0 => values[0] = 1.0,
+                1 => values[0] = rise * token as f32 * (dim as f32).sqrt(),
+                _ => {}
+            }
+        }
+        let lse;
+        (case.out, lse) = twin::forward(&f64s(&case.qkv), 1, tokens, heads, dim);
+        for kind in KINDS {
+            let mut bench = Bench::of(
+                kind,
+                format!("attention, scores of {dim} channels that rise by {rise} a key"),
+            );
+            let [out, stats, _] = case.run(&mut bench, [values_of_heads(&case.shape, 2); 2]);
+            // Scores of up to 110 are rounded by some 1e-5, which exp makes relative.
+            bench.check("out", &out, &case.out, 6e-5);
+            let got: Vec<f32> = bench.get(&stats).chunks(2).map(|s| s[0] - s[1].ln()).collect();
+            bench.compare("max - log(1 / sum)", tokens, &got, &lse, 6e-5);
+        }
+    }
+}
+
 /// Scores of 1e11 are known to a thousand only, and both passes round them in their own way: gradients mean little then, but
 /// they are finite, since no weight is more than one.
 #[test]

@@ -46,11 +46,7 @@ pub const CHECKS: &[Check] = &[
         &["layer_norm_backward", "layer_norm_backward_weights"],
         norm_gradients,
     ),
-    check(
-        "attention",
-        &["attention", "attention_broadcast", "attention_columns"],
-        attend,
-    ),
+    check("attention", &["attention", "attention_broadcast"], attend),
     check(
         "attention's gradient",
         &["attention_backward", "attention_broadcast_backward"],

@@ -1,7 +1,5 @@
 //! Attention in one kernel, for adapters that have matmul's variant `broadcast`: no panel of scores is written or read.
-//! For heads of few channels, whose products around the softmax are too thin to keep matmul busy. Of up to 16 channels a lane
-//! holds all about its queries (`attention_broadcast.wgsl`); of 32 and 64 that would be too much, and scores and values lie otherwise
-//! (`attention_columns.wgsl`).
+//! A lane holds all about its queries, or about its keys in the gradient.
 
 use super::Heads;
 use crate::Result;
@@ -14,15 +12,13 @@ pub(in crate::ops) static BROADCAST: Kernel = Kernel {
     source: include_str!("../../../wgsl/attention_broadcast.wgsl"),
     bindings: &[Access::Read, Access::Write, Access::Write],
     shared: &[],
-    constants: &[("ITEMS", &[2, 4]), ("QUERIES", &[4, 8])],
-};
-
-pub(in crate::ops) static COLUMNS: Kernel = Kernel {
-    name: "attention_columns",
-    source: include_str!("../../../wgsl/attention_columns.wgsl"),
-    bindings: &[Access::Read, Access::Write, Access::Write],
-    shared: &[],
-    constants: &[("COLUMNS", &[1, 2]), ("QUERIES", &[4]), ("EIGHTS", &[2])],
+    // KEYS is 8 / GROUPS.
+    constants: &[
+        ("QUERIES", &[2, 4]),
+        ("KEYS", &[2, 4]),
+        ("GROUPS", &[2, 4]),
+        ("PART", &[1, 2, 4]),
+    ],
 };
 
 pub(in crate::ops) static BROADCAST_BACKWARD: Kernel = Kernel {
@@ -50,15 +46,14 @@ fn subgroups_of_8(gpu: &Gpu) -> bool {
     default_way(gpu, None, Form::Nt, 8, 8, 8) == Way::Broadcast
 }
 
-/// Queries that a lane has in [`forward`]; `None` where panels are right. Eight are a tenth faster than four where they leave
-/// no more lanes idle, but compile 2.3 times as long (16 channels: 2.5 s; of 32 they gain nothing that shows).
+/// Queries that a lane has in [`forward`]; `None` where panels are right. What one holds (a query's channels, and as many
+/// sums) doesn't fit the registers in any case: with twice as many, compiling takes four times as long and nothing is gained.
 pub(super) fn queries(gpu: &Gpu, shape: &Heads) -> Option<usize> {
     let empty = shape.batch * shape.tokens * shape.heads == 0;
-    let all = shape.tokens.next_multiple_of(64) == shape.tokens.next_multiple_of(32);
     match shape.dim {
         _ if empty || !subgroups_of_8(gpu) => None,
-        16 if all => Some(8),
-        8 | 16 | 32 | 64 => Some(4),
+        8 | 16 | 32 => Some(4),
+        64 => Some(2),
         _ => None,
     }
 }
@@ -68,13 +63,19 @@ const BEARABLE: f64 = 2e9;
 
 /// As `attention::forward`, which has checked the views. For heads of 8, 16, 32 or 64 channels.
 pub(super) fn forward(rec: &mut Recorder, shape: Heads, queries: usize, [qkv, out, stats]: [&View; 3]) -> Result<()> {
-    let (dim, queries) = (shape.dim as u32, queries as u32);
-    let (kernel, constants): (_, &[(&str, u32)]) = match dim {
-        32 | 64 => (&COLUMNS, &[("COLUMNS", dim / 32), ("QUERIES", queries), ("EIGHTS", 2)]),
-        _ => (&BROADCAST, &[("ITEMS", dim / 4), ("QUERIES", queries)]),
+    let items = (shape.dim / 4) as u32;
+    // Each lane reads something: of 8 channels there are only two items a key.
+    let keys = if items < 4 { 4 } else { 2 };
+    let build = Build {
+        shared: &[],
+        constants: &[
+            ("QUERIES", queries as u32),
+            ("KEYS", keys),
+            ("GROUPS", 8 / keys),
+            ("PART", items * keys / 8),
+        ],
     };
-    let build = Build { shared: &[], constants };
-    let (all, blocks) = (shape.batch * shape.heads, shape.tokens.div_ceil(8 * queries as usize));
+    let (all, blocks) = (shape.batch * shape.heads, shape.tokens.div_ceil(8 * queries));
     let cost = shape.cost();
     let part = ((BEARABLE / cost.flops * all as f64) as usize).clamp(1, all);
     for first in (0..all).step_by(part) {
@@ -88,7 +89,14 @@ pub(super) fn forward(rec: &mut Recorder, shape: Heads, queries: usize, [qkv, ou
             scale: shape.scale(),
         };
         let share = cost.times(part.min(all - first) as f64 / all as f64);
-        rec.dispatch(kernel, &build, &params, &[qkv, out, stats], Grid::linear(count), share)?;
+        rec.dispatch(
+            &BROADCAST,
+            &build,
+            &params,
+            &[qkv, out, stats],
+            Grid::linear(count),
+            share,
+        )?;
     }
     Ok(())
 }
