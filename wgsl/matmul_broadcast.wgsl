@@ -3,7 +3,8 @@
 //          b [K,N] (NN; where K is no multiple of 4 the rest of A's row is zero) or [N,K] (NT)   bias [N]
 //   writes c, aux: see EPILOGUE in shared/matmul.wgsl; NT with ragged N fills C's rows up to a multiple of 4
 //   grid   [N / 32, M / 16, batch], workgroup = one subgroup of exactly 8; lane l owns vec4 column 8 x + l, 16 rows
-//   All loads stand before the arithmetic: mixed, LLVM spills. No workgroup memory, no barrier.
+//   All loads stand before the arithmetic (mixed, LLVM spills), A's first (after B's, bf16 loses an eighth of its rate in NN).
+//   No workgroup memory, no barrier.
 //   Repeats: src/gpu/repeat.rs.
 //   FIXED_N, FIXED_K: sizes as constants (rows packed), 0 where they come from `params`.
 //   order  k ascending by fours      twin  src/cpu/matmul.rs
@@ -30,6 +31,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     var lower{r} = vec4<f32>();
     //# end
     for (var k = 0u; k < k_items; k += 1u) {
+        let a_upper = item_of_a(upper + k);
+        let a_lower = item_of_a(lower + k);
         var b0: vec4<f32>;
         var b1: vec4<f32>;
         var b2: vec4<f32>;
@@ -55,8 +58,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             b2 = item_of_b(first_b + (k * 4u + 2u) * b_row + inside);
             b3 = item_of_b(first_b + (k * 4u + 3u) * b_row + inside);
         }
-        let a_upper = item_of_a(upper + k);
-        let a_lower = item_of_a(lower + k);
         //# repeat r in 0..8
         upper{r} = upper{r} + subgroupBroadcast(a_upper.x, {r}u) * b0 + subgroupBroadcast(a_upper.y, {r}u) * b1 + subgroupBroadcast(a_upper.z, {r}u) * b2 + subgroupBroadcast(a_upper.w, {r}u) * b3;
         //# end
