@@ -70,7 +70,16 @@ pub fn fit(weights: &Weights, model: &ModelConfig, wish: Wish) -> Result<Fitted>
                 format!("{source} {} instead of {}", dims(&shape), dims(&spec.shape)),
             ),
             None if spec.name.ends_with("pos_embed") => {} // computed
-            None => add(&mut missing, source),
+            None => match weights.thirds(&source) {
+                Some(shapes) => add(
+                    &mut misshapen,
+                    format!(
+                        "{source}, whose query, key and value are {}",
+                        shapes.iter().map(|shape| dims(shape)).collect::<Vec<_>>().join(", ")
+                    ),
+                ),
+                None => add(&mut missing, source),
+            },
         }
     }
     let classifier = has_classifier(weights, model); // for who asks for it

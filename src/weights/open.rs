@@ -326,7 +326,7 @@ fn whole(source: &Source) -> Option<&str> {
 }
 
 impl Weights {
-    /// Our names of all that can be read.
+    /// Our names of all that is there.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.sources.keys().map(String::as_str)
     }
@@ -339,6 +339,17 @@ impl Weights {
 
     pub fn has_moments(&self) -> bool {
         self.has("mean") && self.has("square")
+    }
+
+    /// The shapes of query, key and value where they lie by themselves: they may not fit together, and then have no `shape`.
+    pub fn thirds(&self, name: &str) -> Option<Vec<Vec<usize>>> {
+        let Source::Thirds(names) = self.sources.get(name)? else {
+            return None;
+        };
+        names
+            .iter()
+            .map(|name| Some(self.store.get(name)?.shape.clone()))
+            .collect()
     }
 
     /// A tensor's shape, by our name.

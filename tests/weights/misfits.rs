@@ -6,7 +6,7 @@ use ijepa::model::init;
 use ijepa::model::tensors::Tensor;
 use ijepa::weights::fit::{Wish, fit};
 use ijepa::weights::open::open;
-use ijepa::weights::write::{hub, safetensors};
+use ijepa::weights::write::{self, hub, safetensors};
 use std::collections::HashMap;
 
 #[test]
@@ -59,6 +59,36 @@ fn missing_extra_and_misshapen_tensors_are_listed_and_taken_in_part_on_request()
             .iter()
             .any(|note| note.contains("is taken in part") && note.contains("2 missing"))
     );
+}
+
+#[test]
+fn query_key_and_value_that_do_not_fit_together_are_told_with_their_shapes() {
+    let place = tempfile::tempdir().unwrap();
+    hub::hugging_face(place.path(), &model(), &tensors(), "encoder", PROCESSOR, None).unwrap();
+    let path = place.path().join("model.safetensors");
+    let bytes = std::fs::read(&path).unwrap();
+    let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let values: Vec<Vec<f32>> = file
+        .iter()
+        .map(|(_, view)| bytemuck::pod_collect_to_vec(view.data()))
+        .collect();
+    let list = file.iter().zip(&values).map(|((name, view), values)| {
+        let shape = match name {
+            "encoder.layer.0.attention.attention.query.bias" => vec![4, 4],
+            _ => view.shape().to_vec(),
+        };
+        (name.to_string(), shape, &values[..])
+    });
+    write::safetensors(&path, list, HashMap::new()).unwrap();
+    let weights = open(place.path()).unwrap();
+    let joined = "encoder.blocks.0.attn.qkv.bias";
+    assert!(
+        weights.names().any(|name| name == joined) && weights.shape(joined).is_none() && weights.read(joined).is_none()
+    );
+    let error = fit(&weights, &model(), wish()).err().unwrap().to_string();
+    let wanted = "networks: 1 of another shape (encoder.blocks.0.attn.qkv.bias, whose query, key and value are [4, 4], [16], [16]). \
+                  --partial takes";
+    assert!(error.contains(wanted), "{error}");
 }
 
 #[test]
