@@ -341,7 +341,7 @@ impl Weights {
         self.has("mean") && self.has("square")
     }
 
-    /// The shapes of query, key and value where they lie by themselves: they may not fit together, and then have no `shape`.
+    /// The shapes of query, key and value where they lie by themselves: they may differ, and are then no tensor of ours: `shape` and `read` give none.
     pub fn thirds(&self, name: &str) -> Option<Vec<Vec<usize>>> {
         let Source::Thirds(names) = self.sources.get(name)? else {
             return None;
@@ -364,16 +364,13 @@ impl Weights {
                 Some(shape)
             }
             Source::Thirds(names) => {
-                let mut parts = names.iter().map(shape);
-                let mut all = parts.next()??;
-                for part in parts {
-                    let part = part?;
-                    let (length, rest) = part.split_first()?;
-                    if all.get(1..) != Some(rest) {
-                        return None;
-                    }
-                    all[0] = all[0].checked_add(*length)?;
+                let [query, key, value] = names.each_ref().map(shape);
+                let mut all = query?;
+                if key? != all || value? != all {
+                    return None; // thirds of another length would end up in each other's rows
                 }
+                let rows = all.first_mut()?;
+                *rows = rows.checked_mul(3)?;
                 Some(all)
             }
         }
@@ -406,8 +403,11 @@ impl Weights {
         let own = self
             .names()
             .filter(|name| name.starts_with(&start) && !name.ends_with("pos_embed"));
-        own.filter_map(|name| Some(self.shape(name)?.iter().product::<usize>() as u64))
-            .sum()
+        let shapes = own.flat_map(|name| {
+            self.shape(name)
+                .map_or_else(|| self.thirds(name).unwrap_or_default(), |one| vec![one])
+        });
+        shapes.map(|shape| shape.iter().product::<usize>() as u64).sum()
     }
 
     /// Bytes of all tensors, and how they are stored.

@@ -210,8 +210,7 @@ fn norm_gradients(exam: &mut Exam, cols: usize) -> Result<()> {
     exam.check("dbias", &gradients.bias, &dbias, 2.0 * sum_of(ROWS))
 }
 
-/// Channels of a head: what all adapters compute in panels, and what some compute in one kernel, forward in another one where heads
-/// are wide.
+/// Channels of a head: what all adapters compute in panels, and what some compute in one kernel.
 const DIMS: [usize; 3] = [12, 8, 32];
 
 /// Two images of `tokens` tokens, three heads of `dim` channels.
@@ -245,7 +244,7 @@ fn attend(exam: &mut Exam, tokens: usize) -> Result<()> {
 }
 
 fn attend_gradient(exam: &mut Exam, tokens: usize) -> Result<()> {
-    for &dim in &DIMS[..2] {
+    for dim in DIMS {
         let (shape, width) = (heads(tokens, dim), 3 * dim);
         let (qkv, dout) = (random(1, 2 * tokens * 3 * width), random(2, 2 * tokens * width));
         let (vqkv, vdout) = (

@@ -46,8 +46,8 @@ fn subgroups_of_8(gpu: &Gpu) -> bool {
     default_way(gpu, None, Form::Nt, 8, 8, 8) == Way::Broadcast
 }
 
-/// Queries that a lane has in [`forward`]; `None` where panels are right. What one holds (a query's channels, and as many
-/// sums) doesn't fit the registers in any case: with twice as many, compiling takes four times as long and nothing is gained.
+/// Queries that a lane has in [`forward`]; `None` where panels are right. With twice as many (of 16 channels and more) compiling takes
+/// three to five times as long and nothing is gained (benches/REJECTED.md).
 pub(super) fn queries(gpu: &Gpu, shape: &Heads) -> Option<usize> {
     let empty = shape.batch * shape.tokens * shape.heads == 0;
     match shape.dim {
