@@ -15,7 +15,8 @@ const stored = async (page: Page) => {
         const { step } = JSON.parse(await file.slice(4, 4 + length).text()) as { step: number };
         return { step, bytes: file.size };
       } catch (error) {
-        if (error instanceof DOMException && error.name === 'NotFoundError') return 'replaced';
+        const replaced = ['NotFoundError', 'NotReadableError'];
+        if (error instanceof DOMException && replaced.includes(error.name)) return 'replaced';
         throw error;
       }
     });
