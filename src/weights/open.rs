@@ -341,7 +341,8 @@ impl Weights {
         self.has("mean") && self.has("square")
     }
 
-    /// The shapes of query, key and value where they lie by themselves: they may differ, and are then no tensor of ours: `shape` and `read` give none.
+    /// The shapes of query, key and value where they lie by themselves. Where they differ they are no tensor of ours: `shape` and
+    /// `read` give none.
     pub fn thirds(&self, name: &str) -> Option<Vec<Vec<usize>>> {
         let Source::Thirds(names) = self.sources.get(name)? else {
             return None;
@@ -363,10 +364,10 @@ impl Weights {
                 *axis = axis.checked_sub(*rows)?;
                 Some(shape)
             }
-            Source::Thirds(names) => {
-                let [query, key, value] = names.each_ref().map(shape);
-                let mut all = query?;
-                if key? != all || value? != all {
+            Source::Thirds(_) => {
+                let parts = self.thirds(name)?;
+                let mut all = parts.first()?.clone();
+                if parts.iter().any(|part| *part != all) {
                     return None; // thirds of another length would end up in each other's rows
                 }
                 let rows = all.first_mut()?;
