@@ -1,10 +1,11 @@
 //! One transformer block (pre-norm, paper appendix A), forward and backward, written out in order.
 
-use super::linear::{Into, Linear, Then};
+use super::linear::{Input, Into, Linear, Then};
 use super::memory::Memory;
 use super::parameters::{Copy, Parameters};
 use crate::gpu::{Recorder, View};
 use crate::ops::attention::{self, Heads};
+use crate::ops::cast::Bits;
 use crate::ops::drop_path;
 use crate::ops::layer_norm::{self, Affine, Saved};
 use crate::{Error, Result};
@@ -46,6 +47,9 @@ pub struct Saves {
     pub pre: Option<View>,
     /// `[R, H]`
     pub hidden: View,
+    /// `norm1`, `norm2` and `hidden` once more, in 16 bits, for products that take no others. The three of f32 are scratch
+    /// memory then, and gone with the next block. `None`: products take f32, or no gradient is asked for.
+    pub kept: Option<[View; 3]>,
     /// What the branches of attention and of the MLP are multiplied by, `[B, 1]` each (`ops::drop_path`); `None`: by nothing.
     pub scales: Option<[View; 2]>,
 }
@@ -82,24 +86,25 @@ impl Block {
         memory: &Memory,
     ) -> Result<()> {
         layer_norm::forward(rec, x, Some(&self.norm1), EPS, &s.norm1, &s.stats1)?;
-        self.qkv.forward(rec, &s.norm1, &s.qkv, Then::Nothing, memory)?;
+        self.qkv
+            .forward(rec, s.input(&s.norm1, 0), &s.qkv, Then::Nothing, memory)?;
         attention::forward(rec, heads, &s.qkv, &s.attention, &s.softmax, &memory.panels[0])?;
         let scales = s.scales.as_ref();
         join(
             rec,
             (&self.proj, scales.map(|s| &s[0])),
-            &s.attention,
+            Input::of(&s.attention),
             [x, &s.middle],
             memory,
         )?;
 
         layer_norm::forward(rec, &s.middle, Some(&self.norm2), EPS, &s.norm2, &s.stats2)?;
         let gelu = Then::Gelu(s.pre.as_ref());
-        self.fc1.forward(rec, &s.norm2, &s.hidden, gelu, memory)?;
+        self.fc1.forward(rec, s.input(&s.norm2, 1), &s.hidden, gelu, memory)?;
         join(
             rec,
             (&self.fc2, scales.map(|s| &s[1])),
-            &s.hidden,
+            s.input(&s.hidden, 2),
             [&s.middle, out],
             memory,
         )
@@ -128,12 +133,17 @@ impl Block {
         let through_gelu = Into::ThroughGelu { dx: &dhidden, pre };
         let scales = s.scales.as_ref();
         let dbranch = part(rec, dx, scales.map(|s| &s[1]), &dattention)?;
-        self.fc2
-            .backward(rec, &gradients.fc2, [&s.hidden, &dbranch], through_gelu, memory)?;
+        self.fc2.backward(
+            rec,
+            &gradients.fc2,
+            (s.input(&s.hidden, 2), &dbranch),
+            through_gelu,
+            memory,
+        )?;
         self.fc1.backward(
             rec,
             &gradients.fc1,
-            [&s.norm2, &dhidden],
+            (s.input(&s.norm2, 1), &dhidden),
             Into::Gradient(&dnorm),
             memory,
         )?;
@@ -157,7 +167,7 @@ impl Block {
         self.proj.backward(
             rec,
             &gradients.proj,
-            [&s.attention, &dbranch],
+            (Input::of(&s.attention), &dbranch),
             Into::Gradient(&dattention),
             memory,
         )?;
@@ -171,8 +181,13 @@ impl Block {
             &dqkv,
             panels,
         )?;
-        self.qkv
-            .backward(rec, &gradients.qkv, [&s.norm1, &dqkv], Into::Gradient(&dnorm), memory)?;
+        self.qkv.backward(
+            rec,
+            &gradients.qkv,
+            (s.input(&s.norm1, 0), &dqkv),
+            Into::Gradient(&dnorm),
+            memory,
+        )?;
         let saved = Saved {
             dy: &dnorm,
             x,
@@ -194,7 +209,7 @@ impl Block {
 fn join(
     rec: &mut Recorder,
     (layer, scales): (&Linear, Option<&View>),
-    input: &View,
+    input: Input,
     [x, out]: [&View; 2],
     memory: &Memory,
 ) -> Result<()> {
@@ -217,7 +232,38 @@ fn part(rec: &mut Recorder, dx: &View, scales: Option<&View>, scratch: &View) ->
     }
 }
 
+/// The tensors that a block saves, for `rows` rows: names, rows, columns.
+pub fn saved(
+    rows: usize,
+    [width, hidden, heads]: [usize; 3],
+    bits: Option<Bits>,
+) -> [(&'static str, usize, usize); 10] {
+    let input = |cols: usize| match bits {
+        None => (rows, cols),
+        Some(_) => (1, (rows * cols).div_ceil(2)), // two to a word
+    };
+    let (norm, hidden_input) = (input(width), input(hidden));
+    [
+        ("norm1", norm.0, norm.1),
+        ("stats1", rows, 2),
+        ("qkv", rows, 3 * width),
+        ("softmax", rows * heads, 2),
+        ("attention", rows, width),
+        ("middle", rows, width),
+        ("norm2", norm.0, norm.1),
+        ("stats2", rows, 2),
+        ("pre", rows, hidden),
+        ("hidden", hidden_input.0, hidden_input.1),
+    ]
+}
+
 impl Saves {
+    /// One of `norm1`, `norm2` and `hidden` as what a layer reads.
+    fn input<'a>(&'a self, x: &'a View, which: usize) -> Input<'a> {
+        let kept = self.kept.as_ref().map(|kept| &kept[which]);
+        Input { x, kept }
+    }
+
     /// The same memory for another number of rows.
     pub fn shaped(&self, rows: usize, heads: usize) -> Result<Saves> {
         let rows_of = |view: &View| view.shaped(rows, view.cols);
@@ -232,6 +278,7 @@ impl Saves {
             stats2: rows_of(&self.stats2)?,
             pre: self.pre.as_ref().map(rows_of).transpose()?,
             hidden: rows_of(&self.hidden)?,
+            kept: self.kept.clone(),
             scales: self.scales.clone(),
         })
     }

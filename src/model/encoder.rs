@@ -3,7 +3,7 @@
 
 use super::block::{Block, EPS, affine};
 use super::config::ModelConfig;
-use super::linear::{Into, Linear, Then};
+use super::linear::{Input, Into, Linear, Then};
 use super::memory::Memory;
 use super::parameters::{Copy, Parameters};
 use crate::Result;
@@ -98,7 +98,7 @@ impl Encoder {
         let sides = config.image.sides();
         patchify(rec, pixels, &memory.images, &list, sides, config.patch, &patches)?;
         self.patch_embed
-            .forward(rec, &patches, &turns[0], Then::Nothing, memory)?;
+            .forward(rec, Input::of(&patches), &turns[0], Then::Nothing, memory)?;
         add_positions(rec, positions, &list, &turns[0])?;
         let heads = heads(config, batch, config.num_patches());
         let saves = memory.turn_saves.shaped(rows, config.num_heads)?;
@@ -150,7 +150,8 @@ impl Encoder {
         let sides = config.image.sides();
         patchify(rec, pixels, &memory.images, &list, sides, config.patch, &patches)?;
         let mut x = memory.context.streams[0].shaped(rows, width)?;
-        self.patch_embed.forward(rec, &patches, &x, Then::Nothing, memory)?;
+        self.patch_embed
+            .forward(rec, Input::of(&patches), &x, Then::Nothing, memory)?;
         add_positions(rec, positions, &list, &x)?;
         for (i, block) in self.blocks.iter().enumerate() {
             let saves = memory.context.saves[i].shaped(rows, config.num_heads)?;
@@ -208,7 +209,13 @@ impl Encoder {
         // Positions are fixed, pixels have no gradient: the patch embedding's parameters are the end.
         let patches = memory.context_patches.shaped(rows, config.patch_values())?;
         let embed = &self.patch_embed;
-        embed.backward(rec, &gradients.patch_embed, [&patches, &dx], Into::Nothing, memory)
+        embed.backward(
+            rec,
+            &gradients.patch_embed,
+            (Input::of(&patches), &dx),
+            Into::Nothing,
+            memory,
+        )
     }
 }
 

@@ -17,6 +17,21 @@ pub struct Linear {
     pub add: bool,
 }
 
+/// What a layer reads, x `[R, in]`: forward, and once more for its weight's gradient.
+#[derive(Clone, Copy)]
+pub struct Input<'a> {
+    pub x: &'a View,
+    /// Where products have 16 bits: x in these, written by the forward pass and read by the backward pass, which then asks
+    /// for no f32. `None`: x stays, and is rounded anew.
+    pub kept: Option<&'a View>,
+}
+
+impl<'a> Input<'a> {
+    pub fn of(x: &'a View) -> Input<'a> {
+        Input { x, kept: None }
+    }
+}
+
 /// What becomes of a layer's output.
 #[derive(Clone, Copy)]
 pub enum Then<'a> {
@@ -48,7 +63,7 @@ impl Linear {
     }
 
     /// y `[R, out]` = x `[R, in]` · weightᵀ + bias, and what `then` says.
-    pub fn forward(&self, rec: &mut Recorder, x: &View, y: &View, then: Then, memory: &Memory) -> Result<()> {
+    pub fn forward(&self, rec: &mut Recorder, input: Input, y: &View, then: Then, memory: &Memory) -> Result<()> {
         let bias = &self.bias;
         let epilogue = match then {
             Then::Nothing => Epilogue::Bias(bias),
@@ -56,10 +71,10 @@ impl Linear {
             Then::Residual(x) => Epilogue::BiasResidual { bias, x },
         };
         let Some(bits) = memory.dims.bits else {
-            return product(rec, Form::Nt, x, &self.weight, y, epilogue);
+            return product(rec, Form::Nt, input.x, &self.weight, y, epilogue);
         };
-        let x = memory.in_16_bits(rec, bits, 0, x)?;
-        let weight = memory.in_16_bits(rec, bits, 1, &self.weight)?;
+        let x = in_16_bits(rec, bits, input.x, input.kept.unwrap_or(&memory.halves[0]))?;
+        let weight = in_16_bits(rec, bits, &self.weight, &memory.halves[1])?;
         product16(rec, Form::Nt, &x, &weight, y, epilogue)
     }
 
@@ -69,7 +84,7 @@ impl Linear {
         &self,
         rec: &mut Recorder,
         gradients: &Linear,
-        [x, dy]: [&View; 2],
+        (input, dy): (Input, &View),
         dx: Into,
         memory: &Memory,
     ) -> Result<()> {
@@ -78,7 +93,8 @@ impl Linear {
         } else {
             Epilogue::Plain
         };
-        let input = match dx {
+        let x = input.x;
+        let asked = match dx {
             Into::Nothing => None,
             Into::Gradient(dx) => Some((dx, Epilogue::Plain)),
             Into::ThroughGelu { dx, pre } => Some((dx, Epilogue::GeluBackward { pre })),
@@ -86,16 +102,19 @@ impl Linear {
         match memory.dims.bits {
             None => {
                 product(rec, Form::Tn, dy, x, &gradients.weight, epilogue)?;
-                if let Some((dx, epilogue)) = input {
+                if let Some((dx, epilogue)) = asked {
                     product(rec, Form::Nn, dy, &self.weight, dx, epilogue)?;
                 }
             }
             Some(bits) => {
                 let dy = memory.gradient_in_16_bits(rec, bits, dy)?;
-                let x = memory.in_16_bits(rec, bits, 1, x)?;
+                let x = match input.kept {
+                    Some(kept) => Half::of(kept, bits, x.rows, x.cols)?,
+                    None => in_16_bits(rec, bits, x, &memory.halves[1])?,
+                };
                 product16(rec, Form::Tn, &dy, &x, &gradients.weight, epilogue)?;
-                if let Some((dx, epilogue)) = input {
-                    let weight = memory.in_16_bits(rec, bits, 1, &self.weight)?;
+                if let Some((dx, epilogue)) = asked {
+                    let weight = in_16_bits(rec, bits, &self.weight, &memory.halves[1])?;
                     product16(rec, Form::Nn, &dy, &weight, dx, epilogue)?;
                 }
             }
@@ -104,18 +123,18 @@ impl Linear {
     }
 }
 
-impl Memory {
-    /// `x` in 16 bits, in the scratch memory `place`: valid until the next call with the same place.
-    fn in_16_bits(&self, rec: &mut Recorder, bits: Bits, place: usize, x: &View) -> Result<Half> {
-        let half = Half::of(&self.halves[place], bits, x.rows, x.cols)?;
-        cast(rec, x, &half)?;
-        Ok(half)
-    }
+/// `x` in 16 bits, in `memory`.
+fn in_16_bits(rec: &mut Recorder, bits: Bits, x: &View, memory: &View) -> Result<Half> {
+    let half = Half::of(memory, bits, x.rows, x.cols)?;
+    cast(rec, x, &half)?;
+    Ok(half)
+}
 
-    /// The same of a gradient, in place 0: f16 has no numbers below 6e-8, so there it is brought into its range first.
+impl Memory {
+    /// The same of a gradient, as a left operand: f16 has no numbers below 6e-8, so there it is brought into its range first.
     fn gradient_in_16_bits(&self, rec: &mut Recorder, bits: Bits, dy: &View) -> Result<Half> {
         match bits {
-            Bits::Bf16 => self.in_16_bits(rec, bits, 0, dy),
+            Bits::Bf16 => in_16_bits(rec, bits, dy, &self.halves[0]),
             Bits::F16 => {
                 let half = Half::of(&self.halves[0], bits, dy.rows, dy.cols)?;
                 cast_scaled(rec, dy, half, &self.partial, &self.factors)

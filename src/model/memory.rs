@@ -137,7 +137,8 @@ impl Memory {
                 .cloned()
                 .ok_or_else(|| Error::run(format!("the memory plan has no \"{name}\"")))
         };
-        let stack = |name: &str, depth: usize| -> Result<Stack> {
+        let (norm, qkv, attention, hidden) = (get("norm")?, get("qkv")?, get("attention")?, get("hidden")?);
+        let stack = |name: &str, depth: usize, width: usize, mlp: usize| -> Result<Stack> {
             let depth = if views.contains_key(&format!("{name} block 0 qkv")) {
                 depth
             } else {
@@ -146,17 +147,26 @@ impl Memory {
             let of = |i: usize, part: &str| get(&format!("{name} block {i} {part}"));
             let saves = |i: usize| -> Result<Saves> {
                 let i = if dims.recompute { 0 } else { i };
+                let inputs = [of(i, "norm1")?, of(i, "norm2")?, of(i, "hidden")?];
+                let ([norm1, norm2, in_hidden], kept) = match dims.bits {
+                    None => (inputs, None),
+                    Some(_) => {
+                        let scratch = norm.shaped(1, width)?;
+                        ([scratch.clone(), scratch, hidden.shaped(1, mlp)?], Some(inputs))
+                    }
+                };
                 Ok(Saves {
-                    norm1: of(i, "norm1")?,
+                    norm1,
                     stats1: of(i, "stats1")?,
                     qkv: of(i, "qkv")?,
                     softmax: of(i, "softmax")?,
                     attention: of(i, "attention")?,
                     middle: of(i, "middle")?,
-                    norm2: of(i, "norm2")?,
+                    norm2,
                     stats2: of(i, "stats2")?,
                     pre: Some(of(i, "pre")?),
-                    hidden: of(i, "hidden")?,
+                    hidden: in_hidden,
+                    kept,
                     scales: None,
                 })
             };
@@ -170,7 +180,6 @@ impl Memory {
         let (all, d) = (dims.batch * config.num_patches(), config.embed_dim);
         let every: Vec<u32> = (0..all as u32).collect();
         gpu.write(&get("every")?, &every)?;
-        let (norm, qkv, attention, hidden) = (get("norm")?, get("qkv")?, get("attention")?, get("hidden")?);
         let turn_saves = Saves {
             norm1: norm.shaped(all, d)?,
             stats1: get("turn stats")?,
@@ -182,6 +191,7 @@ impl Memory {
             stats2: get("turn stats")?,
             pre: None,
             hidden: hidden.shaped(all, config.hidden())?,
+            kept: None,
             scales: None,
         };
         Ok(Memory {
@@ -198,14 +208,19 @@ impl Memory {
             pulled_starts: get("pulled starts")?,
             pulled_copies: get("pulled copies")?,
             context_patches: get("context patches")?,
-            context: stack("context", config.depth)?,
+            context: stack("context", config.depth, d, config.hidden())?,
             context_stats: get("context stats")?,
             context_out: get("context out")?,
             dcontext_out: get("dcontext out")?,
             dcontext: get("dcontext")?,
             embedded: get("embedded context")?,
             dembedded: get("dembedded context")?,
-            predictor: stack("predictor", config.pred_depth)?,
+            predictor: stack(
+                "predictor",
+                config.pred_depth,
+                config.pred_emb_dim,
+                config.pred_hidden(),
+            )?,
             dpredictor: get("dpredictor")?,
             pulled: get("pulled")?,
             pulled_norm: get("pulled norm")?,

@@ -1,6 +1,7 @@
 //! What a step needs memory for: every tensor by name, in one list that allocation, the reports and the search for the
 //! batch that fits all go through.
 
+use super::block::saved;
 use super::config::ModelConfig;
 use super::parameters;
 use crate::gpu::{Gpu, Kind, OWN_BYTES};
@@ -183,7 +184,7 @@ pub fn needs(kind: Kind, config: &ModelConfig, dims: &Dims) -> Vec<Need> {
         ask(ContextEncoder, &format!("context stream {i}"), context, d);
     }
     for i in 0..dims.saved(depth) {
-        for (name, rows, cols) in saves(context, d, hidden, heads) {
+        for (name, rows, cols) in saved(context, [d, hidden, heads], dims.bits) {
             ask(ContextEncoder, &format!("context block {i} {name}"), rows, cols);
         }
     }
@@ -199,7 +200,7 @@ pub fn needs(kind: Kind, config: &ModelConfig, dims: &Dims) -> Vec<Need> {
         ask(Predictor, &format!("predictor stream {i}"), tokens, p);
     }
     for i in 0..dims.saved(depth) {
-        for (name, rows, cols) in saves(tokens, p, pred_hidden, heads) {
+        for (name, rows, cols) in saved(tokens, [p, pred_hidden, heads], dims.bits) {
             ask(Predictor, &format!("predictor block {i} {name}"), rows, cols);
         }
     }
@@ -292,22 +293,6 @@ pub fn needs(kind: Kind, config: &ModelConfig, dims: &Dims) -> Vec<Need> {
     ask(Working, "results", 1, RESULTS);
     ask(Working, "control", 1, 64);
     list
-}
-
-/// What a block saves: names, rows, columns.
-fn saves(rows: usize, width: usize, hidden: usize, heads: usize) -> [(&'static str, usize, usize); 10] {
-    [
-        ("norm1", rows, width),
-        ("stats1", rows, 2),
-        ("qkv", rows, 3 * width),
-        ("softmax", rows * heads, 2),
-        ("attention", rows, width),
-        ("middle", rows, width),
-        ("norm2", rows, width),
-        ("stats2", rows, 2),
-        ("pre", rows, hidden),
-        ("hidden", rows, hidden),
-    ]
 }
 
 /// A tensor that needs more than one binding of `limit` bytes, if there is one.

@@ -3,7 +3,7 @@
 
 use super::block::{Block, EPS, affine};
 use super::config::ModelConfig;
-use super::linear::{Into, Linear, Then};
+use super::linear::{Input, Into, Linear, Then};
 use super::memory::Memory;
 use super::parameters::{Copy, Parameters};
 use crate::Result;
@@ -85,7 +85,8 @@ impl Predictor {
     ) -> Result<View> {
         let (rows, width, kept) = (lengths.rows(), config.pred_emb_dim, lengths.target_rows());
         let embedded = memory.embedded.shaped(lengths.context_rows(), width)?;
-        self.embed.forward(rec, context, &embedded, Then::Nothing, memory)?;
+        self.embed
+            .forward(rec, Input::of(context), &embedded, Then::Nothing, memory)?;
         let mut x = memory.predictor.streams[0].shaped(rows, width)?;
         let list = Rows {
             source: &memory.source.shaped(rows, 1)?,
@@ -111,7 +112,8 @@ impl Predictor {
             &memory.pulled_stats.shaped(kept, 2)?,
         )?;
         let predictions = memory.predictions.shaped(kept, config.embed_dim)?;
-        self.proj.forward(rec, &normed, &predictions, Then::Nothing, memory)?;
+        self.proj
+            .forward(rec, Input::of(&normed), &predictions, Then::Nothing, memory)?;
         Ok(predictions)
     }
 
@@ -129,9 +131,9 @@ impl Predictor {
         let dpredictions = memory.dpredictions.shaped(kept, config.embed_dim)?;
         let normed = memory.pulled_norm.shaped(kept, width)?;
         let dnormed = memory.dpulled_norm.shaped(kept, width)?;
-        let input = Into::Gradient(&dnormed);
+        let (input, dinput) = (Input::of(&normed), Into::Gradient(&dnormed));
         self.proj
-            .backward(rec, &gradients.proj, [&normed, &dpredictions], input, memory)?;
+            .backward(rec, &gradients.proj, (input, &dpredictions), dinput, memory)?;
         let dpulled = memory.dpulled.shaped(kept, width)?;
         let saved = Saved {
             dy: &dnormed,
@@ -184,8 +186,8 @@ impl Predictor {
         );
         gather::backward(rec, &dx, &starts, copies, &dembedded)?;
         let dcontext = memory.dcontext_out.shaped(embedded_rows, config.embed_dim)?;
-        let input = Into::Gradient(&dcontext);
+        let (input, dinput) = (Input::of(context), Into::Gradient(&dcontext));
         self.embed
-            .backward(rec, &gradients.embed, [context, &dembedded], input, memory)
+            .backward(rec, &gradients.embed, (input, &dembedded), dinput, memory)
     }
 }
