@@ -197,7 +197,22 @@ pub async fn finetune(job: Job<'_>, tell: &mut dyn FnMut(Event)) -> Result<Finis
             (tensors, progress, tuned.train, tuned.test, origin)
         }
     };
-    if progress.step >= settings.steps {
+    let epochs = match progress.step >= settings.steps {
+        true => settings.steps.div_ceil(per_epoch),
+        false => progress.step / per_epoch,
+    };
+    let csv = match new {
+        true => HEADER.to_string(),
+        // Rows of epochs that will be trained again are taken away.
+        false => {
+            let text = ordinary::text(&job.folder.join(CSV), u64::MAX).unwrap_or(HEADER.to_string());
+            super::csv::first_rows(&text, epochs as usize).to_string()
+        }
+    };
+    // An epoch that ended without its row: what looked at the test images went wrong.
+    let at_end = progress.step > 0 && (progress.step.is_multiple_of(per_epoch) || progress.step >= settings.steps);
+    let owed = at_end && (csv.lines().count() as u64) <= epochs;
+    if progress.step >= settings.steps && !owed {
         tell(Event::Note(&format!("it ended at step {} already", progress.step)));
         return Ok(Finished {
             step: progress.step,
@@ -218,14 +233,6 @@ pub async fn finetune(job: Job<'_>, tell: &mut dyn FnMut(Event)) -> Result<Finis
     let mut folder = match new {
         true => Folder::create(job.folder, &job.config.to_yaml())?,
         false => Folder::open(job.folder)?,
-    };
-    let csv = match new {
-        true => HEADER.to_string(),
-        // Rows of epochs that will be trained again are taken away.
-        false => {
-            let text = ordinary::text(&job.folder.join(CSV), u64::MAX).unwrap_or(HEADER.to_string());
-            super::csv::first_rows(&text, progress.epoch as usize).to_string()
-        }
     };
     let sources = serde_json::to_string_pretty(job.sources).map_err(|e| Error::run(format!("{SOURCES}: {e}")))?;
     folder.replace(SOURCES, (sources + "\n").as_bytes())?;
@@ -250,6 +257,10 @@ pub async fn finetune(job: Job<'_>, tell: &mut dyn FnMut(Event)) -> Result<Finis
     };
     if new {
         run.save(0).await?;
+    }
+    if owed {
+        run.look(job.test, tell).await?;
+        run.save(run.ended).await?;
     }
     let (data, stop) = (job.train, job.stop);
     run.go(data, job.test, stop, tell).await
@@ -310,8 +321,10 @@ impl Run<'_> {
                     self.end(oldest, tell).await?;
                 }
             }
-            if epoch {
-                self.look(test, tell).await?;
+            // What was learned stays where the test images can't be read any more: whoever goes on looks at them again.
+            if epoch && let Err(error) = self.look(test, tell).await {
+                self.save(self.ended).await?;
+                return Err(error);
             }
             if epoch || halt && self.ended > first {
                 self.save(self.ended).await?;

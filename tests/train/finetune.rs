@@ -253,6 +253,40 @@ fn it_learns_from_scratch() {
     assert!(line["images"] == 1000 && accuracy > 20.0, "{printed}");
 }
 
+/// Test images that go away in mid-run end it, and cost no epoch: whoever goes on looks at them first.
+#[test]
+fn an_epoch_whose_look_at_test_images_fails_is_kept() {
+    let place = place();
+    let at = place.path();
+    succeeds(at, &tiny("run", "2", &[]));
+    held(at);
+    let more = ["--epochs", "20", "--test", "held"];
+    succeeds(at, &tune("whole", &more));
+    let csv = at.join("parts/finetune.csv");
+    let child = runs_until(&mut ijepa(at, &tune("parts", &more)), || lines(&csv) >= 2).expect("20 epochs to be longer");
+    std::fs::rename(at.join("held"), at.join("away")).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    assert!(said(&output).contains("held"), "{}", said(&output));
+    let step = Start::open(&at.join("parts"), false).unwrap().tuned().unwrap().0.step;
+    let rows = lines(&csv) - 1;
+    assert!(step >= 10 && step == 5 * (rows as u64 + 1), "step {step}, {rows} rows");
+    std::fs::rename(at.join("away"), at.join("held")).unwrap();
+    succeeds(at, &["finetune", "--resume", "parts"]);
+    assert!(latest(&at.join("parts")) == latest(&at.join("whole")));
+
+    // The last epoch is owed, too, where its row is all that is missing.
+    let table = text(&csv);
+    assert_eq!(lines(&csv), 21);
+    let (rest, _) = table.trim_end().rsplit_once('\n').unwrap();
+    std::fs::write(&csv, format!("{rest}\n")).unwrap();
+    succeeds(at, &["finetune", "--resume", "parts"]);
+    assert_eq!(lines(&csv), 21);
+    let cut = |table: &str| table.trim_end().rsplit_once(',').unwrap().0.to_string();
+    assert_eq!(cut(&text(&csv)), cut(&table)); // all but how long it took
+    assert!(latest(&at.join("parts")) == latest(&at.join("whole")));
+}
+
 #[test]
 fn what_does_not_fit_is_refused_before_anything_is_written() {
     let place = place();
