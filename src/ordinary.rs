@@ -72,7 +72,7 @@ pub fn behind_links(path: &Path) -> Result<PathBuf> {
 }
 
 /// What keeps a file from being written under this name, where it is plain to see: no folder to lie in, something there that is
-/// no file.
+/// no file, a name that only a folder can have.
 pub fn writable(path: &Path) -> Result<()> {
     let target = behind_links(path)?;
     let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty());
@@ -82,6 +82,9 @@ pub fn writable(path: &Path) -> Result<()> {
     }
     match std::fs::metadata(&target) {
         Ok(found) if !found.is_file() => Err(Error::new(ErrorKind::InvalidInput, "is no ordinary file")),
+        _ if path.as_os_str().as_encoded_bytes().ends_with(b"/") => {
+            Err(Error::new(ErrorKind::InvalidInput, "ends in /, as only a folder does"))
+        }
         _ => Ok(()),
     }
 }

@@ -19,39 +19,65 @@ use ijepa::Result;
 use ijepa::ops::attention::Heads;
 use std::path::PathBuf;
 
+// What each measurement leaves unread, and so refuses. Whoever requires another option refuses what that one does: clap asks for
+// nothing that would be refused at once.
+const MODEL: [&str; 7] = [
+    "config",
+    "preset",
+    "patch",
+    "batch",
+    "seed",
+    "checkpoint_activations",
+    "set",
+];
+const PRODUCT: [&str; 3] = ["form", "after", "operands"];
+const ADAPTER: [&str; 4] = ["adapter", "backend", "variant", "memory"];
+const FILES: [&str; 3] = ["compare", "of", "shares"];
+
 /// Measure what the adapter can do at most, a training step, and each of its kernels beside the ceiling that binds it; the last
 /// line is JSON.
 #[derive(clap::Args)]
 #[command(after_help = AFTER)]
 pub struct Args {
     /// Only one product C[M,N] of A[M,K] and B[K,N], by the kernel that a training step would take for this shape
-    #[arg(long, value_name = "MxKxN", value_parser = matmul::sizes, conflicts_with_all = ["preset", "config", "step"])]
+    #[arg(long, value_name = "MxKxN", value_parser = matmul::sizes)]
+    #[arg(conflicts_with_all = MODEL, conflicts_with_all = FILES)]
+    #[arg(conflicts_with_all = ["attention", "step", "record", "svg", "predict"])]
     matmul: Option<matmul::Sizes>,
     #[command(flatten)]
     product: matmul::Product,
     /// Only attention, forward and backward, of B images with N tokens and H heads of D channels, beside a product's rate
-    #[arg(long, value_name = "BxNxHxD", value_parser = attention::shape, conflicts_with_all = ["preset", "config", "step", "matmul"])]
+    #[arg(long, value_name = "BxNxHxD", value_parser = attention::shape)]
+    #[arg(conflicts_with_all = MODEL, conflicts_with_all = PRODUCT, conflicts_with_all = FILES)]
+    #[arg(conflicts_with_all = ["step", "record", "svg", "predict"])]
     attention: Option<Heads>,
     /// Only training steps, one after the other as in a run
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = PRODUCT, conflicts_with_all = FILES, conflicts_with_all = ["svg", "predict"])]
     step: bool,
     /// Also write what the steps are fed (weights, images, masks, rates), so that other programs can take the same steps
     #[arg(long, value_name = "FILE.safetensors", requires = "step")]
+    #[arg(conflicts_with_all = PRODUCT, conflicts_with_all = FILES, conflicts_with_all = ["svg", "predict"])]
     record: Option<PathBuf>,
     /// Also draw the roofline picture: each kernel's rate below what memory and arithmetic allow
-    #[arg(long, value_name = "FILE.svg", conflicts_with_all = ["step", "matmul", "attention"])]
+    #[arg(long, value_name = "FILE.svg")]
+    #[arg(conflicts_with_all = PRODUCT, conflicts_with_all = FILES, conflicts_with_all = ["predict"])]
     svg: Option<PathBuf>,
     /// Say what changed between two measurements by more than their noise; measures nothing
-    #[arg(long, num_args = 2, value_names = ["A", "B"], conflicts_with_all = ["step", "matmul", "attention", "svg", "preset", "config"])]
+    #[arg(long, num_args = 2, value_names = ["A", "B"])]
+    #[arg(conflicts_with_all = MODEL, conflicts_with_all = PRODUCT, conflicts_with_all = ADAPTER)]
+    #[arg(conflicts_with_all = ["predict", "of", "shares"])]
     compare: Vec<PathBuf>,
     /// Say what the step measured in --of should take on an adapter of these ceilings; measures nothing. `same`: on its own
     #[arg(long, value_name = "flops=F,bandwidth=B", value_parser = predict::machine, requires = "of")]
+    #[arg(conflicts_with_all = MODEL, conflicts_with_all = PRODUCT, conflicts_with_all = ADAPTER)]
     predict: Option<predict::Where>,
     /// A measurement, for --predict
     #[arg(long, value_name = "A", requires = "predict")]
+    #[arg(conflicts_with_all = MODEL, conflicts_with_all = PRODUCT, conflicts_with_all = ADAPTER)]
     of: Option<PathBuf>,
     /// Another measurement, from which --predict takes how near each kernel comes to its ceiling [default: that of --of]
     #[arg(long, value_name = "B", requires = "predict")]
+    #[arg(conflicts_with_all = MODEL, conflicts_with_all = PRODUCT, conflicts_with_all = ADAPTER)]
     shares: Option<PathBuf>,
     #[command(flatten)]
     settings: Settings,
@@ -85,8 +111,11 @@ pub fn run(args: Args) -> Result<()> {
     if let Some(shape) = args.attention {
         return attention::run(&args.adapter.open()?, shape);
     }
-    for path in [&args.record, &args.svg].into_iter().flatten() {
-        super::write::possible(path, "choose another file")?;
+    if let Some(path) = &args.record {
+        record::possible(path)?;
+    }
+    if let Some(path) = &args.svg {
+        roofline::possible(path)?;
     }
     let config = args.settings.config("nano")?;
     config.validate()?;

@@ -6,6 +6,7 @@ use ijepa::{Error, Result, ordinary};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The file while it is written, under another name; gone unless it is published.
 pub struct Draft {
@@ -18,6 +19,21 @@ pub struct Draft {
 
 /// Each is lost to another run only.
 const TRIES: usize = 20;
+/// The files that this process is making. Held while one comes, goes or gets its name.
+static MAKING: Mutex<Vec<PathBuf>> = Mutex::new(vec![]);
+
+fn making() -> MutexGuard<'static, Vec<PathBuf>> {
+    MAKING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// For who ends the process: none is left behind, and from here on whoever makes or names one waits for the end.
+pub fn none_stay() {
+    let making = making();
+    making.iter().for_each(|path| {
+        let _ = std::fs::remove_file(path);
+    });
+    std::mem::forget(making);
+}
 
 impl Draft {
     /// `else_do`: what the user can do where nothing can be written there.
@@ -34,6 +50,7 @@ impl Draft {
                 out.display()
             ))
         };
+        let mut making = making();
         for _ in 0..TRIES {
             let (file, left) = match OpenOptions::new().create_new(true).write(true).open(&path) {
                 Ok(file) => (file, false),
@@ -65,6 +82,7 @@ impl Draft {
                 std::fs::remove_file(&path).map_err(refused)?;
                 continue;
             }
+            making.push(path.clone());
             return Ok(Draft {
                 file,
                 path,
@@ -79,8 +97,11 @@ impl Draft {
     pub fn publish(&mut self) -> std::io::Result<u64> {
         self.file.sync_all()?;
         let bytes = self.file.metadata()?.len();
+        let mut making = making();
         std::fs::rename(&self.path, &self.out)?;
         self.published = true;
+        making.retain(|path| *path != self.path);
+        drop(making);
         // The new name is on the disk once the folder is, where folders can be opened at all.
         if let Ok(folder) = File::open(folder_of(&self.out)) {
             let _ = folder.sync_all();
@@ -92,7 +113,9 @@ impl Draft {
 impl Drop for Draft {
     fn drop(&mut self) {
         if !self.published {
+            let mut making = making();
             let _ = std::fs::remove_file(&self.path);
+            making.retain(|path| *path != self.path);
         }
     }
 }

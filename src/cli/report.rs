@@ -22,7 +22,6 @@ use ijepa::train::folder;
 use ijepa::train::history::History;
 use ijepa::{Error, Result};
 pub use one::judgement;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// Write all there is to say about a run or a classifier to one HTML file: settings, curves, pictures, results; or compare several.
@@ -210,7 +209,7 @@ fn without_gpu(error: Error) -> Error {
 }
 
 /// Bytes of a file in which the mark of a report stands.
-const HEAD: u64 = 4096;
+const HEAD: usize = 4096;
 
 /// Refuses a place where there is a file that is no report.
 fn ours(out: &Path) -> Result<()> {
@@ -218,17 +217,7 @@ fn ours(out: &Path) -> Result<()> {
     if out.is_dir() {
         return refuse("is a folder");
     }
-    write::possible(out, "choose another --out")?;
-    if !out.exists() {
-        return Ok(());
-    }
-    let mut start = vec![];
-    if let Ok(file) = ijepa::ordinary::open(out) {
-        // What cannot be read has no mark.
-        let _ = file.take(HEAD).read_to_end(&mut start);
-    }
-    match page::is_ours(&String::from_utf8_lossy(&start)) {
-        true => Ok(()),
-        false => refuse("exists already, and is no report of ijepa"),
-    }
+    let is_ours = |start: &[u8]| page::is_ours(&String::from_utf8_lossy(&start[..start.len().min(HEAD)]));
+    write::only_over(out, "report of ijepa", is_ours, "choose another --out")?;
+    write::possible(out, "choose another --out")
 }

@@ -1,8 +1,9 @@
 //! Ctrl-C, the end of a session and a terminal that is closed: each asks a run to save and stop, and ends the process where no run
-//! is under way; Ctrl-C does so, too, when it comes again.
+//! is under way; Ctrl-C does so, too, when it comes again. Whoever ends the process here leaves no half-made file.
 
+use super::draft;
 use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::flag;
+use signal_hook::{flag, low_level};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -11,6 +12,9 @@ use std::time::Duration;
 const INTERRUPTED: i32 = 130;
 /// How often a thread looks at the flag.
 const OFTEN: Duration = Duration::from_millis(20);
+
+/// Whether this process listens at all.
+static HEARD: AtomicBool = AtomicBool::new(false);
 
 /// Whether someone asked to stop.
 #[derive(Default)]
@@ -28,16 +32,18 @@ impl Stop {
         // A file that grows beyond a limit of the system is an error to report, not an end without a word.
         #[cfg(unix)]
         let _ = flag::register(signal_hook::consts::SIGXFSZ, Arc::default());
+        HEARD.store(true, Ordering::SeqCst);
+        let now = ends_now();
         for signal in [SIGINT, SIGTERM] {
             // In this order: the first signal finds the flag down, the second one finds it up. Where a signal can't be
             // caught, it ends the process as ever.
-            let _ = flag::register_conditional_shutdown(signal, INTERRUPTED, self.asked.clone());
+            again(signal, &self.asked, &now);
             let _ = flag::register(signal, self.asked.clone());
         }
         #[cfg(unix)]
         if !hangups_are_ignored() {
             use signal_hook::consts::SIGHUP;
-            let _ = flag::register_conditional_shutdown(SIGHUP, INTERRUPTED, self.over.clone());
+            again(SIGHUP, &self.over, &now);
             let _ = flag::register(SIGHUP, self.asked.clone());
         }
     }
@@ -51,11 +57,19 @@ impl Stop {
                 std::thread::sleep(OFTEN);
             }
             if last() {
+                draft::none_stay();
                 std::process::exit(INTERRUPTED);
             }
         };
         // Without a thread the next signal ends the process.
         let _ = std::thread::Builder::new().spawn(wait);
+    }
+
+    /// From here on such a signal ends the process without a half-made file left; nothing changes where somebody listens.
+    pub fn is_heard() {
+        if !HEARD.load(Ordering::SeqCst) {
+            Stop::ends_after(|| true);
+        }
     }
 
     /// What a training loop looks at.
@@ -68,6 +82,37 @@ impl Stop {
         self.over.store(true, Ordering::SeqCst);
         self.asked.swap(true, Ordering::SeqCst)
     }
+}
+
+/// A flag that ends the process once it is up, in a thread that may lock and remove what a signal's handler may not. `None`
+/// without a thread.
+fn ends_now() -> Option<Arc<AtomicBool>> {
+    let now = Arc::new(AtomicBool::new(false));
+    let flag = now.clone();
+    let wait = move || {
+        while !flag.load(Ordering::SeqCst) {
+            std::thread::sleep(OFTEN);
+        }
+        draft::none_stay();
+        low_level::exit(INTERRUPTED);
+    };
+    std::thread::Builder::new().spawn(wait).is_ok().then_some(now)
+}
+
+/// Has a signal that finds the flag `up` end the process: by `now`, and at once where that is up already (a file system may
+/// hang).
+fn again(signal: i32, up: &Arc<AtomicBool>, now: &Option<Arc<AtomicBool>>) {
+    let Some(now) = now else {
+        let _ = flag::register_conditional_shutdown(signal, INTERRUPTED, up.clone());
+        return;
+    };
+    let _ = flag::register_conditional_shutdown(signal, INTERRUPTED, now.clone());
+    let (up, now) = (up.clone(), now.clone());
+    let tell = move || {
+        now.fetch_or(up.load(Ordering::SeqCst), Ordering::SeqCst);
+    };
+    // Sound: atomics are all that it touches.
+    let _ = unsafe { low_level::register(signal, tell) };
 }
 
 /// Whether whoever started this process has SIGHUP ignored.

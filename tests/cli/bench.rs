@@ -1,7 +1,7 @@
 //! `ijepa bench`: what it prints, not how fast it is.
 
-use super::{computes, refused};
-use serde_json::Value;
+use super::{computes, prints, refused};
+use serde_json::{Value, json as value_of};
 
 /// The last line, parsed.
 fn json(text: &str) -> Value {
@@ -105,6 +105,20 @@ fn what_steps_are_fed_is_recorded_for_other_programs() {
     let (first, want) = (first.parse::<f64>().unwrap(), losses[0].as_f64().unwrap());
     assert!((first - want).abs() < 1e-6 * want, "{first} and {want}");
     assert!(refused(&["bench", "--record", &case]).contains("--step"));
+    // Over such a recording another one is written; over weights, or anything else, none.
+    let again = |path: &str| refused(&["bench", "--step", "--record", path, "--adapter", "no such thing"]);
+    let weights = path("weights.safetensors");
+    safetensors::serialize_to_file::<&str, safetensors::tensor::TensorView, _>([], None, weights.as_ref()).unwrap();
+    for (path, wanted) in [
+        (&case, "no such thing"),
+        (
+            &weights,
+            "exists already, and is no recording of `ijepa bench --record`",
+        ),
+        (&config, "exists already, and is no recording of `ijepa bench --record`"),
+    ] {
+        assert!(again(path).contains(wanted), "{path}: {}", again(path));
+    }
 }
 
 /// Ceilings, the step and its kernels: that they belong together, not how fast they are.
@@ -151,7 +165,7 @@ fn kernels_are_timed_at_the_shapes_of_a_step_and_beside_the_ceilings() {
 
     std::fs::write(&text, printed).unwrap();
     let file = text.to_str().unwrap();
-    let compared = computes(&["bench", "--compare", file, file]);
+    let compared = prints(&["bench", "--compare", file, file]);
     assert!(compared.contains("within noise  the whole step"), "{compared}");
     let all = format!("{} kernels are within noise", kernels.len());
     assert!(compared.contains(&all), "{compared}");
@@ -168,4 +182,166 @@ fn what_cannot_be_timed_is_refused() {
         message.contains("needs 3814697 MiB, but this adapter binds at most "),
         "{message}"
     );
+}
+
+/// What would not be read, of the two options that don't go together.
+#[test]
+fn options_that_would_not_be_read_are_refused() {
+    for (words, two) in [
+        ("--operands bf16 --step", ["--operands", "--step"]),
+        ("--form nt --preset demo", ["--form", "--preset"]),
+        ("--form nn", ["--matmul", "--form"]),
+        ("--after bias --svg x.svg", ["--after", "--svg"]),
+        ("--attention 1x64x3x32 --operands bf16", ["--attention", "--operands"]),
+        (
+            "--attention 1x64x3x32 --set meta.use_bfloat16=true",
+            ["--attention", "--set"],
+        ),
+        ("--attention 1x64x3x32 --record x", ["--attention", "--record"]),
+        ("--attention 1x64x3x32 --of a.txt", ["--attention", "--of"]),
+        ("--matmul 4x4x4 --record x", ["--matmul", "--record"]),
+        ("--matmul 4x4x4 --set a.b=c", ["--matmul", "--set"]),
+        ("--matmul 4x4x4 --batch 0", ["--matmul", "--batch"]),
+        (
+            "--matmul 4x4x4 --checkpoint-activations",
+            ["--matmul", "--checkpoint-activations"],
+        ),
+        ("--matmul 4x4x4 --shares a.txt", ["--matmul", "--shares"]),
+        ("--step --record x --svg x.svg", ["--step", "--svg"]),
+        ("--record x --svg x.svg", ["--record", "--svg"]),
+        ("--step --of a.txt", ["--step", "--of"]),
+        ("--of a.txt --svg x.svg", ["--of", "--svg"]),
+        ("--of a.txt --preset demo", ["--of", "--preset"]),
+        ("--predict same --of a.txt --svg x.svg", ["--svg", "--predict"]),
+        ("--predict same --of a.txt --step", ["--step", "--predict"]),
+        ("--predict same --of a.txt --matmul 4x4x4", ["--matmul", "--predict"]),
+        ("--predict same --of a.txt --form nt", ["--form", "--predict"]),
+        ("--predict same --of a.txt --record x", ["--record", "--predict"]),
+        ("--predict same --of a.txt --variant any", ["--variant", "--predict"]),
+        (
+            "--compare a.txt b.txt --predict same --of a.txt",
+            ["--compare", "--predict"],
+        ),
+        ("--compare a.txt b.txt --of a.txt", ["--compare", "--of"]),
+        ("--compare a.txt b.txt --batch 7", ["--compare", "--batch"]),
+        ("--compare a.txt b.txt --record x", ["--compare", "--record"]),
+        ("--compare a.txt b.txt --memory 2", ["--compare", "--memory"]),
+    ] {
+        let message = refused(&[&["bench"][..], &words.split(' ').collect::<Vec<_>>()].concat());
+        let named = two.iter().all(|option| message.contains(option));
+        assert!(named && !message.contains("a.txt can't"), "{words}: {message}");
+    }
+}
+
+/// Before anything is measured: nothing is printed.
+#[test]
+fn a_picture_is_refused_where_it_cannot_be_or_something_else_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let (notes, drawn) = (path("notes.txt"), path("drawn.svg"));
+    std::fs::write(&notes, "mine").unwrap();
+    std::fs::write(&drawn, "<svg xmlns=\"http://www.w3.org/2000/svg\"></svg>\n").unwrap();
+    let other = "exists already, and is no picture of `ijepa bench --svg`: choose another file";
+    for (place, wanted) in [
+        (notes.as_str(), other),
+        (&drawn, other),
+        (&path("new.svg/"), "cannot be written: ends in /, as only a folder does"),
+        (&path("nowhere/new.svg"), "cannot be written: there is no folder"),
+        #[cfg(target_os = "linux")]
+        ("/proc/new.svg", "cannot be written: "), // whoever writes anywhere makes no files among the processes
+    ] {
+        for option in ["--svg", "--record"] {
+            let step = if option == "--svg" { &[][..] } else { &["--step"] };
+            let wanted = match option {
+                "--svg" => wanted.to_string(),
+                _ => wanted.replace("picture of `ijepa bench --svg`", "recording of `ijepa bench --record`"),
+            };
+            let message = refused(&[&["bench", "--preset", "demo", option, place], step].concat());
+            assert!(message.contains(&wanted), "{place}: {message}");
+        }
+    }
+    assert_eq!(std::fs::read_to_string(notes).unwrap(), "mine");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
+}
+
+#[test]
+fn measurements_that_are_none_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a.txt").display().to_string();
+    let kernel = value_of!({
+        "kernel": "adamw", "shapes": "1x2 1x2 -> 1x2", "times": 2, "ms": 8.0, "ms_slowest": 9.0, "gflops": 1.0, "gb_s": 2.0,
+    });
+    let good = value_of!({
+        "preset": "ro\u{1b}[31mt\u{9b}", "batch": 4, "adapter": "x", "ceilings": {"gflops": 10.0, "gb_s": 5.0, "dispatch_us": 1.0},
+        "step": {"ms": 10.0, "ms_slowest": 12.0}, "kernels": [kernel],
+    });
+    let compare = ["bench", "--compare", &file, &file];
+    let predict = ["bench", "--predict", "same", "--of", &file];
+    std::fs::write(&file, good.to_string()).unwrap();
+    for words in [&compare[..], &predict] {
+        let printed = prints(words);
+        let lines: Vec<&str> = printed.lines().filter(|line| !line.starts_with('{')).collect();
+        assert!(lines[0].contains("ro\\u{1b}[31mt\\u{9b}"), "{printed}");
+        assert!(!lines.concat().contains(char::is_control), "{printed}");
+    }
+    let with = |at: &str, value: Value| {
+        let mut all = good.clone();
+        *all.pointer_mut(at).unwrap() = value;
+        all.to_string()
+    };
+    let none = "does not end with the JSON line of `ijepa bench`";
+    let step = value_of!({"preset": "nano", "ms": 1.0, "losses": [1.0], "adapter": "x"});
+    for (text, wanted) in [
+        (String::new(), none),
+        ("[1, 2]".to_string(), none),
+        (
+            step.to_string(),
+            "is a measurement with --step, and one without is wanted",
+        ),
+        (
+            with("/step", value_of!({"ms": 10.0})),
+            "is no whole measurement (see its step)",
+        ),
+        (with("/step/ms", 0.into()), "is no whole measurement (see its step)"),
+        (with("/step/ms", (-5).into()), "is no whole measurement (see its step)"),
+        (with("/step/ms", 13.into()), "is no whole measurement (see its step)"),
+        (
+            with("/kernels", value_of!([])),
+            "is no whole measurement (see its kernels)",
+        ),
+        (
+            with("/kernels", value_of!([kernel, 3])),
+            "is no whole measurement (see its kernel 2)",
+        ),
+        (
+            with("/kernels/0/ms_slowest", Value::Null),
+            "is no whole measurement (see its kernel 1)",
+        ),
+        (
+            with("/kernels/0/gflops", 1e300.into()),
+            "is no whole measurement (see its kernel 1)",
+        ),
+        (with("/batch", 0.into()), "is no whole measurement (see its batch)"),
+        (
+            with("/adapter", 7.into()),
+            "is no whole measurement (see its preset or adapter)",
+        ),
+        (" ".repeat((16 << 20) + 1), "can't be read: is larger than 16 MiB"),
+    ] {
+        std::fs::write(&file, &text).unwrap();
+        for words in [&compare[..], &predict] {
+            let message = refused(words);
+            assert!(message.contains(wanted), "{words:?}: {message}");
+        }
+    }
+    for ceilings in [
+        value_of!({}),
+        value_of!({"gflops": 1e-300, "gb_s": 1.0}),
+        value_of!({"gflops": 1e300, "gb_s": 1.0}),
+    ] {
+        std::fs::write(&file, with("/ceilings", ceilings)).unwrap();
+        assert!(refused(&predict).contains("has no ceilings"));
+    }
+    #[cfg(unix)]
+    assert!(refused(&["bench", "--compare", "/dev/zero", &file]).contains("is no ordinary file"));
 }

@@ -1,7 +1,7 @@
 //! Two measurements side by side: what changed by more than the noise.
 
-use super::super::print;
-use ijepa::{Error, Result};
+use super::super::{escaped, print};
+use ijepa::{Error, Result, ordinary};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
@@ -18,15 +18,62 @@ pub fn run(paths: &[PathBuf]) -> Result<()> {
     print(&text(&read(a)?, &read(b)?))
 }
 
-/// The last line of what `ijepa bench` printed.
+/// More bytes than any measurement has.
+const MOST_BYTES: u64 = 16 << 20;
+/// More than any number in one.
+const MOST: f64 = 1e12;
+
+/// The last line of what `ijepa bench` printed: one whose texts and numbers are all there.
 pub fn read(path: &Path) -> Result<Value> {
     let show = path.display();
-    let text = std::fs::read_to_string(path).map_err(|e| Error::usage(format!("{show} can't be read: {e}")))?;
+    let text = ordinary::text(path, MOST_BYTES).map_err(|e| Error::usage(format!("{show} can't be read: {e}")))?;
     let line = text.trim_end().lines().last().unwrap_or_default();
-    let value: Option<Value> = serde_json::from_str(line).ok();
-    value.filter(|value| value["kernels"].is_array() && value["step"]["ms"].is_number()).ok_or_else(|| {
-        Error::usage(format!("{show} does not end with the JSON line of `ijepa bench`: make it with `ijepa bench --preset nano > {show}`"))
-    })
+    let value = serde_json::from_str(line).unwrap_or(Value::Null);
+    match wrong(&value) {
+        None => Ok(value),
+        Some(wrong) => Err(Error::usage(format!(
+            "{show} {wrong}: make one with `ijepa bench --preset nano > FILE`"
+        ))),
+    }
+}
+
+/// Why this is no measurement of a step and its kernels.
+fn wrong(value: &Value) -> Option<String> {
+    if !value["kernels"].is_array() || !value["step"]["ms"].is_number() {
+        let only = [("losses", "--step"), ("tokens", "--attention"), ("m", "--matmul")];
+        let only = only
+            .iter()
+            .find(|(key, _)| !value[key].is_null() && value["adapter"].is_string());
+        return Some(match only {
+            Some((_, option)) => {
+                format!("is a measurement with {option}, and one without is wanted, which has all kernels in it")
+            }
+            None => "does not end with the JSON line of `ijepa bench`".to_string(),
+        });
+    }
+    let number = |of: &Value, key: &str| of[key].as_f64().is_some_and(|number| (0.0..MOST).contains(&number));
+    let time =
+        |of: &Value| number(of, "ms") && number(of, "ms_slowest") && range(of).0 > 0.0 && range(of).1 >= range(of).0;
+    let row = |row: &Value| {
+        ["kernel", "shapes"].iter().all(|key| row[key].is_string())
+            && ["times", "gflops", "gb_s"].iter().all(|key| number(row, key))
+            && time(row)
+    };
+    let kernels = value["kernels"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let at = match kernels.iter().position(|kernel| !row(kernel)) {
+        _ if !["preset", "adapter"].iter().all(|key| value[key].is_string()) => "preset or adapter".to_string(),
+        _ if value["batch"].as_u64().is_none_or(|batch| batch == 0) => "batch".to_string(),
+        _ if !time(&value["step"]) => "step".to_string(),
+        _ if kernels.is_empty() => "kernels".to_string(),
+        Some(wrong) => format!("kernel {}", wrong + 1),
+        None => return None,
+    };
+    Some(format!("is no whole measurement (see its {at})"))
+}
+
+/// A text of a measurement, of which a terminal takes nothing for a command.
+pub fn word(value: &Value) -> String {
+    escaped(value.as_str().unwrap_or_default())
 }
 
 fn range(value: &Value) -> Range {
@@ -53,8 +100,10 @@ fn line(name: &str, a: Range, b: Range) -> String {
 }
 
 fn text(a: &Value, b: &Value) -> String {
-    let head =
-        |value: &Value| format!("{} of {} on {}", value["preset"], value["batch"], value["adapter"]).replace('"', "");
+    let head = |value: &Value| {
+        let [preset, adapter] = ["preset", "adapter"].map(|key| word(&value[key]));
+        format!("{preset} of {} on {adapter}", value["batch"])
+    };
     let mut text = format!("A: {}\nB: {}\n", head(a), head(b));
     if head(a) != head(b) {
         text += "these are not measurements of the same thing: read the rows with care\n";
@@ -62,23 +111,22 @@ fn text(a: &Value, b: &Value) -> String {
     text += &format!("\n{:>19} {:>19} {:>8}\n", "A, ms", "B, ms", "change");
     text += &line("the whole step", range(&a["step"]), range(&b["step"]));
     let key = |row: &Value| (row["kernel"].to_string(), row["shapes"].to_string());
+    let name = |row: &Value| format!("{} {}", word(&row["kernel"]), word(&row["shapes"]));
     let list = |value: &Value| value["kernels"].as_array().cloned().unwrap_or_default();
     let (before, after) = (list(a), list(b));
     let mut same = 0;
     for old in &before {
-        let name = format!("{} {}", old["kernel"], old["shapes"]).replace('"', "");
         match after.iter().find(|new| key(new) == key(old)) {
-            Some(new) if changed(range(old), range(new)) => text += &line(&name, range(old), range(new)),
+            Some(new) if changed(range(old), range(new)) => text += &line(&name(old), range(old), range(new)),
             Some(_) => same += 1,
-            None => text += &format!("only in A: {name}, {:.3} ms\n", range(old).0),
+            None => text += &format!("only in A: {}, {:.3} ms\n", name(old), range(old).0),
         }
     }
     for new in after
         .iter()
         .filter(|new| !before.iter().any(|old| key(old) == key(new)))
     {
-        let name = format!("{} {}", new["kernel"], new["shapes"]).replace('"', "");
-        text += &format!("only in B: {name}, {:.3} ms\n", range(new).0);
+        text += &format!("only in B: {}, {:.3} ms\n", name(new), range(new).0);
     }
     text + &format!("{same} kernels are within noise\n")
 }

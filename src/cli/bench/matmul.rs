@@ -1,6 +1,7 @@
 //! One product, by the pipeline that a training step would take for its shape.
 
 use super::super::print;
+use super::MODEL;
 use super::timing::{ROUNDS, recorded, rounded};
 use ijepa::data::draw::Draw;
 use ijepa::gpu::{Gpu, Recorder, View};
@@ -12,13 +13,13 @@ use ijepa::{Error, Result};
 #[derive(clap::Args)]
 pub struct Product {
     /// How A and B lie: A·B, A·Bᵀ (a linear layer) or Aᵀ·B (the gradient of its weights)
-    #[arg(long, value_enum, default_value_t = Lie::Nn, requires = "matmul")]
+    #[arg(long, value_enum, default_value_t = Lie::Nn, requires = "matmul", conflicts_with_all = MODEL)]
     form: Lie,
     /// What follows the sums, in the same kernel
-    #[arg(long, value_enum, default_value_t = After::Nothing, requires = "matmul")]
+    #[arg(long, value_enum, default_value_t = After::Nothing, requires = "matmul", conflicts_with_all = MODEL)]
     after: After,
     /// What A and B are stored as; sums and C are f32
-    #[arg(long, value_enum, default_value_t = Store::F32, requires = "matmul")]
+    #[arg(long, value_enum, default_value_t = Store::F32, requires = "matmul", conflicts_with_all = MODEL)]
     operands: Store,
 }
 

@@ -2,7 +2,7 @@
 //! share of its ceiling that each kernel reaches.
 
 use super::super::print;
-use super::compare::read;
+use super::compare::{read, word};
 use ijepa::{Error, Result};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -33,21 +33,21 @@ pub fn machine(text: &str) -> Result<Where, String> {
     }
     let wrong = || {
         "write flops=F,bandwidth=B and, if known, dispatch=S (a second's operations and bytes, seconds of a dispatch; \
-         such as flops=82e12,bandwidth=1e12,dispatch=4e-6), or same"
+         such as flops=82e12,bandwidth=1e12,dispatch=4e-6; the former two from 1e6 to 1e21, the latter at most 1), or same"
             .to_string()
     };
     let mut values = BTreeMap::new();
     for part in text.split(',') {
         let (key, value) = part.split_once('=').ok_or_else(wrong)?;
-        let value: f64 = value
-            .trim()
-            .parse()
-            .ok()
-            .filter(|v: &f64| v.is_finite())
-            .ok_or_else(wrong)?;
+        let value: f64 = value.trim().parse().ok().ok_or_else(wrong)?;
         let key = key.trim();
-        let known = ["flops", "bandwidth", "dispatch"].contains(&key);
-        if !known || value < 0.0 || (key != "dispatch" && value == 0.0) || values.insert(key, value).is_some() {
+        // Beyond these the answer is no time at all.
+        let there_is = match key {
+            "flops" | "bandwidth" => (1e6..=1e21).contains(&value),
+            "dispatch" => (0.0..=1.0).contains(&value),
+            _ => false,
+        };
+        if !there_is || values.insert(key, value).is_some() {
             return Err(wrong());
         }
     }
@@ -74,13 +74,7 @@ impl Row {
         let seconds = number("ms") / 1e3;
         Row {
             // The shader alone: its sizes and epilogues are other ones at other shapes.
-            kernel: value["kernel"]
-                .as_str()
-                .unwrap_or_default()
-                .split(' ')
-                .next()
-                .unwrap_or_default()
-                .to_string(),
+            kernel: word(&value["kernel"]).split(' ').next().unwrap_or_default().to_string(),
             dispatches: number("times"),
             seconds,
             flops: number("gflops") * 1e9 * seconds,
@@ -101,9 +95,9 @@ fn rows(measured: &Value) -> Vec<Row> {
 
 /// The adapter of a measurement.
 fn measured_on(value: &Value, name: &Path) -> Result<Machine> {
-    let of = |key: &str| value["ceilings"][key].as_f64().filter(|&v| v > 0.0);
+    let of = |key: &str| value["ceilings"][key].as_f64().filter(|v| (0.0..1e12).contains(v));
     match (of("gflops"), of("gb_s")) {
-        (Some(gflops), Some(gbs)) => Ok(Machine {
+        (Some(gflops), Some(gbs)) if gflops >= 1e-3 && gbs >= 1e-3 => Ok(Machine {
             flops: gflops * 1e9,
             bandwidth: gbs * 1e9,
             dispatch: of("dispatch_us").unwrap_or(0.0) / 1e6,
@@ -148,6 +142,10 @@ pub fn run(wanted: Where, of: &Path, from: &Path) -> Result<()> {
         Where::Same => measured_on(&step, of)?,
     };
     let (ceiling, likely) = predict(&step, &shares, &machine);
+    if ceiling <= 0.0 {
+        let text = format!("{} has kernels that cost nothing: measure again", of.display());
+        return Err(Error::usage(text));
+    }
     let batch = step["batch"].as_f64().unwrap_or(0.0);
     let took = step["step"]["ms"].as_f64().unwrap_or(f64::NAN) / 1e3;
     let mut text = format!(
@@ -155,9 +153,9 @@ pub fn run(wanted: Where, of: &Path, from: &Path) -> Result<()> {
          with {:.3e} operations and {:.3e} bytes a second, {:.1} us a dispatch:\n  \
          {:.3} ms ({:.0} images/s) with every kernel at its ceiling\n  \
          {:.3} ms ({:.0} images/s) with each at the share that it reached on {}\n",
-        step["preset"].as_str().unwrap_or("a step"),
+        word(&step["preset"]),
         batch,
-        step["adapter"].as_str().unwrap_or("?"),
+        word(&step["adapter"]),
         took * 1e3,
         machine.flops,
         machine.bandwidth,
@@ -166,7 +164,7 @@ pub fn run(wanted: Where, of: &Path, from: &Path) -> Result<()> {
         batch / ceiling,
         likely * 1e3,
         batch / likely,
-        reached["adapter"].as_str().unwrap_or("?"),
+        word(&reached["adapter"]),
     );
     if wanted == Where::Same {
         text += &format!(
@@ -205,8 +203,12 @@ mod tests {
             "flops=1",
             "flops=0,bandwidth=1",
             "flops=x,bandwidth=1",
-            "flops=1,bandwidth=inf",
-            "flops=1,flops=2,bandwidth=1",
+            "flops=1e9,bandwidth=inf",
+            "flops=1e9,flops=2e9,bandwidth=1e9",
+            "flops=1e-300,bandwidth=1e9",
+            "flops=1e9,bandwidth=1e9,dispatch=1e300",
+            "flops=1e9,bandwidth=1e9,dispatch=-1",
+            "flops=1e9,bandwidth=1e9,dispatch=nan",
             "speed=1",
         ] {
             assert!(machine(text).unwrap_err().contains("write flops=F"), "{text}");

@@ -12,6 +12,32 @@ use safetensors::tensor::TensorView;
 use std::collections::HashMap;
 use std::path::Path;
 
+/// Refuses a place where nothing can be written, and one where there is anything but such a recording.
+pub fn possible(path: &Path) -> Result<()> {
+    replaceable(path)?;
+    write::possible(path, OTHER)
+}
+
+const OTHER: &str = "choose another file";
+
+fn replaceable(path: &Path) -> Result<()> {
+    write::only_over(path, "recording of `ijepa bench --record`", is_ours, OTHER)
+}
+
+/// Weights, which someone may have trained for days, are files of this kind, too: only the header tells.
+fn is_ours(start: &[u8]) -> bool {
+    let length = start
+        .get(..8)
+        .and_then(|length| length.try_into().ok())
+        .map(u64::from_le_bytes);
+    let header = length.and_then(|length| start.get(8..)?.get(..usize::try_from(length).ok()?));
+    let header = header.and_then(|header| serde_json::from_slice::<serde_json::Value>(header).ok());
+    header.is_some_and(|header| header["__metadata__"][CASE].is_string())
+}
+
+/// Under which the header says what was recorded.
+const CASE: &str = "case";
+
 /// A tensor as it lies in the file.
 struct Stored {
     name: String,
@@ -43,9 +69,9 @@ pub fn record(path: &Path, bench: &mut Bench) -> Result<()> {
         let view = TensorView::new(tensor.dtype, tensor.shape.clone(), &tensor.bytes).map_err(|e| failed(&e))?;
         views.push((tensor.name.as_str(), view));
     }
-    let header = HashMap::from([("case".to_string(), case(model, &bench.masks[0]).to_string())]);
+    let header = HashMap::from([(CASE.to_string(), case(model, &bench.masks[0]).to_string())]);
     let bytes = safetensors::serialize(views, Some(header)).map_err(|e| failed(&e))?;
-    write::whole(path, &bytes)
+    write::whole_where(path, &bytes, &|| replaceable(path))
 }
 
 fn case(model: &ModelConfig, masks: &Masks) -> serde_json::Value {

@@ -1,7 +1,7 @@
 //! The whole measurement: ceilings, a step, its kernels; as a table, as JSON, as a picture.
 
 use super::super::number::prefixed;
-use super::super::{print, write};
+use super::super::print;
 use super::ceilings::Ceilings;
 use super::kernels::{self, Row};
 use super::roofline;
@@ -54,10 +54,6 @@ pub fn run(gpu: &Gpu, config: &Config, name: &str, picture: Option<&Path>) -> Re
         kernels::header(),
     ))?;
     print(&rows.iter().map(|row| row.text(&ceilings, total)).collect::<String>())?;
-    if let Some(path) = picture {
-        let svg = roofline::svg(&format!("{name} on {}", adapter.name), &ceilings, &rows)?;
-        write::whole(path, svg.as_bytes())?;
-    }
     let list: Vec<_> = rows.iter().map(|row: &Row| row.json(&ceilings)).collect();
     let line = json!({
         "version": env!("CARGO_PKG_VERSION"), "preset": name, "batch": bench.batch(),
@@ -70,5 +66,10 @@ pub fn run(gpu: &Gpu, config: &Config, name: &str, picture: Option<&Path>) -> Re
         },
         "kernels": list,
     });
-    print(&format!("{line}\n"))
+    print(&format!("{line}\n"))?;
+    // Last: where it fails, what was measured is out.
+    match picture {
+        Some(path) => roofline::write(path, &format!("{name} on {}", adapter.name), &ceilings, &rows),
+        None => Ok(()),
+    }
 }
