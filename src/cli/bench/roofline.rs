@@ -162,7 +162,7 @@ mod tests {
             if words.contains(" %  ") {
                 names += 1;
                 let wide = words.chars().count() as f64 * 7.5;
-                assert!(x + wide < f64::from(WIDTH) && y > f64::from(CHART), "{text}");
+                assert!(x + wide < f64::from(WIDTH) && y >= f64::from(CHART), "{text}");
                 assert!(y + 12.0 < f64::from(CHART + 14 + LINE * NAMED as u32), "{text}");
             }
         }
