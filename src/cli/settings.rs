@@ -25,7 +25,8 @@ pub struct Settings {
     /// Seed of every random draw [default: the configuration's]
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
-    /// Compute each block again for its gradient instead of keeping what it made: less memory, more time, same numbers
+    /// Compute each block again for its gradient instead of keeping what it made: less memory, more time, same numbers; with
+    /// --resume of `ijepa train`, from here on
     #[arg(long)]
     pub checkpoint_activations: bool,
     /// Any other value, by its key (`ijepa info --keys` lists them); may be repeated

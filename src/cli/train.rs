@@ -183,6 +183,7 @@ impl Args {
             config.optimization.steps = Some(steps);
         }
         self.changed(&mut config);
+        config.optimization.checkpoint_activations |= self.settings.checkpoint_activations;
         config.validate()?;
         Ok(config)
     }
@@ -262,7 +263,8 @@ pub fn run(args: Args) -> Result<()> {
         let rehearsal = pollster::block_on(rehearse(&gpu, &config, data))?;
         return rehearsed(&config, &rehearsal, &mut progress);
     }
-    let finished = go(&config, &folder, beginning, (data, gpu), &mut progress, &stop)?;
+    let anew = args.accumulate == Some(Count::Auto);
+    let finished = go(&config, &folder, (beginning, anew), (data, gpu), &mut progress, &stop)?;
     let picture = loss_picture(&folder, &config.logging.write_tag)?;
     if !finished.complete {
         progress.say(&format!(
@@ -328,7 +330,7 @@ pub fn start(
     folder::vacant(folder)?; // checked again later; here before data and GPU are opened
     let opened = open(config, folder, Beginning::New, adapter, progress)?;
     opened.0.require(config.data.batch_size)?;
-    go(config, folder, Beginning::New, opened, progress, stop)
+    go(config, folder, (Beginning::New, false), opened, progress, stop)
 }
 
 fn open(
@@ -381,7 +383,7 @@ fn to_score(config: &Config) -> Result<Option<Dataset>> {
 fn go(
     config: &Config,
     folder: &Path,
-    beginning: Beginning,
+    (beginning, split_anew): (Beginning, bool),
     (data, gpu): (Arc<Dataset>, Gpu),
     progress: &mut Progress,
     stop: &Stop,
@@ -394,6 +396,7 @@ fn go(
         test: to_score(config)?.map(Arc::new),
         folder,
         resume: matches!(beginning, Beginning::Resume),
+        split_anew,
         from: match beginning {
             Beginning::From(file) => Some(file),
             _ => None,

@@ -23,6 +23,13 @@ pub const ALIGNMENT: u64 = 256;
 /// Bytes that are written at once.
 const PART: usize = 64 << 20;
 
+/// Bytes that are asked for and the fewer that there are, in words: rounded apart, so that too much reads as too much.
+pub fn too_much(asked: u64, there: u64) -> (String, String) {
+    let tenths = |bytes: u64| bytes as f64 * 10.0 / f64::from(1 << 20);
+    let text = |tenths: f64| format!("{:.1} MiB", tenths / 10.0);
+    (text(tenths(asked).ceil()), text(tenths(there).floor()))
+}
+
 impl Gpu {
     /// Whether buffers of so many bytes each can be had together. They are given back at once, and nothing is written.
     pub async fn has_room(&self, sizes: &[u64]) -> Result<bool> {
@@ -49,10 +56,9 @@ impl Gpu {
         let bytes = (rows as u64 * cols as u64 * 4).max(16).next_multiple_of(16);
         let limit = self.most_bytes();
         if bytes > limit {
+            let (needed, bound) = too_much(bytes, limit);
             return Err(Error::usage(format!(
-                "{label} [{rows}, {cols}] needs {} MiB, but this adapter binds at most {} MiB",
-                bytes >> 20,
-                limit >> 20
+                "{label} [{rows}, {cols}] needs {needed}, but this adapter binds at most {bound}"
             )));
         }
         Ok(View {

@@ -12,7 +12,7 @@ mod units;
 
 pub use device::{AdapterChoice, Gpu, Kind, Options, Trouble, VARIANTS, adapters};
 pub use kernel::{Access, Build, Kernel, Shared};
-pub use memory::View;
+pub use memory::{View, too_much};
 pub use readback::Readback;
 pub use recorder::{Cost, Grid, MOST_WORKGROUPS, OWN_BYTES, Recorder};
 pub use timing::{Label, Timed};

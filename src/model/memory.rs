@@ -5,7 +5,7 @@ use super::config::ModelConfig;
 use super::needs::{Dims, Need, needs, too_large};
 use super::parameters;
 use super::resize::too_large_images;
-use crate::gpu::{Gpu, Trouble, View};
+use crate::gpu::{Gpu, Trouble, View, too_much};
 use crate::ops::variance_covariance::Scratch;
 use crate::{Error, Result};
 use std::collections::HashMap;
@@ -111,10 +111,10 @@ impl Memory {
             _ => total + weights + gradients + moments + target,
         };
         if let Some(limit) = gpu.memory_limit().filter(|&limit| all > limit) {
-            let (all, limit) = (all >> 20, limit >> 20);
+            let (all, limit) = too_much(all, limit);
             gpu.fail(
                 Trouble::OutOfMemory,
-                &format!("a step takes {all} MiB, more than the {limit} MiB that it may take"),
+                &format!("a step takes {all}, more than the {limit} that it may take"),
             );
         }
         let refused = |e: Error| {

@@ -4,7 +4,7 @@
 use super::block::saved;
 use super::config::ModelConfig;
 use super::parameters;
-use crate::gpu::{Gpu, Kind, OWN_BYTES};
+use crate::gpu::{Gpu, Kind, OWN_BYTES, too_much};
 use crate::ops::attention::{Heads, panel};
 use crate::ops::cast::Bits;
 use crate::ops::{column_sum, gradient_norm, largest, layer_norm, smooth_l1, variance_covariance};
@@ -117,14 +117,13 @@ impl Need {
 
     /// That this tensor is larger than what the adapter binds at once.
     pub fn refusal(&self, gpu: &Gpu) -> String {
+        let (taken, bound) = too_much(self.bytes(), gpu.most_bytes());
         format!(
-            "\"{}\" [{}, {}] takes {} MiB, but adapter \"{}\" binds at most {} MiB",
+            "\"{}\" [{}, {}] takes {taken}, but adapter \"{}\" binds at most {bound}",
             self.name,
             self.rows,
             self.cols,
-            self.bytes() >> 20,
             gpu.info().name,
-            gpu.most_bytes() >> 20
         )
     }
 }

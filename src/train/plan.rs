@@ -3,7 +3,7 @@
 use super::config::Config;
 use super::host;
 use crate::data::masks;
-use crate::gpu::Gpu;
+use crate::gpu::{Gpu, too_much};
 use crate::model::config::ModelConfig;
 use crate::model::needs::{Dims, largest_batch, needs, too_large, total};
 use crate::model::parameters;
@@ -133,6 +133,11 @@ pub async fn largest(gpu: &Gpu, config: &Config, most: usize) -> Result<usize> {
     let model = config.model()?;
     parameters::require(gpu, &model)?;
     let parts = config.optimization.accumulate.unwrap_or(1);
+    if parts > most {
+        return Err(Error::usage(format!(
+            "optimization.accumulate splits a batch into {parts} parts, but there are no more than {most} images: use at most {most}"
+        )));
+    }
     let of = |batch: usize| {
         let mut config = config.clone();
         config.data.batch_size = batch * parts;
@@ -277,13 +282,14 @@ impl Room<'_> {
             )));
         }
         match self.gpu.memory_limit() {
-            Some(memory) if self.bytes(parts) > memory => Err(Error::usage(format!(
-                "with {} images at a time a step takes {} MiB, more than the {} MiB that it may take; {}",
-                dims.batch,
-                self.bytes(parts) >> 20,
-                memory >> 20,
-                self.advice()
-            ))),
+            Some(memory) if self.bytes(parts) > memory => {
+                let (taken, held) = too_much(self.bytes(parts), memory);
+                Err(Error::usage(format!(
+                    "with {} images at a time a step takes {taken}, more than the {held} that it may take; {}",
+                    dims.batch,
+                    self.advice()
+                )))
+            }
             _ => Ok(dims),
         }
     }

@@ -35,6 +35,8 @@ pub struct Job<'a> {
     pub folder: &'a Path,
     /// Go on with the run in `folder` instead of starting one.
     pub resume: bool,
+    /// Look again for the fewest parts that fit, where `optimization.accumulate` is open, whatever the checkpoint remembers.
+    pub split_anew: bool,
     /// Weights that a new run in `folder` begins with, or goes on from.
     pub from: Option<&'a Start>,
     /// Set it, and the run saves and stops after the step it is at.
@@ -242,18 +244,21 @@ impl Attempt {
     }
 
     /// The plan of a step: in the parts that an attempt before this one, the checkpoint of this machine or the configuration
-    /// says.
+    /// says. What a checkpoint remembers may not fit what memory there is now.
     async fn plan(&self, job: &Job<'_>, of: u64) -> Result<Dims> {
         let asked = job.config.optimization.accumulate;
         let saved = checkpoint::progress(job.folder).filter(|_| self.resume);
         let here = saved.filter(|saved| saved.machine.as_ref() == Some(&Machine::of(&self.gpu)));
-        let split = here.and_then(|saved| saved.split);
+        let split = here.and_then(|saved| saved.split).filter(|_| !job.split_anew);
         let remembered = split.filter(|split| split.asked == asked).map(|split| split.parts);
         let mut config = job.config.clone();
         if let Some(parts) = self.parts.or(remembered) {
             config.optimization.accumulate = Some(parts.min(config.data.batch_size));
         }
-        plan::tried(&self.gpu, &config, of).await
+        match plan::tried(&self.gpu, &config, of).await {
+            Err(_) if self.parts.is_none() && asked.is_none() => plan::tried(&self.gpu, job.config, of).await,
+            plan => plan,
+        }
     }
 }
 

@@ -18,20 +18,9 @@ impl Config {
     pub fn validate(&self) -> Result<()> {
         self.check_data()?;
         self.check_schedules()?;
-        self.check_shapes()?;
-        if self.meta.use_bfloat16 && self.meta.use_float16 {
-            return Err(Error::usage(
-                "meta.use_bfloat16 and meta.use_float16 are both true: linear layers multiply in one of them, so set one to false",
-            ));
-        }
         within("data.batch_size", self.data.batch_size)?;
-        let (batch, parts) = (self.data.batch_size, self.optimization.accumulate);
-        match parts {
-            Some(parts) if parts > batch => Err(Error::usage(format!(
-                "optimization.accumulate splits a batch into {parts} parts, but data.batch_size is {batch}: use at most {batch}"
-            ))),
-            _ => within("optimization.accumulate", parts.unwrap_or(1)),
-        }
+        within("optimization.accumulate", self.optimization.accumulate.unwrap_or(1))?;
+        self.check_shapes()
     }
 
     /// All that shapes follow from: what `info` and `trace --dry-run` need, which train nothing and so refuse no batch
@@ -46,6 +35,17 @@ impl Config {
                     "data.batch_size is {many}: the most is {MOST_IMAGES}"
                 )));
             }
+        }
+        if self.meta.use_bfloat16 && self.meta.use_float16 {
+            return Err(Error::usage(
+                "meta.use_bfloat16 and meta.use_float16 are both true: linear layers multiply in one of them, so set one to false",
+            ));
+        }
+        let (batch, parts) = (self.data.batch_size, self.optimization.accumulate);
+        if let Some(parts) = parts.filter(|&parts| parts == 0 || parts > batch) {
+            return Err(Error::usage(format!(
+                "optimization.accumulate splits a batch into {parts} parts, but data.batch_size is {batch}: use 1 to {batch}"
+            )));
         }
         for (key, masks) in [
             ("mask.num_enc_masks", mask.num_enc_masks),

@@ -112,3 +112,61 @@ fn what_computes_stays_what_it_was_unless_another_is_asked_for_and_then_it_is_sa
     ];
     assert!(wanted.iter().all(|part| said.contains(part)), "{said}");
 }
+
+/// Memory is that of the day: what the parts were once is no reason to fail, nor to stay with them.
+#[test]
+fn a_run_that_goes_on_is_split_for_the_memory_there_is_now() {
+    let place = place();
+    let at = place.path();
+    let demo = [
+        "train",
+        "--preset",
+        "demo",
+        "--data",
+        "generated:glyphs",
+        "--out",
+        "run",
+    ];
+    let auto = [
+        "--batch",
+        "8",
+        "--accumulate",
+        "auto",
+        "--set",
+        "logging.monitor_every=0",
+    ];
+    let more = ["--steps", "1", "--memory", "0.012"];
+    let parts = |said: &str| -> Option<usize> {
+        let (_, rest) = said.split_once("the batch of 8 is taken in ")?;
+        rest.split(' ').next()?.parse().ok()
+    };
+    let first = parts(&succeeds(at, &[&demo[..], &auto, &more].concat())).unwrap();
+    let on = |steps: &str, more: &[&str]| -> Option<usize> {
+        let goes_on = ["train", "--resume", "run", "--steps", steps];
+        parts(&succeeds(at, &[&goes_on[..], more].concat()))
+    };
+    let less = on("2", &["--memory", "0.008"]).unwrap();
+    assert!(first > 1 && less > first, "{first}, then {less}");
+    assert_eq!(on("3", &[]), Some(less)); // what a checkpoint of this machine says, unless it is told otherwise
+    let more = on("4", &["--accumulate", "auto", "--memory", "0.012"]).unwrap();
+    assert!((2..less).contains(&more), "{less}, then {more}");
+    assert_eq!(on("5", &["--accumulate", "auto"]), None);
+}
+
+#[test]
+fn blocks_may_be_computed_again_from_where_a_run_goes_on() {
+    let place = place();
+    let at = place.path();
+    for (run, more) in [("kept", &[][..]), ("run", &["--checkpoint-activations"][..])] {
+        succeeds(at, &tiny(run, "2", &[]));
+        succeeds(at, &[&["train", "--resume", run, "--steps", "4"][..], more].concat());
+    }
+    let yaml = text(&at.join("run/params-ijepa.yaml"));
+    let config = Config::from_yaml(&yaml, "the run's").unwrap();
+    assert!(config.optimization.checkpoint_activations);
+    let weights = |run: &str| {
+        let start = ijepa::train::start::Start::open(&at.join(run), false).unwrap();
+        start.weights.read("encoder.blocks.0.attn.qkv.weight")
+    };
+    assert!(weights("run").unwrap() == weights("kept").unwrap());
+}

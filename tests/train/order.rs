@@ -33,6 +33,7 @@ fn events(folder: &Path, config: &Config, stop: &AtomicBool, tell: &mut dyn FnMu
         test: None,
         folder,
         resume: false,
+        split_anew: false,
         from: None,
         stop,
     };

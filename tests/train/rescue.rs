@@ -37,6 +37,7 @@ fn run(folder: &Path, config: &Config, strike: &dyn Fn(&Gpu, u64)) -> (Result<Fi
         test: None,
         folder,
         resume: false,
+        split_anew: false,
         from: None,
         stop: &AtomicBool::new(false),
     };
@@ -114,24 +115,35 @@ fn out_of_memory_splits_the_batch_and_is_remembered() {
 
     let mut longer = config(&["optimization.steps=8"]);
     longer.logging.folder = Some(struck.display().to_string());
-    let (gpu, mut notes) = (device::open(Options::default()), vec![]);
-    let job = Job {
+    let gpu = device::open(Options::default());
+    let mut job = Job {
         gpu: &gpu,
         config: &longer,
         data: Arc::new(Dataset::glyphs(Split::Train, 0)),
         test: None,
         folder: &struck,
         resume: true,
+        split_anew: false,
         from: None,
         stop: &AtomicBool::new(false),
     };
-    let told = &mut |event: Event| {
-        if let Event::Note(note) = event {
-            notes.push(note.to_string());
-        }
+    let goes_on = |job: &Job| {
+        let mut notes = vec![];
+        let told = &mut |event: Event| {
+            if let Event::Note(note) = event {
+                notes.push(note.to_string());
+            }
+        };
+        assert!(pollster::block_on(train(job, told)).unwrap().complete);
+        notes
     };
-    assert!(pollster::block_on(train(&job, told)).unwrap().complete);
-    assert_eq!(notes[0], "the batch of 8 is taken in 2 parts of 4 images at most");
+    let split = "the batch of 8 is taken in 2 parts of 4 images at most";
+    assert_eq!(goes_on(&job)[0], split);
+    // Until it is looked for anew.
+    let mut longest = longer.clone();
+    longest.optimization.steps = Some(9);
+    (job.config, job.split_anew) = (&longest, true);
+    assert!(!goes_on(&job).contains(&split.to_string()));
 }
 
 /// With one image at a time there is no way on: what is saved stays, and the error says what to do.
