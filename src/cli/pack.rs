@@ -113,11 +113,6 @@ pub fn run(args: Args) -> Result<()> {
 fn vacant(out: &Path, source: &str, force: bool) -> Result<()> {
     let shown = out.display();
     let name = shown.to_string();
-    if name.is_empty() {
-        return Err(Error::usage(
-            "OUT is empty: name a file to write, such as images.ijepa-pack",
-        ));
-    }
     match std::fs::symlink_metadata(out) {
         Ok(found) if found.is_dir() => {
             return Err(Error::usage(format!(

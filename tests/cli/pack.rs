@@ -94,7 +94,6 @@ fn nothing_is_written_over_and_nothing_half_done_is_left() {
         ),
         (2, &["photos", "folder/."], "such as folder.ijepa-pack"),
         (2, &["photos", "set/", "--force"], "such as set.ijepa-pack"),
-        (2, &["photos", ""], "OUT is empty: name a file to write"),
         (2, &["none", "new"], "none cannot be opened: "),
         (
             2,
