@@ -1,6 +1,6 @@
 # Three commands: `make demo` shows that it learns, `make web` builds the page where it learns in a browser, `make test`
 # proves both. Each sets the machine up first.
-.PHONY: help setup build demo web serve test test-web test-interop bench bench-web bench-peers bench-growth lighthouse pictures fuzz
+.PHONY: help setup build demo web serve test test-web test-interop bench bench-tables bench-web bench-peers bench-growth lighthouse pictures fuzz
 
 # Builds stay in the checkout, wherever the machine's cargo would put them otherwise.
 export CARGO_TARGET_DIR := $(CURDIR)/target
@@ -14,6 +14,7 @@ help:
 	@echo "make test-interop  weights between this program and PyTorch, transformers, timm, onnxruntime (installs them, some 5 GB)"
 	@echo "make fuzz    made-up files for every reader of files, FUZZ_SECONDS=60 for each (installs cargo-fuzz)"
 	@echo "make bench   how fast the adapter's kernels are, and the host's masks, images and checkpoints"
+	@echo "make bench-tables  the tables of benches/RESULTS.md about speed and memory, again (SECTIONS='bits attention': only these)"
 	@echo "make bench-web  how fast the page's adapter is, and the native program beside it"
 	@echo "make bench-peers  the same training steps by PyTorch and Burn, in turn with ours (installs PyTorch, some 5 GB)"
 	@echo "make bench-growth  how a step grows with batch, tokens, width and depth, ours and PyTorch's (installs as bench-peers)"
@@ -66,6 +67,9 @@ fuzz: setup
 bench: build
 	@./target/release/ijepa bench
 	@tools/cargo bench --bench host
+
+bench-tables: build
+	@benches/tables.sh $(SECTIONS)
 
 bench-web: web build
 	@tools/web-setup --test

@@ -13,6 +13,7 @@ mod finetune;
 mod html;
 mod info;
 mod masks;
+mod negative;
 mod number;
 mod pack;
 mod picture;
@@ -30,7 +31,7 @@ mod tune;
 mod visualize;
 mod write;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use ijepa::{Error, Result};
 use std::io::Write;
 use std::process::ExitCode;
@@ -72,7 +73,9 @@ enum Command {
 
 /// Runs the command of the process's arguments.
 pub fn main() -> ExitCode {
-    let (name, outcome) = match Cli::parse().command {
+    let matches = negative::read(Cli::command()).get_matches();
+    let read = Cli::from_arg_matches(&matches).unwrap_or_else(|e| e.format(&mut Cli::command()).exit());
+    let (name, outcome) = match read.command {
         Command::Demo(args) => ("demo", demo::run(args)),
         Command::Train(args) => ("train", train::run(args)),
         Command::Probe(args) => ("probe", probe::run(args)),

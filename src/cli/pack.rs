@@ -8,7 +8,7 @@ use ijepa::data::decode::MAX_PIXELS;
 use ijepa::data::pack::{Encoding, Scale, Source, Writer};
 use ijepa::{Error, Result};
 use std::io::{BufWriter, ErrorKind};
-use std::path::{Path, PathBuf};
+use std::path::{Path, PathBuf, is_separator};
 
 /// Write images into one file, decoded and scaled, that training reads many times as fast as photos.
 #[derive(clap::Args)]
@@ -109,9 +109,10 @@ pub fn run(args: Args) -> Result<()> {
     }
 }
 
-/// Refuses to write over a file without --force, over a folder, and into what is read.
+/// Refuses what names no file, to write over a file without --force, over a folder, and into what is read.
 fn vacant(out: &Path, source: &str, force: bool) -> Result<()> {
     let shown = out.display();
+    let name = shown.to_string();
     match std::fs::symlink_metadata(out) {
         Ok(found) if found.is_dir() => {
             return Err(Error::usage(format!(
@@ -122,6 +123,12 @@ fn vacant(out: &Path, source: &str, force: bool) -> Result<()> {
         Ok(_) if !force => {
             return Err(Error::usage(format!(
                 "{shown} exists already: choose another OUT, or add --force to replace it"
+            )));
+        }
+        Err(_) if name.strip_suffix('.').unwrap_or(&name).ends_with(is_separator) => {
+            let whole = name.trim_end_matches('.').trim_end_matches(is_separator);
+            return Err(Error::usage(format!(
+                "{shown} ends as a folder does, and there is none: name a file to write, such as {whole}.ijepa-pack"
             )));
         }
         _ => {}

@@ -51,7 +51,10 @@ fn findings_that_do_not_hold_are_left_alone_with_a_line() {
         (b"[1, 2]".to_vec(), "is no file of `ijepa tune`"),
         (vec![0xff; 100], "can't be read"),
         (vec![b' '; (1 << 20) + 1], "is larger than 1 MiB"),
-        (with(&|value| value["version"] = json!(2)), "was written by ijepa"),
+        (
+            with(&|value| value["version"] = json!(2)),
+            "is of version 2, and this ijepa reads version 1",
+        ),
         (
             with(&|value| value["program"] = json!("0.0.1")),
             "was written by ijepa 0.0.1, and this is",
@@ -127,6 +130,34 @@ fn findings_that_do_not_hold_are_left_alone_with_a_line() {
     }
 }
 
+/// As the line about it promises; what is good in it stays.
+#[test]
+fn what_is_damaged_in_a_file_is_left_out_when_it_is_measured_anew() {
+    let place = place();
+    let folder = place.path();
+    let mut file = right(folder);
+    let entry = |operands: &str, form: &str, way: &str| json!({"operands": operands, "form": form, "m": 4, "n": 5, "k": 4, "way": way});
+    let good = [entry("f32", "nn", "any"), entry("f16", "nn", "fragments 16x16 4x4")];
+    let damaged = [
+        entry("f32", "nt", "tile 9999x9999x9999 8x8"),
+        entry("bf16", "nt", "none"),
+        entry("f8", "nt", "any"),
+        entry("f32", "tt", "any"),
+    ];
+    file["adapters"][0]["products"] = json!([&good[..], &damaged].concat());
+    std::fs::write(folder.join("right.json"), file.to_string()).unwrap();
+    let bench = || {
+        let mut command = super::tiny::ijepa(folder, &["bench", "--matmul", "3x4x5"]);
+        said(&command.env("IJEPA_TUNE", "right.json").output().unwrap())
+    };
+    assert!(bench().contains("is damaged"), "{file}");
+    let file = right(folder);
+    let kept = file["adapters"][0]["products"].as_array().unwrap();
+    assert!(damaged.iter().all(|one| !kept.contains(one)), "{file}");
+    assert!(good.iter().all(|one| kept.contains(one)), "{file}");
+    assert!(bench().contains("matrix products in f32 as tuned: "), "{}", bench());
+}
+
 #[test]
 fn files_that_are_not_its_own_are_not_touched() {
     let place = place();
@@ -158,6 +189,17 @@ fn files_that_are_not_its_own_are_not_touched() {
             refused(folder, 2, &arguments, "is no file of `ijepa tune`");
         }
         assert_eq!(text(&folder.join(name)), before);
+    }
+    // What can't be looked into is not said to be anything.
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::symlink("round", folder.join("round")).unwrap();
+        refused(
+            folder,
+            2,
+            &["tune", "--forget", "--cache", "round"],
+            "round can't be read (",
+        );
     }
     refused(folder, 2, &["tune", "--cache", "photos"], "photos can't be written");
     refused(

@@ -87,7 +87,19 @@ fn nothing_is_written_over_and_nothing_half_done_is_left() {
             "photos/set would lie among the images that are read: choose an OUT outside of ",
         ),
         (2, &["photos", "none/set"], "none/set cannot be written: "),
+        (
+            2,
+            &["photos", "folder/"],
+            "folder/ ends as a folder does, and there is none: name a file to write, such as folder.ijepa-pack",
+        ),
+        (2, &["photos", "folder/."], "such as folder.ijepa-pack"),
+        (2, &["photos", "set/", "--force"], "such as set.ijepa-pack"),
         (2, &["none", "new"], "none cannot be opened: "),
+        (
+            2,
+            &["", "new"],
+            "ijepa pack: no images are named: give a folder, a tar or a packed set",
+        ),
         (
             1,
             &["bad", "new"],
@@ -96,6 +108,7 @@ fn nothing_is_written_over_and_nothing_half_done_is_left() {
     ] {
         let message = fails(at, code, &[&["pack"], arguments].concat());
         assert!(message.contains(wanted), "{wanted:?} is not in: {message}");
+        assert!(!message.contains("generated:"), "it packs none: {message}");
     }
     assert_eq!(names(), [".set.ijepa-tmp", "bad", "photos", "set", "set.tmp"]);
     assert_eq!(std::fs::read(at.join("set")).unwrap(), b"precious");

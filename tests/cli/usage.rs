@@ -153,6 +153,16 @@ fn wrong_use_ends_with_code_2_and_says_what_is_missing() {
         ),
         (&["train", "--config", "a.yaml", "--preset", "base"], "--preset"),
         (&["info", "--batch", "many"], "many"),
+        (&["train", "--steps", "-1"], "invalid value '-1' for '--steps <N>'"),
+        (
+            &["info", "--batch", "-1"],
+            "invalid value '-1' for '--batch <N>': a whole number",
+        ),
+        (&["bench", "--memory", "-0.5"], "a number of GiB above 0 is wanted"),
+        (
+            &["pack", "a", "b", "--short", "-1"],
+            "invalid value '-1' for '--short <N>'",
+        ),
         (&["bench", "--matmul", "4x0x3"], "write three sizes of 1 or more"),
         (&["replay"], "--input"),
         (&["probe"], "--weights"),

@@ -5,7 +5,7 @@ use super::super::draft::Draft;
 use ijepa::gpu::{Gpu, Product, Tuned};
 use ijepa::ops::cast::Bits;
 use ijepa::ops::matmul::Variant;
-use ijepa::ops::ways::{Way, ways};
+use ijepa::ops::ways::{WAYS, Way, ways};
 use ijepa::{Error, Result, ordinary};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
@@ -133,11 +133,17 @@ fn read(path: &Path) -> Result<Option<Contents>, String> {
     if value["format"] != FORMAT {
         return Err("is no file of `ijepa tune`".to_string());
     }
-    let (version, program) = (&value["version"], value["program"].as_str().unwrap_or("?"));
-    if *version != VERSION || program != env!("CARGO_PKG_VERSION") {
-        let own = env!("CARGO_PKG_VERSION");
-        let short: String = program.chars().take(20).collect();
-        return Err(format!("was written by ijepa {short}, and this is {own}"));
+    let (version, program, own) = (&value["version"], &value["program"], env!("CARGO_PKG_VERSION"));
+    let short = |text: &str| text.chars().take(20).collect::<String>();
+    if *program != own {
+        let program = short(program.as_str().unwrap_or("?"));
+        return Err(format!("was written by ijepa {program}, and this is {own}"));
+    }
+    if *version != VERSION {
+        let version = short(&version.to_string());
+        return Err(format!(
+            "is of version {version}, and this ijepa reads version {VERSION}"
+        ));
     }
     serde_path_to_error::deserialize(value)
         .map(Some)
@@ -160,7 +166,7 @@ fn findings(contents: &Contents, gpu: &Gpu, bits: Option<Bits>) -> Result<Tuned,
         }
         match numbers.get(&entry.way) {
             Some(&number) => drop(tuned.insert(product, number)),
-            None if entry.way.starts_with(Variant::Fragments.name()) => {} // units that are not used now
+            None if entry.is_known() => {} // of units that are not used now
             None => return Err(UNKNOWN.to_string()),
         }
     }
@@ -188,6 +194,11 @@ impl Entry {
         let (bits, form) = (number(OPERANDS, &self.operands)?, number(FORMS, &self.form)?);
         Some(Product { bits, form, m, n, k })
     }
+
+    /// Whether it names a way that there is, if only on other adapters.
+    fn is_known(&self) -> bool {
+        self.way.starts_with(Variant::Fragments.name()) || WAYS.iter().any(|way| way.to_string() == self.way)
+    }
 }
 
 /// The file that is being made: what stays of one that is there already, and a place beside it to write to.
@@ -208,14 +219,14 @@ impl Findings<'_> {
         if path.is_dir() {
             return Err(refused(ErrorKind::IsADirectory.into()));
         }
-        is_own(path)?;
         made.map_err(refused)?;
+        is_own(path)?;
         let draft = Draft::create(path, "name another file by --cache")?;
         Ok(Findings { path, draft })
     }
 
     /// Writes what was found on this adapter, `None` where its own choice is best, over what the file has on the same products,
-    /// and beside all else that it has.
+    /// and beside all else that it has; but for what is damaged there, which would keep the rest from being used.
     pub fn write(mut self, gpu: &Gpu, found: &BTreeMap<Product, Option<Way>>) -> Result<()> {
         let mut contents = read(self.path).ok().flatten().unwrap_or_else(Contents::empty);
         let place = contents.place(gpu).unwrap_or_else(|| {
@@ -229,7 +240,8 @@ impl Findings<'_> {
             contents.adapters.len() - 1
         });
         let products = &mut contents.adapters[place].products;
-        products.retain(|entry| entry.product().is_some_and(|product| !found.contains_key(&product)));
+        let is_old = |entry: &Entry| entry.product().is_some_and(|product| !found.contains_key(&product));
+        products.retain(|entry| is_old(entry) && entry.is_known());
         let new = found
             .iter()
             .filter_map(|(product, way)| Some(Entry::new(product, (*way)?)));
@@ -253,14 +265,24 @@ fn is_own(path: &Path) -> Result<bool> {
             .strip_prefix('{')
             .is_some_and(|rest| rest.trim_start().starts_with(&head)),
     };
-    match ordinary::text(path, MOST_BYTES) {
-        Err(e) if e.kind() == ErrorKind::NotFound => Ok(false),
-        Ok(text) if own(&text) => Ok(true),
-        _ => Err(Error::usage(format!(
-            "{} is no file of `ijepa tune`, and is left as it is: name another file by --cache, or remove it yourself, if it may go",
-            path.display()
-        ))),
-    }
+    let why = match ordinary::text(path, MOST_BYTES) {
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(false),
+        Ok(text) if own(&text) => return Ok(true),
+        Err(e) if !is_another(e.kind()) => format!("can't be read ({e})"),
+        _ => "is no file of `ijepa tune`".to_string(),
+    };
+    Err(Error::usage(format!(
+        "{} {why}, and is left as it is: name another file by --cache, or remove it yourself, if it may go",
+        path.display()
+    )))
+}
+
+/// Whether it is for what the file is that it can't be read: no file, no text, too large.
+fn is_another(kind: ErrorKind) -> bool {
+    matches!(
+        kind,
+        ErrorKind::InvalidInput | ErrorKind::InvalidData | ErrorKind::FileTooLarge
+    )
 }
 
 /// Removes the file; whether there was one.

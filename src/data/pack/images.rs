@@ -60,6 +60,11 @@ impl Source {
             let message = "generated:glyphs needs no file, since it is drawn from the seed: there is nothing to pack";
             return Err(Error::usage(message));
         }
+        if source.is_empty() {
+            return Err(Error::usage(
+                "no images are named: give a folder, a tar or a packed set",
+            ));
+        }
         let mut files = open::files(source, false)?;
         let total = files.entries.len() + usize::from(files.cut.is_some());
         let bad = BadFiles::new(source, total);

@@ -1,0 +1,114 @@
+#!/bin/sh
+# The tables of RESULTS.md about speed and memory, measured again: on a quiet machine, whose adapter `--adapter auto` picks.
+#
+#   benches/tables.sh [SECTION...]      all without names, some 15 minutes; what each measures is beside its name below
+#   benches/tables.sh learn             what is learned in f32, bfloat16 and float16, three seeds each: not among all, some 20 minutes
+#
+# IJEPA=path   the program; else ./target/release/ijepa
+# ROUNDS=n     how often what is compared takes turns; default 3
+set -eu
+cd "$(dirname "$0")/.."
+ijepa=${IJEPA:-target/release/ijepa}
+rounds=${ROUNDS:-3}
+place=$(mktemp -d)
+trap 'rm -rf "$place"' EXIT
+trap 'exit 1' INT TERM
+export IJEPA_TUNE= # nothing that was tuned here has a say
+step=benches/peers/step.yaml
+
+# What a measurement says but for its JSON.
+bench() { "$ijepa" bench "$@" 2>&1 | grep -v '^{'; }
+turns() { seq "$rounds"; }
+
+products() { # each shape alone
+    for shape in 4096x1152x384 2048x96x384 2048x384x96 2048x96x288 2048x96x96 2048x48x96 416x96x384 416x384x96 2816x48x192 2816x192x48; do
+        echo "$shape  $(bench --matmul $shape | grep GFLOP)"
+    done
+}
+
+bits() { # each form with operands of each kind, in turn; a step of another width in turn
+    for round in $(turns); do for form in nn nt tn; do for operands in f32 bf16 f16; do
+        echo "$form $operands  $(bench --matmul 4096x1152x384 --form $form --operands $operands | grep GFLOP)"
+    done; done; done
+    for round in $(turns); do for of in use_bfloat16=false use_bfloat16=true use_float16=true; do
+        echo "$of  $(bench --config $step --step --set meta.$of | grep images/s)"
+        echo "nano $of  $(bench --preset nano --step --set meta.$of | grep images/s)"
+    done; done
+}
+
+attention() { # beside a product's rate
+    for round in $(turns); do for shape in 32x64x4x8 32x64x4x16 32x64x3x32 2x256x6x64 128x28x3x16 32x22x3x32; do
+        echo "$shape  $(bench --attention $shape | grep -E '^(product|forward|backward)' | tr -s ' ' | tr '\n' ';')"
+    done; done
+}
+
+first() { # the first step, with no shader cache and with one that the step before has filled
+    for preset in demo nano; do
+        cache=$place/cache-$preset
+        mkdir "$cache"
+        for way in cold warm; do
+            echo "$preset, $way  $(MESA_SHADER_CACHE_DIR=$cache bench --preset $preset --step | grep 'first step')"
+        done
+    done
+}
+
+steps() { # whole steps
+    for preset in demo nano; do bench --preset $preset --step; done
+}
+
+gaps() { # what of a step no kernel accounts for
+    for preset in nano small; do
+        batch=$([ $preset = small ] && echo 2 || echo 32)
+        bench --preset $preset --batch "$batch" | grep -iE 'gaps|step'
+    done
+}
+
+recompute() { # a step with blocks computed again, in turn with one that keeps them
+    for round in $(turns); do for more in '' --checkpoint-activations; do
+        echo "${more:-kept}  $(bench --preset tiny --batch 2 --set data.crop_size=160 --step $more | grep images/s)"
+    done; done
+}
+
+predict() { # what cost and shares of ceilings say of a step, beside the step
+    bench_to() { name=$1; shift; "$ijepa" bench "$@" >"$place/$name.txt" 2>"$place/$name.err" || { cat "$place/$name.err" >&2; exit 1; }; }
+    bench_to demo --preset demo
+    bench_to nano --preset nano
+    bench_to step --config $step
+    for pair in 'nano demo' 'demo nano' 'step nano'; do
+        set -- $pair
+        echo "$1, with the shares of $2:"
+        bench --predict same --of "$place/$1.txt" --shares "$place/$2.txt"
+    done
+}
+
+memory() { # by the plan, and by the driver's allocator where it tells
+    "$ijepa" info --preset base --patch 14 --batch 32 | grep together
+    "$ijepa" info --preset base --patch 14 --batch 32 --checkpoint-activations | grep together
+    "$ijepa" info --preset base --patch 14 --batch 32 --set meta.use_bfloat16=true | grep together
+    "$ijepa" info --preset huge --batch 1 --checkpoint-activations | grep together
+    for batch in 1 8 32; do
+        "$ijepa" train --preset demo --data generated:glyphs --dry-run --batch $batch 2>/dev/null | grep 'takes'
+    done
+}
+
+tune() { # every way for every product of a preset
+    "$ijepa" tune --preset nano --seconds 60 --cache "$place/tune.json" 2>&1 | tail -n 3
+}
+
+learn() { # k-NN and linear accuracy of what `demo` learns
+    for seed in 0 1 2; do for of in use_bfloat16=false use_bfloat16=true use_float16=true; do
+        run=$place/$seed-$of
+        "$ijepa" train --preset demo --data generated:glyphs --seed $seed --set meta.$of --out "$run" --quiet
+        echo "seed $seed, $of  $("$ijepa" probe --weights "$run" --data generated:glyphs 2>/dev/null | grep learned)"
+        rm -rf "$run"
+    done; done
+}
+
+for section in ${*:-products bits attention first steps gaps recompute predict memory tune}; do
+    case $section in
+    products | bits | attention | first | steps | gaps | recompute | predict | memory | tune | learn) ;;
+    *) echo "benches/tables.sh: there is no section $section" >&2; exit 2 ;;
+    esac
+    echo "== $section: $(sed -n "s/^$section() { # //p" "$0")"
+    $section
+done
