@@ -1,12 +1,10 @@
 //! Where an index is, and how what was found is shown.
 
 use super::sheet::{Section, Sheet};
-use crate::cli::draft::Draft;
 use crate::cli::{print, write};
 use ijepa::eval::search::file::{self, Settings};
 use ijepa::eval::search::index::Index;
 use ijepa::{Error, Result};
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// Ending of an index's name.
@@ -105,14 +103,10 @@ pub struct ShowArgs {
 }
 
 impl ShowArgs {
-    /// Refuses a page that is there already, before anything is computed.
+    /// Refuses a page that is there already, or can't be, before anything is computed.
     pub fn check(&self) -> Result<()> {
         match &self.html {
-            Some(page) if page.exists() => Err(Error::usage(format!(
-                "{} exists already: name another file by --html",
-                page.display()
-            ))),
-            Some(page) => write::possible(page, "name another file by --html"),
+            Some(page) => vacant(page).and_then(|()| write::possible(page, OTHER)),
             None => Ok(()),
         }
     }
@@ -132,15 +126,21 @@ impl ShowArgs {
         if let Some(path) = &self.html {
             let (sheet, sections) = sheet();
             let page = sheet.render(&sections);
-            let mut draft = Draft::create(path, "name another file by --html")?;
-            let failed = |e: std::io::Error| Error::run(format!("{}: {e}", path.display()));
-            draft.file.write_all(page.as_bytes()).map_err(failed)?;
-            self.check()?; // another program may have been quicker
-            draft.publish().map_err(failed)?;
+            // Another program may have been quicker.
+            write::whole_where(path, page.as_bytes(), &|| vacant(path))?;
         }
         match self.json {
             true => print(&format!("{json}\n")),
             false => print(text),
         }
+    }
+}
+
+const OTHER: &str = "name another file by --html";
+
+fn vacant(page: &Path) -> Result<()> {
+    match page.exists() {
+        true => Err(Error::usage(format!("{} exists already: {OTHER}", page.display()))),
+        false => Ok(()),
     }
 }
