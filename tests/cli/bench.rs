@@ -179,7 +179,7 @@ fn what_cannot_be_timed_is_refused() {
     assert!(refused(&["bench", "--matmul", "4x3"]).contains("write three sizes of 1 or more"));
     let message = refused(&["bench", "--matmul", "1000000x1000000x4"]);
     assert!(
-        message.contains("needs 3814697 MiB, but this adapter binds at most "),
+        message.contains("needs 3814697.3 MiB, but this adapter binds at most "),
         "{message}"
     );
 }
