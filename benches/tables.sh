@@ -92,7 +92,7 @@ memory() { # by the plan, and by the driver's allocator where it tells
 }
 
 tune() { # every way for every product of a preset
-    "$ijepa" tune --preset nano --seconds 60 --cache "$place/tune.json" 2>&1 | tail -n 3
+    "$ijepa" tune --preset nano --seconds 60 --cache "$place/tune.json" 2>&1 | grep -v "^{" | tail -n 3
 }
 
 learn() { # k-NN and linear accuracy of what `demo` learns
