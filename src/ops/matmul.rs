@@ -154,6 +154,7 @@ pub(super) static BROADCAST: Kernel = Kernel {
         ("FIXED_N", &[]),
         ("FIXED_K", &[]),
         ("TAIL", YES_OR_NO),
+        ("LATE", YES_OR_NO),
     ],
 };
 pub(super) static BROADCAST_TN: Kernel = Kernel {
@@ -167,6 +168,7 @@ pub(super) static BROADCAST_TN: Kernel = Kernel {
         ("FIXED_M", &[]),
         ("FIXED_N", &[]),
         ("TAIL", YES_OR_NO),
+        ("LATE", YES_OR_NO),
     ],
 };
 
@@ -181,6 +183,8 @@ pub(super) static QUAD: Kernel = Kernel {
 /// Weights of this many values and more get pipelines with their sizes as constants: a sixth faster on the software
 /// driver, but each costs a fraction of a second to compile.
 const WORTH_CONSTANTS: usize = 100_000;
+/// Terms of a sum from which `LATE` pays (measured: at 192 a tenth, at 96 it costs as much).
+const LONG: usize = 192;
 
 #[repr(C)]
 #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
@@ -406,6 +410,8 @@ fn record(
             0
         }
     };
+    // Alone, and added to what is there, sums go straight to memory.
+    let late = !matches!(epilogue, Epilogue::Plain | Epilogue::Accumulate) && k >= LONG;
     let (kernel, tile) = match (way, form) {
         (Way::Any, _) => {
             constants.push(("LANES", rec.gpu().lanes()));
@@ -425,13 +431,13 @@ fn record(
         (Way::Broadcast, Form::Tn) => {
             constants.push(("FIXED_M", fixed(m)));
             constants.push(("FIXED_N", fixed(n)));
-            constants.push(("TAIL", (!k.is_multiple_of(4)).into()));
+            constants.extend([("TAIL", (!k.is_multiple_of(4)).into()), ("LATE", late.into())]);
             (&BROADCAST_TN, [16, 32])
         }
         (Way::Broadcast, _) => {
             constants.push(("FIXED_N", fixed(n)));
             constants.push(("FIXED_K", fixed(k)));
-            constants.push(("TAIL", (!k.is_multiple_of(4)).into()));
+            constants.extend([("TAIL", (!k.is_multiple_of(4)).into()), ("LATE", late.into())]);
             (&BROADCAST, [16, 32])
         }
     };

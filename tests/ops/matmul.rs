@@ -52,7 +52,7 @@ fn all_forms_agree_with_f64() {
 #[test]
 fn epilogues_do_what_they_say() {
     for variant in VARIANTS {
-        for [m, k, n] in [[19, 20, 36], [7, 5, 6]] {
+        for [m, k, n] in [[19, 20, 36], [7, 5, 6], [35, 200, 44], [18, 193, 6]] {
             let mut bench = Bench::new(variant, format!("matmul epilogues {m}x{k}x{n}"));
             let (a, w, bias, x) = (random(1, m * k), random(2, n * k), random(3, n), random(4, m * n));
             let (va, vw) = (bench.put(m, k, &a), bench.put(n, k, &w));
