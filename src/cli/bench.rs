@@ -14,22 +14,13 @@ pub(super) mod timing;
 
 use super::adapter::AdapterArgs;
 use super::say;
-use super::settings::Settings;
+use super::settings::{OPTIONS as MODEL, Settings};
 use ijepa::Result;
 use ijepa::ops::attention::Heads;
 use std::path::PathBuf;
 
 // What each measurement leaves unread, and so refuses. Whoever requires another option refuses what that one does: clap asks for
 // nothing that would be refused at once.
-const MODEL: [&str; 7] = [
-    "config",
-    "preset",
-    "patch",
-    "batch",
-    "seed",
-    "checkpoint_activations",
-    "set",
-];
 const PRODUCT: [&str; 3] = ["form", "after", "operands"];
 const ADAPTER: [&str; 4] = ["adapter", "backend", "variant", "memory"];
 const FILES: [&str; 3] = ["compare", "of", "shares"];

@@ -2,7 +2,7 @@
 
 use super::escaped;
 use super::number::{grouped, mebibytes, prefixed};
-use super::settings::Settings;
+use super::settings::{OPTIONS, Settings};
 use ijepa::Result;
 use ijepa::gpu::Kind;
 use ijepa::model::needs::{self, Dims};
@@ -18,26 +18,15 @@ use std::path::PathBuf;
 #[command(after_help = AFTER)]
 pub struct Args {
     /// Say what this weight file or folder is instead: of ijepa, the reference, Hugging Face, timm or torch.save
-    #[arg(value_name = "FILE", conflicts_with_all = SETTINGS)]
+    #[arg(value_name = "FILE", conflicts_with_all = OPTIONS)]
     #[arg(conflicts_with = "keys")]
     file: Option<PathBuf>,
     #[command(flatten)]
     settings: Settings,
     /// List every configuration key with its type, default and meaning instead
-    #[arg(long, conflicts_with_all = SETTINGS)]
+    #[arg(long, conflicts_with_all = OPTIONS)]
     keys: bool,
 }
-
-/// One by one: the message names those that were given.
-const SETTINGS: [&str; 7] = [
-    "config",
-    "preset",
-    "patch",
-    "batch",
-    "seed",
-    "checkpoint_activations",
-    "set",
-];
 
 const AFTER: &str = "\
 example: ijepa info --preset base --patch 14

@@ -34,6 +34,17 @@ pub struct Settings {
     pub set: Vec<String>,
 }
 
+/// [`Settings`] by name, for who takes none of them. One by one: the message names those that were given.
+pub const OPTIONS: [&str; 7] = [
+    "config",
+    "preset",
+    "patch",
+    "batch",
+    "seed",
+    "checkpoint_activations",
+    "set",
+];
+
 /// A number, or the one that is found to fit.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Count {

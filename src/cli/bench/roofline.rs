@@ -140,24 +140,11 @@ mod tests {
         let svg = svg("a title", &ceilings, &rows).unwrap();
         let mut names = 0;
         for text in svg.split("<text ").skip(1) {
-            let x: f64 = text
-                .split("x=\"")
-                .nth(1)
-                .unwrap()
-                .split('"')
-                .next()
-                .unwrap()
-                .parse()
-                .unwrap();
-            let y: f64 = text
-                .split("y=\"")
-                .nth(1)
-                .unwrap()
-                .split('"')
-                .next()
-                .unwrap()
-                .parse()
-                .unwrap();
+            let number = |name: &str| -> f64 {
+                let after = text.split_once(&format!("{name}=\"")).unwrap().1;
+                after.split('"').next().unwrap().parse().unwrap()
+            };
+            let (x, y) = (number("x"), number("y"));
             let words = text.split_once('>').unwrap().1.split('<').next().unwrap().trim();
             if words.contains(" %  ") {
                 names += 1;
