@@ -183,7 +183,6 @@ impl Args {
             config.optimization.steps = Some(steps);
         }
         self.changed(&mut config);
-        config.optimization.checkpoint_activations |= self.settings.checkpoint_activations;
         config.validate()?;
         Ok(config)
     }
@@ -193,6 +192,7 @@ impl Args {
         if let Some(steps) = self.probe_every {
             config.logging.probe_every = steps;
         }
+        config.optimization.checkpoint_activations |= self.settings.checkpoint_activations;
         match self.accumulate {
             Some(Count::Auto) => config.optimization.accumulate = None,
             Some(Count::Number(parts)) => config.optimization.accumulate = Some(parts),

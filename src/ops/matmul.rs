@@ -100,6 +100,7 @@ pub struct Batch {
 
 pub(super) const GELU: Shared = ("gelu", include_str!("../../wgsl/shared/gelu.wgsl"));
 pub(super) const SHARED: Shared = ("matmul", include_str!("../../wgsl/shared/matmul.wgsl"));
+const ROWS: Shared = ("matmul_rows", include_str!("../../wgsl/shared/matmul_rows.wgsl"));
 const F32: Shared = ("operands_f32", include_str!("../../wgsl/shared/operands_f32.wgsl"));
 const BF16_BY_ONE: Shared = (
     "bf16+operands_16_scalar",
@@ -134,6 +135,7 @@ pub(super) const F16_BY_FOUR: Shared = (
 pub(super) const BINDINGS: &[Access] = &[Access::Read, Access::Read, Access::Read, Access::Write, Access::Write];
 pub(super) const BY_ONE: &[&[Shared]] = &[&[SCALAR], &[F32, BF16_BY_ONE, F16_BY_ONE], &[GELU], &[SHARED]];
 pub(super) const BY_FOUR: &[&[Shared]] = &[&[VEC4], &[F32, BF16_BY_FOUR, F16_BY_FOUR], &[GELU], &[SHARED]];
+const BROADCAST_BY_FOUR: &[&[Shared]] = &[BY_FOUR[0], BY_FOUR[1], BY_FOUR[2], BY_FOUR[3], &[ROWS]];
 pub(super) const EPILOGUE: (&str, &[u32]) = ("EPILOGUE", &[0, 1, 2, 3, 4, 5, 6]);
 
 pub(super) static ANY: Kernel = Kernel {
@@ -147,7 +149,7 @@ pub(super) static BROADCAST: Kernel = Kernel {
     name: "matmul_broadcast",
     source: include_str!("../../wgsl/matmul_broadcast.wgsl"),
     bindings: BINDINGS,
-    shared: BY_FOUR,
+    shared: BROADCAST_BY_FOUR,
     constants: &[
         ("FORM", &[0, 1]),
         EPILOGUE,
@@ -161,7 +163,7 @@ pub(super) static BROADCAST_TN: Kernel = Kernel {
     name: "matmul_broadcast_tn",
     source: include_str!("../../wgsl/matmul_broadcast_tn.wgsl"),
     bindings: BINDINGS,
-    shared: BY_FOUR,
+    shared: BROADCAST_BY_FOUR,
     constants: &[
         ("FORM", &[2]),
         EPILOGUE,
@@ -452,8 +454,10 @@ fn record(
         (Some(Bits::F16), Item::Vec4) => F16_BY_FOUR,
     };
     let mut shared = vec![item.shared(), operands, GELU, SHARED];
-    if let Way::Fragments(units, _) = way {
-        shared.push(fragments::shared(units));
+    match way {
+        Way::Broadcast => shared.push(ROWS),
+        Way::Fragments(units, _) => shared.push(fragments::shared(units)),
+        _ => {}
     }
     let build = Build {
         shared: &shared,

@@ -19,7 +19,6 @@ impl Config {
         self.check_data()?;
         self.check_schedules()?;
         within("data.batch_size", self.data.batch_size)?;
-        within("optimization.accumulate", self.optimization.accumulate.unwrap_or(1))?;
         self.check_shapes()
     }
 
