@@ -99,6 +99,7 @@ for form in nn nt tn; do
 done
 bench matmul-f16-tile 30 --matmul 4096x4096x4096 --operands f16 --variant tile
 bench attention 30 --attention 128x256x12x64
+bench rows 30 --rows 32768x768
 # Which tiles are the quickest for base? What the step takes with the default's, then with those.
 bench base 90 --preset base --patch 14 --batch 128 --step
 step tune 90 "$ijepa" tune --preset base --patch 14 --batch 128 --seconds 60 --cache "$out/tune.json" --adapter "$adapter" &&

@@ -42,6 +42,12 @@ attention() { # beside a product's rate
     done; done
 }
 
+rows() { # norms, sums of columns, gathers and the optimiser beside a copy
+    for round in $(turns); do for shape in 2048x96 4096x384 2816x48; do
+        echo "$shape  $(bench --rows $shape | sed -n 's/^\([a-z_ ]*[a-z]\)  *[0-9.]* GB\/s  \([0-9.]*\) of.*/\1 \2/p' | tr '\n' ';')"
+    done; done
+}
+
 first() { # the first step, with no shader cache and with one that the step before has filled
     for preset in demo nano; do
         cache=$place/cache-$preset
@@ -104,9 +110,9 @@ learn() { # k-NN and linear accuracy of what `demo` learns
     done; done
 }
 
-for section in ${*:-products bits attention first steps gaps recompute predict memory tune}; do
+for section in ${*:-products bits attention rows first steps gaps recompute predict memory tune}; do
     case $section in
-    products | bits | attention | first | steps | gaps | recompute | predict | memory | tune | learn) ;;
+    products | bits | attention | rows | first | steps | gaps | recompute | predict | memory | tune | learn) ;;
     *) echo "benches/tables.sh: there is no section $section" >&2; exit 2 ;;
     esac
     echo "== $section: $(sed -n "s/^$section() { # //p" "$0")"

@@ -9,6 +9,7 @@ mod predict;
 mod record;
 mod report;
 mod roofline;
+mod rows;
 mod step;
 pub(super) mod timing;
 
@@ -42,6 +43,11 @@ pub struct Args {
     #[arg(conflicts_with_all = MODEL, conflicts_with_all = PRODUCT, conflicts_with_all = FILES)]
     #[arg(conflicts_with_all = ["step", "record", "svg", "predict"])]
     attention: Option<Heads>,
+    /// Only the kernels that memory binds (norms, sums, gathers, the optimiser), on R rows of C, beside a copy of as much
+    #[arg(long, value_name = "RxC", value_parser = rows::shape)]
+    #[arg(conflicts_with_all = MODEL, conflicts_with_all = PRODUCT, conflicts_with_all = FILES)]
+    #[arg(conflicts_with_all = ["step", "record", "svg", "predict", "matmul", "attention"])]
+    rows: Option<rows::Shape>,
     /// Only training steps, one after the other as in a run
     #[arg(long, conflicts_with_all = PRODUCT, conflicts_with_all = FILES, conflicts_with_all = ["svg", "predict"])]
     step: bool,
@@ -87,7 +93,8 @@ example: ijepa bench --preset nano --svg roofline.svg > before.txt
          ijepa bench --preset nano --step
          ijepa bench --step --preset nano --record case.safetensors
          ijepa bench --matmul 4096x1152x384
-         ijepa bench --attention 32x64x4x16";
+         ijepa bench --attention 32x64x4x16
+         ijepa bench --rows 2048x96";
 
 pub fn run(args: Args) -> Result<()> {
     if !args.compare.is_empty() {
@@ -101,6 +108,9 @@ pub fn run(args: Args) -> Result<()> {
     }
     if let Some(shape) = args.attention {
         return attention::run(&args.adapter.open()?, shape);
+    }
+    if let Some(shape) = args.rows {
+        return rows::run(&args.adapter.open()?, shape);
     }
     if let Some(path) = &args.record {
         record::possible(path)?;

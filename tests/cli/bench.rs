@@ -48,6 +48,31 @@ fn attention_is_timed_beside_a_product() {
 }
 
 #[test]
+fn kernels_that_memory_binds_are_timed_beside_a_copy() {
+    // By registers of a subgroup, and by the kernels for any number of columns.
+    for (shape, variant) in [("70x20", "broadcast"), ("9x5", "any")] {
+        let printed = computes(&["bench", "--rows", shape, "--variant", variant]);
+        let value = json(&printed);
+        let kernels = value["kernels"].as_array().unwrap();
+        let names: Vec<&str> = kernels
+            .iter()
+            .map(|kernel| kernel["kernel"].as_str().unwrap())
+            .collect();
+        assert_eq!((names.len(), names[0], names[6]), (7, "copy", "adamw"), "{value}");
+        for kernel in kernels {
+            assert!(kernel["ms"].as_f64().unwrap() > 0.0, "{kernel}");
+            assert!(kernel["ms"].as_f64() <= kernel["ms_slowest"].as_f64(), "{kernel}");
+        }
+        assert_eq!(kernels[0]["of_copy"], 1.0);
+        assert!(printed.contains("all agree with f64\n"), "{printed}");
+    }
+    for shape in ["2048", "2048x0", "9x9x9", "x"] {
+        assert!(refused(&["bench", "--rows", shape]).contains("write two sizes of 1 or more"));
+    }
+    assert!(refused(&["bench", "--rows", "1048576x1048576"]).contains("write smaller sizes"));
+}
+
+#[test]
 fn steps_are_timed_with_what_they_cost() {
     let value = json(&computes(&["bench", "--preset", "demo", "--batch", "2", "--step"]));
     assert_eq!((&value["preset"], &value["batch"]), (&"demo".into(), &2.into()));
