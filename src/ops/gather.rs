@@ -1,6 +1,6 @@
 //! gather: rows by index, and the gradient that goes back to them.
 
-use super::shape::{ITEMS, Item, LANES, each, expect};
+use super::shape::{EACH_ROW, ITEMS, Item, LANES, each_row, expect};
 use crate::Result;
 use crate::gpu::{Access, Build, Cost, Kernel, Recorder, View};
 
@@ -9,21 +9,21 @@ pub(super) static FORWARD: Kernel = Kernel {
     source: include_str!("../../wgsl/gather.wgsl"),
     bindings: &[Access::Read, Access::Read, Access::Write],
     shared: &[ITEMS],
-    constants: &[LANES],
+    constants: &[LANES, EACH_ROW],
 };
 pub(super) static BACKWARD: Kernel = Kernel {
     name: "gather_backward",
     source: include_str!("../../wgsl/gather_backward.wgsl"),
     bindings: &[Access::Read, Access::Read, Access::Read, Access::Write],
     shared: &[ITEMS],
-    constants: &[LANES],
+    constants: &[LANES, EACH_ROW],
 };
 
 #[repr(C)]
 #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
 struct Params {
-    count: u32,
-    per_lane: u32,
+    rows: u32,
+    per_group: u32,
     items: u32,
 }
 
@@ -44,15 +44,16 @@ pub fn backward(rec: &mut Recorder, dy: &View, starts: &View, copies: &View, dx:
 
 fn record(rec: &mut Recorder, kernel: &Kernel, views: &[&View], y: &View) -> Result<()> {
     let item = Item::of(&[y.cols]);
-    let each = each(rec.gpu().kind(), item.count(y.len()));
+    let items = item.count(y.cols);
+    let each = each_row(rec.gpu().kind(), y.rows, items);
     let params = Params {
-        count: each.count,
-        per_lane: each.per_lane,
-        items: item.count(y.cols),
+        rows: y.rows as u32,
+        per_group: each.per_group,
+        items,
     };
     let build = Build {
         shared: &[item.shared()],
-        constants: &[("LANES", each.lanes)],
+        constants: &[("LANES", rec.gpu().lanes()), ("ROW_LANES", each.row_lanes)],
     };
     rec.dispatch(kernel, &build, &params, views, each.grid, cost(y.rows, y.cols))
 }

@@ -84,6 +84,31 @@ pub(crate) fn row_lanes(gpu: &Gpu) -> RowLanes {
     }
 }
 
+/// How many lanes may share a row in kernels of [`each_row`].
+pub(crate) const EACH_ROW: (&str, &[u32]) = ("ROW_LANES", &[1, 2, 4, 8, 16, 32, 64]);
+
+/// How the lanes of a kernel share its rows, where nothing is added up along them.
+pub(crate) struct EachRow {
+    pub grid: Grid,
+    /// Rows of a workgroup.
+    pub per_group: u32,
+    /// Lanes that share a row: as many as it has Items, where a workgroup has them; a power of two.
+    pub row_lanes: u32,
+}
+
+/// With as many Items a lane as in [`each`], or a whole row's.
+pub(crate) fn each_row(kind: Kind, rows: usize, items: u32) -> EachRow {
+    let lanes = kind.lanes();
+    let row_lanes = items.max(1).next_power_of_two().min(lanes);
+    let of_lane = (per_lane(kind) / items.div_ceil(row_lanes).max(1)).max(1);
+    let per_group = lanes / row_lanes * of_lane;
+    EachRow {
+        grid: Grid::linear(rows.div_ceil(per_group as usize)),
+        per_group,
+        row_lanes,
+    }
+}
+
 /// How the lanes of an element-wise kernel share `count` Items.
 pub(crate) struct Each {
     pub grid: Grid,

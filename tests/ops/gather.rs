@@ -16,8 +16,17 @@ fn list(length: usize, rows: usize) -> Vec<u32> {
         .collect()
 }
 
-/// [listed, rows of x, columns]: repeats, rows that are left out, no multiple of four, several workgroups.
-const SHAPES: [[usize; 3]; 5] = [[1, 1, 1], [7, 3, 5], [130, 64, 12], [257, 130, 96], [40, 257, 96]];
+/// [listed, rows of x, columns]: repeats, rows that are left out, no multiple of four, several workgroups, few Items and more
+/// than a workgroup's lanes.
+const SHAPES: [[usize; 3]; 7] = [
+    [1, 1, 1],
+    [7, 3, 5],
+    [130, 64, 12],
+    [257, 130, 96],
+    [40, 257, 96],
+    [600, 150, 4],
+    [33, 9, 276],
+];
 
 #[test]
 fn forward_and_backward_agree_with_f64() {

@@ -4,8 +4,13 @@ use crate::harness::{Bench, ELEMENTWISE, compare, f64s, random};
 use ijepa::cpu;
 use ijepa::gpu::{Access, Build, Cost, Grid, Kernel, Kind};
 
-const GATHER: &str = include_str!("../../wgsl/gather.wgsl");
-const ADD_POSITIONS: &str = include_str!("../../wgsl/add_positions.wgsl");
+const ITEMS: u32 = COLS as u32 / 4;
+/// Kernels with their params: rows, per_group, items; and count, per_lane, items, patches. In Items of four values.
+const GATHER: (&str, [u32; 4]) = (include_str!("../../wgsl/gather.wgsl"), [ROWS as u32, 64, ITEMS, 0]);
+const ADD_POSITIONS: (&str, [u32; 4]) = (
+    include_str!("../../wgsl/add_positions.wgsl"),
+    [ROWS as u32 * ITEMS, 64, ITEMS, ROWS as u32],
+);
 const ITEM: (&str, &str) = ("item_vec4", include_str!("../../wgsl/shared/item_vec4.wgsl"));
 const READ_READ_WRITE: &[Access] = &[Access::Read, Access::Read, Access::Write];
 
@@ -15,7 +20,7 @@ const COLS: usize = 12;
 /// What the comparison says of a kernel from `source` with one piece of text replaced; the output starts as `start`.
 fn verdict(
     name: &'static str,
-    source: &str,
+    (source, params): (&str, [u32; 4]),
     (from, to): (&str, &str),
     start: &[f32],
     want: &[f64],
@@ -31,16 +36,14 @@ fn verdict(
         source: source.replace(from, to).leak(),
         bindings: READ_READ_WRITE,
         shared: &[&[ITEM]],
-        constants: &[("LANES", &[8])],
+        constants: &[("LANES", &[8]), ("ROW_LANES", &[4])], // as gather has them
     };
     let mut bench = Bench::of(Kind::Software, name);
     let x = bench.put(ROWS, COLS, &random(1, ROWS * COLS));
     let (list, y) = (bench.put(ROWS, 1, &list()), bench.put(ROWS, COLS, start));
-    // count, per_lane, items, patches: as both kernels have them, in Items of four values.
-    let params = [(ROWS * COLS / 4) as u32, 64, (COLS / 4) as u32, ROWS as u32];
     let build = Build {
         shared: &[ITEM],
-        constants: &[("LANES", 8)],
+        constants: &[("LANES", 8), ("ROW_LANES", 4)],
     };
     let views = [&x, &list, &y];
     bench
@@ -58,24 +61,24 @@ fn list() -> Vec<u32> {
 fn a_wrong_kernel_is_seen() {
     let want = cpu::gather::forward(&f64s(&random(1, ROWS * COLS)), &list(), COLS);
     let poison = [f32::NAN; ROWS * COLS];
-    let same = ("y[at] = x[", "y[at] = x[");
+    let same = ("y[to + i] = x[", "y[to + i] = x[");
     assert_eq!(verdict("gather, as it is", GATHER, same, &poison, &want), Ok(()));
 
-    let flipped = ("y[at] = x[", "y[at] = -x[");
+    let flipped = ("y[to + i] = x[", "y[to + i] = -x[");
     let text = verdict("gather with a sign flipped", GATHER, flipped, &poison, &want).unwrap_err();
     assert!(text.contains("84 of 84 values"), "{text}");
 
-    let short = (", params.count)", ", params.count - params.items)");
+    let short = (", params.rows)", ", params.rows - 1u)");
     let text = verdict("gather without its last row", GATHER, short, &poison, &want).unwrap_err();
     assert!(
         text.contains("[6, 0] is NaN") && text.contains("12 of 84 values"),
         "{text}"
     );
 
-    let shifted = (" + at % params.items", " + (at + 1u) % params.items");
+    let shifted = ("x[source + i]", "x[source + (i + 1u) % params.items]");
     verdict("gather with columns shifted", GATHER, shifted, &poison, &want).unwrap_err();
 
-    let rounded = ("y[at] = x[", "y[at] = 1.00001 * x[");
+    let rounded = ("y[to + i] = x[", "y[to + i] = 1.00001 * x[");
     verdict("gather that is off by 1e-5", GATHER, rounded, &poison, &want).unwrap_err();
 }
 
