@@ -13,7 +13,11 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let first = group.y * params.rows_per_chunk;
     let stop = min(first + params.rows_per_chunk, params.rows);
     var sum = Item();
-    for (var row = first; row < stop; row += 1u) { sum += x[params.offset + row * params.stride + column]; }
+    var at = params.offset + first * params.stride + column;
+    for (var row = first; row < stop; row += 1u) {
+        sum += x[at];
+        at += params.stride;
+    }
     if (ADD == 1u) { sum += y[group.y * params.items + column]; }
     y[group.y * params.items + column] = sum;
 }
