@@ -71,7 +71,12 @@ enum Asks {
 
 impl Asks {
     fn of(kernel: &Kernel, text: &str) -> Asks {
-        let by_subgroups = ["attention_broadcast", "matmul_broadcast", "matmul_quad"];
+        let by_subgroups = [
+            "attention_broadcast",
+            "layer_norm_subgroup",
+            "matmul_broadcast",
+            "matmul_quad",
+        ];
         if text.starts_with("enable f16;\nenable wgpu_cooperative_matrix;\n") {
             Asks::MatrixUnits
         } else if by_subgroups.iter().any(|name| kernel.name.starts_with(name)) {

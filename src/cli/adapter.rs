@@ -15,7 +15,7 @@ pub struct AdapterArgs {
     /// Graphics interface to reach it by [default: whichever it has]
     #[arg(long, value_name = "NAME", value_parser = ["vulkan", "dx12", "metal"])]
     backend: Option<String>,
-    /// Kernels for matrix products [default: what suits the adapter]
+    /// Kernels for matrix products, and of the same kind for attention and norms [default: what suits the adapter]
     #[arg(long, value_name = "NAME", value_parser = VARIANTS)]
     variant: Option<String>,
     /// GiB of its memory to use at most, such as 7.5 on a card that others use, too [default: all there is]

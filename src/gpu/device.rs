@@ -49,7 +49,7 @@ pub struct Options {
     /// The device has subgroups although wgpu does not say so: whoever opens it has seen to that. In a browser wgpu 30
     /// neither asks for them nor reports them.
     pub subgroups: bool,
-    /// Kernel family for matmul and attention ([`VARIANTS`]); chosen from the adapter when `None`.
+    /// Kernel family for matmul, attention and norms ([`VARIANTS`]); chosen from the adapter when `None`.
     pub variant: Option<String>,
     /// How lanes share the work in the other kernels; what the adapter is when `None`. Both ways run anywhere, so that
     /// each can be tested on the other's machine.

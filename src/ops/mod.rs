@@ -28,7 +28,7 @@ pub mod ways;
 use crate::gpu::Kernel;
 
 /// Every kernel there is, with all the pipelines that may be made of it.
-pub static KERNELS: [&Kernel; 51] = [
+pub static KERNELS: [&Kernel; 53] = [
     &adamw::ADAMW,
     &add_positions::ADD_POSITIONS,
     &attention::SOFTMAX,
@@ -51,6 +51,8 @@ pub static KERNELS: [&Kernel; 51] = [
     &layer_norm::FORWARD,
     &layer_norm::BACKWARD,
     &layer_norm::BACKWARD_WEIGHTS,
+    &layer_norm::SUBGROUP,
+    &layer_norm::SUBGROUP_BACKWARD,
     &matmul::ANY,
     &tiles::BY_ONE[0],
     &tiles::BY_FOUR[0],

@@ -1,11 +1,20 @@
-use crate::harness::{Bench, ELEMENTWISE, KINDS, f64s, random, sum_of};
+use crate::harness::{Bench, ELEMENTWISE, f64s, random, sum_of};
 use ijepa::cpu::layer_norm as twin;
 use ijepa::gpu::Kind;
-use ijepa::ops::layer_norm::{Affine, Saved, backward, forward, scratch};
+use ijepa::ops::layer_norm::{Affine, Saved, backward, by_subgroup, forward, scratch};
+
+/// Lanes as on either kind of adapter; on the first, too, by subgroups as far as there are any, and by subgroups of 4.
+const LANES: [(Kind, &str); 4] = [
+    (Kind::Software, ""),
+    (Kind::Software, "quad"),
+    (Kind::Software, "any"),
+    (Kind::Hardware, ""),
+];
 
 /// Below, at and beyond a workgroup's rows and a lane's columns; 5 and 1 are no multiples of four; 300 is several
-/// Items for each of the 64 lanes that share a row.
-const SHAPES: [[usize; 2]; 8] = [
+/// Items for each of the 64 lanes that share a row; 192 and 384 are the most that registers hold of a subgroup of 4 and of 8,
+/// 404 is more, and 20 has a rest for both.
+const SHAPES: [[usize; 2]; 12] = [
     [1, 1],
     [7, 5],
     [7, 12],
@@ -14,6 +23,10 @@ const SHAPES: [[usize; 2]; 8] = [
     [257, 5],
     [9, 300],
     [8, 96],
+    [130, 20],
+    [65, 192],
+    [65, 384],
+    [9, 404],
 ];
 
 /// Rows with a mean that is far from 0, so that a variance in one pass would show.
@@ -28,9 +41,9 @@ fn tolerance(cols: usize) -> f64 {
 
 #[test]
 fn forward_agrees_with_f64() {
-    for kind in KINDS {
+    for (kind, variant) in LANES {
         for [r, c] in SHAPES {
-            let mut bench = Bench::of(kind, format!("layer_norm [{r}, {c}]"));
+            let mut bench = Bench::open(variant, Some(kind), format!("layer_norm [{r}, {c}]"));
             let (x, w, b) = (rows(1, r * c), random(2, c), random(3, c));
             let vx = bench.put(r, c, &x);
             let affine = Affine {
@@ -62,11 +75,37 @@ fn forward_agrees_with_f64() {
     }
 }
 
+/// Which kernels there are for what: the numbers are the same, so that only this tells.
+#[test]
+fn rows_are_kept_in_registers_where_a_subgroup_has_them() {
+    let most = |kind, variant| {
+        let bench = Bench::open(variant, Some(kind), "layer_norm");
+        (1..=500).rev().find(|&cols| by_subgroup(bench.rec.gpu(), cols))
+    };
+    let width = Bench::of(Kind::Software, "width").rec.gpu().subgroup_width();
+    let at_least = |lanes: u32| width.is_some_and(|width| width >= lanes);
+    assert_eq!(most(Kind::Software, "quad"), at_least(4).then_some(192));
+    assert_eq!(
+        most(Kind::Software, "broadcast"),
+        match width {
+            Some(4) => Some(192),
+            Some(8) => Some(384),
+            _ => None,
+        }
+    );
+    assert_eq!(most(Kind::Software, "any"), None);
+    assert_eq!(most(Kind::Hardware, ""), None);
+    let bench = Bench::of(Kind::Software, "layer_norm");
+    for cols in [1, 5, 390] {
+        assert!(!by_subgroup(bench.rec.gpu(), cols), "{cols}");
+    }
+}
+
 #[test]
 fn backward_agrees_with_f64() {
-    for kind in KINDS {
+    for (kind, variant) in LANES {
         for [r, c] in SHAPES {
-            let mut bench = Bench::of(kind, format!("layer_norm backward [{r}, {c}]"));
+            let mut bench = Bench::open(variant, Some(kind), format!("layer_norm backward [{r}, {c}]"));
             let (x, w) = (rows(1, r * c), random(2, c));
             let dy: Vec<f32> = random(4, r * c).iter().map(|v| 2.5 * v).collect();
             // Statistics as the forward pass would save them; taken from f64, so that only `backward` is judged. One
@@ -131,8 +170,8 @@ fn more_rows_than_a_dimension_has_agree_with_f64() {
 
 #[test]
 fn no_rows_change_nothing_and_sum_to_zero() {
-    for kind in KINDS {
-        let mut bench = Bench::of(kind, "layer_norm of no rows");
+    for (kind, variant) in LANES {
+        let mut bench = Bench::open(variant, Some(kind), "layer_norm of no rows");
         let empty = bench.poisoned(0, 12);
         let affine = Affine {
             weight: bench.poisoned(1, 12),
@@ -166,8 +205,8 @@ fn tensors_that_do_not_fit_are_refused_by_name() {
 
 #[test]
 fn the_same_input_gives_the_same_bits() {
-    for kind in KINDS {
-        let mut bench = Bench::of(kind, "layer_norm twice");
+    for (kind, variant) in LANES {
+        let mut bench = Bench::open(variant, Some(kind), "layer_norm twice");
         let (x, dy) = (
             bench.put(130, 96, &rows(1, 130 * 96)),
             bench.put(130, 96, &random(2, 130 * 96)),

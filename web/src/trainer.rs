@@ -35,7 +35,7 @@ export interface Settings {
     steps?: number;
     /** Any other value, as `key.path=value`; `ijepa info --keys` lists them. */
     set?: string[];
-    /** Kernels for matrix products, instead of those that suit the adapter: any, tile, broadcast or quad. */
+    /** Kernels for matrix products, attention and norms, instead of those that suit the adapter: any, tile, broadcast or quad. */
     variant?: string;
 }
 

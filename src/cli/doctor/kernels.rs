@@ -40,10 +40,14 @@ pub const CHECKS: &[Check] = &[
         linear_in_16_bits,
     ),
     check("add_positions", &["add_positions"], add_positions),
-    check("layer_norm", &["layer_norm"], norm),
+    check("layer_norm", &["layer_norm", "layer_norm_subgroup"], norm),
     check(
         "layer_norm's gradients",
-        &["layer_norm_backward", "layer_norm_backward_weights"],
+        &[
+            "layer_norm_backward",
+            "layer_norm_backward_weights",
+            "layer_norm_subgroup_backward",
+        ],
         norm_gradients,
     ),
     check("attention", &["attention", "attention_broadcast"], attend),
