@@ -65,6 +65,11 @@ fn kernels_that_memory_binds_are_timed_beside_a_copy() {
         }
         assert_eq!(kernels[0]["of_copy"], 1.0);
         assert!(printed.contains("all agree with f64\n"), "{printed}");
+        // Of one part of a step nothing is compared.
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), &printed).unwrap();
+        let path = file.path().to_str().unwrap();
+        assert!(refused(&["bench", "--compare", path, path]).contains("is a measurement with --rows"));
     }
     for shape in ["2048", "2048x0", "9x9x9", "x"] {
         assert!(refused(&["bench", "--rows", shape]).contains("write two sizes of 1 or more"));
@@ -224,6 +229,11 @@ fn options_that_would_not_be_read_are_refused() {
         ),
         ("--attention 1x64x3x32 --record x", ["--attention", "--record"]),
         ("--attention 1x64x3x32 --of a.txt", ["--attention", "--of"]),
+        ("--rows 4x4 --operands bf16", ["--rows", "--operands"]),
+        ("--rows 4x4 --matmul 4x4x4", ["--rows", "--matmul"]),
+        ("--rows 4x4 --preset demo", ["--rows", "--preset"]),
+        ("--rows 4x4 --step", ["--rows", "--step"]),
+        ("--predict same --of a.txt --rows 4x4", ["--rows", "--predict"]),
         ("--matmul 4x4x4 --record x", ["--matmul", "--record"]),
         ("--matmul 4x4x4 --set a.b=c", ["--matmul", "--set"]),
         ("--matmul 4x4x4 --batch 0", ["--matmul", "--batch"]),

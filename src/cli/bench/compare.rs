@@ -40,7 +40,12 @@ pub fn read(path: &Path) -> Result<Value> {
 /// Why this is no measurement of a step and its kernels.
 fn wrong(value: &Value) -> Option<String> {
     if !value["kernels"].is_array() || !value["step"]["ms"].is_number() {
-        let only = [("losses", "--step"), ("tokens", "--attention"), ("m", "--matmul")];
+        let only = [
+            ("losses", "--step"),
+            ("tokens", "--attention"),
+            ("m", "--matmul"),
+            ("cols", "--rows"),
+        ];
         let only = only
             .iter()
             .find(|(key, _)| !value[key].is_null() && value["adapter"].is_string());
