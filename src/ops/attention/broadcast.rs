@@ -27,7 +27,7 @@ pub(in crate::ops) static BROADCAST_BACKWARD: Kernel = Kernel {
     bindings: &[Access::Read, Access::Read, Access::Read, Access::Read, Access::Write],
     shared: &[],
     // GROUPS is 8 / ITEMS.
-    constants: &[("ITEMS", &[2, 4, 8]), ("GROUPS", &[4, 2, 1]), ("KEYS", &[2, 4, 8])],
+    constants: &[("ITEMS", &[2, 4, 8]), ("GROUPS", &[4, 2, 1]), ("KEYS", &[2, 4])],
 };
 
 #[repr(C)]
@@ -111,14 +111,14 @@ struct BackwardParams {
     scale: f32,
 }
 
-/// Keys that a lane has in [`backward`]; `None` where panels are right. A lane holds five vectors of each, and twice as many
-/// take 15 s and more to compile, which is too long. Heads of 64 channels keep matmul busy enough.
+/// Keys that a lane has in [`backward`]; `None` where panels are right. A lane holds five vectors of each. With twice as many, compiling
+/// takes three times as long, which a fifth more speed (16 channels) isn't worth; 32 channels would take 15 s and more. Heads
+/// of 64 channels keep matmul busy enough.
 pub(super) fn keys(gpu: &Gpu, shape: &Heads) -> Option<usize> {
     queries(gpu, shape)?;
-    match (shape.dim, shape.tokens) {
-        (8, 33..) => Some(8),
-        (8 | 16, _) => Some(4),
-        (32, _) => Some(2),
+    match shape.dim {
+        8 => Some(4),
+        16 | 32 => Some(2),
         _ => None,
     }
 }
