@@ -96,7 +96,7 @@ impl Ceilings {
 
     pub fn text(&self) -> String {
         format!(
-            "at most here: {:.1} GFLOP/s of f32 products and sums, {:.1} GB/s of memory read and written; no matrix units are used\n\
+            "at most here: {:.1} GFLOP/s of f32 products and sums, {:.1} GB/s of memory read and written; what matrix units could do is not measured\n\
              a dispatch takes {:.1} us, a submission that is waited for {:.0} us; upload {:.1} GB/s, read-back {:.1} GB/s\n",
             self.gflops, self.gbs, self.dispatch_us, self.submit_us, self.upload_gbs, self.readback_gbs
         )

@@ -166,7 +166,7 @@ pub fn run(gpu: &Gpu, shape: Shape) -> Result<()> {
         false => "in any width",
     };
     let mut text = format!(
-        "kernels on {rows} rows of {cols} in f32, norms {by}, on {}\nall agree with f64\n",
+        "kernels on [{rows}, {cols}] in f32, norms {by}, on {}\nall agree with f64\n",
         gpu.info().name
     );
     for (((name, _), timing), rate) in KERNELS.iter().zip(&timings).zip(&rates) {

@@ -127,7 +127,7 @@ impl Bench {
             "preset": name, "batch": batch, "images_per_s": rounded(rate), "ms": rounded(timing.best * 1e3),
             "ms_slowest": rounded(timing.worst * 1e3), "gflop": rounded(cost.flops / 1e9), "gflops": rounded(gflops),
             "dispatches": dispatches, "pipelines": pipelines, "first_s": rounded(first),
-            "mib": self.memory >> 20, "losses": losses, "adapter": adapter,
+            "mib": rounded(self.memory as f64 / f64::from(1 << 20)), "losses": losses, "adapter": adapter,
         });
         print(&format!("{line}\n"))
     }
