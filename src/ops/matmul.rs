@@ -1,9 +1,10 @@
 //! matmul: C = A·B, A·Bᵀ or Aᵀ·B, one matrix or a batch, with what follows a linear layer fused at the store. Operands are f32,
 //! or 16 bits a value; sums, C and what is beside it are f32.
 
+use super::broadcast;
 use super::cast::{Bits, Half};
 use super::fragments;
-use super::shape::{Item, LANES, SCALAR, VEC4, YES_OR_NO, expect};
+use super::shape::{Item, LANES, SCALAR, VEC4, expect};
 use super::tiles::{self, TILES};
 use super::ways::by_four;
 pub use super::ways::{Way, choose, default_way, may, variant, way};
@@ -100,7 +101,6 @@ pub struct Batch {
 
 pub(super) const GELU: Shared = ("gelu", include_str!("../../wgsl/shared/gelu.wgsl"));
 pub(super) const SHARED: Shared = ("matmul", include_str!("../../wgsl/shared/matmul.wgsl"));
-const ROWS: Shared = ("matmul_rows", include_str!("../../wgsl/shared/matmul_rows.wgsl"));
 const F32: Shared = ("operands_f32", include_str!("../../wgsl/shared/operands_f32.wgsl"));
 const BF16_BY_ONE: Shared = (
     "bf16+operands_16_scalar",
@@ -135,7 +135,6 @@ pub(super) const F16_BY_FOUR: Shared = (
 pub(super) const BINDINGS: &[Access] = &[Access::Read, Access::Read, Access::Read, Access::Write, Access::Write];
 pub(super) const BY_ONE: &[&[Shared]] = &[&[SCALAR], &[F32, BF16_BY_ONE, F16_BY_ONE], &[GELU], &[SHARED]];
 pub(super) const BY_FOUR: &[&[Shared]] = &[&[VEC4], &[F32, BF16_BY_FOUR, F16_BY_FOUR], &[GELU], &[SHARED]];
-const BROADCAST_BY_FOUR: &[&[Shared]] = &[BY_FOUR[0], BY_FOUR[1], BY_FOUR[2], BY_FOUR[3], &[ROWS]];
 pub(super) const EPILOGUE: (&str, &[u32]) = ("EPILOGUE", &[0, 1, 2, 3, 4, 5, 6]);
 
 pub(super) static ANY: Kernel = Kernel {
@@ -145,35 +144,6 @@ pub(super) static ANY: Kernel = Kernel {
     shared: BY_ONE,
     constants: &[("FORM", &[0, 1, 2]), EPILOGUE, LANES],
 };
-pub(super) static BROADCAST: Kernel = Kernel {
-    name: "matmul_broadcast",
-    source: include_str!("../../wgsl/matmul_broadcast.wgsl"),
-    bindings: BINDINGS,
-    shared: BROADCAST_BY_FOUR,
-    constants: &[
-        ("FORM", &[0, 1]),
-        EPILOGUE,
-        ("FIXED_N", &[]),
-        ("FIXED_K", &[]),
-        ("TAIL", YES_OR_NO),
-        ("LATE", YES_OR_NO),
-    ],
-};
-pub(super) static BROADCAST_TN: Kernel = Kernel {
-    name: "matmul_broadcast_tn",
-    source: include_str!("../../wgsl/matmul_broadcast_tn.wgsl"),
-    bindings: BINDINGS,
-    shared: BROADCAST_BY_FOUR,
-    constants: &[
-        ("FORM", &[2]),
-        EPILOGUE,
-        ("FIXED_M", &[]),
-        ("FIXED_N", &[]),
-        ("TAIL", YES_OR_NO),
-        ("LATE", YES_OR_NO),
-    ],
-};
-
 pub(super) static QUAD: Kernel = Kernel {
     name: "matmul_quad",
     source: include_str!("../../wgsl/matmul_quad.wgsl"),
@@ -181,12 +151,6 @@ pub(super) static QUAD: Kernel = Kernel {
     shared: BY_FOUR,
     constants: &[("FORM", &[0, 1, 2]), EPILOGUE],
 };
-
-/// Weights of this many values and more get pipelines with their sizes as constants: a sixth faster on the software
-/// driver, but each costs a fraction of a second to compile.
-const WORTH_CONSTANTS: usize = 100_000;
-/// Terms of a sum from which `LATE` pays (measured: at 192 a tenth, at 96 it costs as much).
-const LONG: usize = 192;
 
 #[repr(C)]
 #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
@@ -364,9 +328,9 @@ fn record(
         )));
     }
     let item = match way {
-        Way::Broadcast | Way::Quad | Way::Fragments(..) => Item::Vec4,
-        Way::Tile(_) if by_four(form, batch) => Item::Vec4,
-        Way::Any | Way::Tile(_) => Item::Scalar,
+        Way::Quad | Way::Fragments(..) => Item::Vec4,
+        Way::Broadcast | Way::Tile(_) if by_four(form, batch) => Item::Vec4,
+        Way::Any | Way::Broadcast | Way::Tile(_) => Item::Scalar,
     };
     let (by_a, by_b) = match form {
         Form::Nn => ([m, k], [k, n]),
@@ -403,44 +367,27 @@ fn record(
         expect("matmul", "the tensor beside c", aux, m, n)?;
     }
     let mut constants = vec![("FORM", form as u32), ("EPILOGUE", kind)];
-    // K of form TN and M of the others count tokens, which change from batch to batch; a weight's sizes stay.
-    let weight = if form == Form::Tn { m * n } else { n * k };
-    let fixed = |size: usize| {
-        if packed && weight >= WORTH_CONSTANTS {
-            size as u32
-        } else {
-            0
-        }
-    };
-    // Alone, and added to what is there, sums go straight to memory.
-    let late = !matches!(epilogue, Epilogue::Plain | Epilogue::Accumulate) && k >= LONG;
-    let (kernel, tile) = match (way, form) {
-        (Way::Any, _) => {
+    let (kernel, tile) = match way {
+        Way::Any => {
             constants.push(("LANES", rec.gpu().lanes()));
             (&ANY, [0, 0])
         }
-        (Way::Tile(number), _) => {
+        Way::Tile(number) => {
             let tile = &TILES[number];
             constants.extend(tile.constants());
             (tiles::kernel(number, item), [tile.m as usize, tile.n as usize])
         }
-        (Way::Fragments(units, count), _) => {
+        Way::Fragments(units, count) => {
             constants.extend([("COUNT", count), ("WIDTH", units.width)]);
             let side = fragments::tile(units, count);
             (&fragments::FRAGMENTS, [side, side])
         }
-        (Way::Quad, _) => (&QUAD, [32, 32]),
-        (Way::Broadcast, Form::Tn) => {
-            constants.push(("FIXED_M", fixed(m)));
-            constants.push(("FIXED_N", fixed(n)));
-            constants.extend([("TAIL", (!k.is_multiple_of(4)).into()), ("LATE", late.into())]);
-            (&BROADCAST_TN, [16, 32])
-        }
-        (Way::Broadcast, _) => {
-            constants.push(("FIXED_N", fixed(n)));
-            constants.push(("FIXED_K", fixed(k)));
-            constants.extend([("TAIL", (!k.is_multiple_of(4)).into()), ("LATE", late.into())]);
-            (&BROADCAST, [16, 32])
+        Way::Quad => (&QUAD, [32, 32]),
+        Way::Broadcast => {
+            // Alone, and added to what is there, sums go straight to memory.
+            let followed = !matches!(epilogue, Epilogue::Plain | Epilogue::Accumulate);
+            constants.extend(broadcast::constants(form, item, [m, n, k], packed, followed));
+            (broadcast::kernel(form, item), broadcast::TILE)
         }
     };
     let unused = rec.gpu().unused()?;
@@ -455,7 +402,7 @@ fn record(
     };
     let mut shared = vec![item.shared(), operands, GELU, SHARED];
     match way {
-        Way::Broadcast => shared.push(ROWS),
+        Way::Broadcast if item == Item::Vec4 => shared.push(broadcast::ROWS),
         Way::Fragments(units, _) => shared.push(fragments::shared(units)),
         _ => {}
     }

@@ -3,6 +3,7 @@
 pub mod adamw;
 pub mod add_positions;
 pub mod attention;
+mod broadcast;
 pub mod cast;
 pub mod ceiling;
 pub mod column_sum;
@@ -28,7 +29,7 @@ pub mod ways;
 use crate::gpu::Kernel;
 
 /// Every kernel there is, with all the pipelines that may be made of it.
-pub static KERNELS: [&Kernel; 53] = [
+pub static KERNELS: [&Kernel; 54] = [
     &adamw::ADAMW,
     &add_positions::ADD_POSITIONS,
     &attention::SOFTMAX,
@@ -70,8 +71,9 @@ pub static KERNELS: [&Kernel; 53] = [
     &tiles::BY_FOUR[6],
     &tiles::BY_ONE[7],
     &tiles::BY_FOUR[7],
-    &matmul::BROADCAST,
-    &matmul::BROADCAST_TN,
+    &broadcast::BROADCAST,
+    &broadcast::BROADCAST_TN,
+    &broadcast::BROADCAST_ODD,
     &matmul::QUAD,
     &mean_pool::FORWARD,
     &mean_pool::BACKWARD,

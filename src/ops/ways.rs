@@ -127,7 +127,7 @@ fn able(gpu: &Gpu, way: Way, form: Form, batch: &Batch) -> bool {
     let grid_holds = |rows: usize| batch.m.div_ceil(rows) <= MOST_WORKGROUPS;
     let width = gpu.subgroup_width();
     match way {
-        Way::Broadcast => width == Some(8) && by_four(form, batch) && grid_holds(16),
+        Way::Broadcast => width == Some(8) && (by_four(form, batch) || worth(batch)) && grid_holds(16),
         // A quad is four lanes of a subgroup of whatever width.
         Way::Quad => width.is_some_and(|width| width >= 4) && by_four(form, batch) && grid_holds(32),
         Way::Tile(number) => TILES.get(number).is_some_and(|tile| tile.holds(batch)),
@@ -136,6 +136,12 @@ fn able(gpu: &Gpu, way: Way, form: Form, batch: &Batch) -> bool {
         // It alone folds its grid, so that no number of rows is too many for it.
         Way::Any => true,
     }
+}
+
+/// Whether values that must be read one by one are enough for tiles of 16 x 32: few leave lanes idle, and pipelines take their time
+/// to compile.
+fn worth(batch: &Batch) -> bool {
+    batch.m.min(batch.n).min(batch.k) >= 32
 }
 
 /// Four values at a time: strides must be multiples of four, and ragged ends need padding.

@@ -22,7 +22,7 @@ fn sizes(form: Form, m: usize, k: usize, n: usize) -> [usize; 4] {
 
 /// Edges of the 16 x 32 and 64 x 64 tiles, of vec4, of K steps; two with sizes as constants (weights of 100,000: the
 /// first in forms NN and NT, the second in TN).
-const SHAPES: [[usize; 3]; 8] = [
+const SHAPES: [[usize; 3]; 10] = [
     [1, 1, 1],
     [5, 147, 12],
     [17, 8, 36],
@@ -31,6 +31,8 @@ const SHAPES: [[usize; 3]; 8] = [
     [130, 33, 20],
     [33, 400, 252],
     [400, 33, 252],
+    [65, 67, 39],
+    [34, 131, 129],
 ];
 
 #[test]
@@ -52,7 +54,7 @@ fn all_forms_agree_with_f64() {
 #[test]
 fn epilogues_do_what_they_say() {
     for variant in VARIANTS {
-        for [m, k, n] in [[19, 20, 36], [7, 5, 6], [35, 200, 44], [18, 193, 6]] {
+        for [m, k, n] in [[19, 20, 36], [7, 5, 6], [35, 200, 44], [18, 193, 6], [35, 197, 39]] {
             let mut bench = Bench::new(variant, format!("matmul epilogues {m}x{k}x{n}"));
             let (a, w, bias, x) = (random(1, m * k), random(2, n * k), random(3, n), random(4, m * n));
             let (va, vw) = (bench.put(m, k, &a), bench.put(n, k, &w));
@@ -125,7 +127,7 @@ fn epilogues_do_what_they_say() {
 fn batches_with_strides_agree_with_f64() {
     let (images, heads) = (3, 2);
     for variant in VARIANTS {
-        for (tokens, dim) in [(5, 8), (18, 4), (7, 6)] {
+        for (tokens, dim) in [(5, 8), (18, 4), (7, 6), (33, 34)] {
             let pitch = tokens_pitch(tokens);
             let width = 3 * heads * dim;
             let mut bench = Bench::new(variant, format!("batched matmul, {tokens} tokens, heads of {dim}"));
@@ -401,6 +403,19 @@ fn batches_that_reach_beyond_a_view_are_refused() {
                 .to_string();
             assert!(error.contains(&format!("of {name} end at value")), "{error}");
         }
+    }
+}
+
+/// Sizes that are no multiples of four keep the tiles of a subgroup of 8, but for what is too small to fill one.
+#[test]
+fn odd_sizes_keep_their_tiles() {
+    let bench = Bench::new("broadcast", "");
+    let gpu = bench.rec.gpu();
+    let tiles = gpu.subgroup_width() == Some(8);
+    for form in [Form::Nn, Form::Nt, Form::Tn] {
+        let odd = way(gpu, None, form, 63, 65, 67);
+        assert_eq!(odd == Way::Broadcast, tiles, "{form:?}: {odd}");
+        assert_ne!(way(gpu, None, form, 31, 29, 30), Way::Broadcast, "{form:?}");
     }
 }
 

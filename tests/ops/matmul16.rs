@@ -30,7 +30,7 @@ fn twin(form: Form, a: &[f64], b: &[f64], [m, k, n]: [usize; 3]) -> Vec<f64> {
 }
 
 /// Edges of tiles, of vec4, of pairs (odd sizes), of K steps; sizes as constants.
-const SHAPES: [[usize; 3]; 7] = [
+const SHAPES: [[usize; 3]; 8] = [
     [1, 1, 1],
     [5, 147, 11],
     [17, 8, 36],
@@ -38,6 +38,7 @@ const SHAPES: [[usize; 3]; 7] = [
     [130, 33, 20],
     [33, 400, 252],
     [400, 34, 252],
+    [65, 67, 39],
 ];
 
 #[test]

@@ -459,6 +459,7 @@ mod tests {
             "matmul_tile",
             "matmul_broadcast",
             "matmul_broadcast_tn",
+            "matmul_broadcast_odd",
             "matmul_quad",
             "matmul_fragments", // where there are matrix units
         ];

@@ -1,0 +1,97 @@
+//! The kernels of matmul's variant `broadcast`: tiles of 16 x 32 by a subgroup of 8, and what their pipelines know beforehand.
+
+use super::matmul::{BINDINGS, BY_FOUR, BY_ONE, EPILOGUE, Form};
+use super::shape::{Item, YES_OR_NO};
+use crate::gpu::{Kernel, Shared};
+
+/// Rows and columns of C that a workgroup makes.
+pub(super) const TILE: [usize; 2] = [16, 32];
+
+/// How tiles of values in fours are stored; behind what all variants have in front of them.
+pub(super) const ROWS: Shared = ("matmul_rows", include_str!("../../wgsl/shared/matmul_rows.wgsl"));
+const IN_FOURS: &[&[Shared]] = &[BY_FOUR[0], BY_FOUR[1], BY_FOUR[2], BY_FOUR[3], &[ROWS]];
+
+pub(super) static BROADCAST: Kernel = Kernel {
+    name: "matmul_broadcast",
+    source: include_str!("../../wgsl/matmul_broadcast.wgsl"),
+    bindings: BINDINGS,
+    shared: IN_FOURS,
+    constants: &[
+        ("FORM", &[0, 1]),
+        EPILOGUE,
+        ("FIXED_N", &[]),
+        ("FIXED_K", &[]),
+        ("TAIL", YES_OR_NO),
+        ("LATE", YES_OR_NO),
+    ],
+};
+pub(super) static BROADCAST_TN: Kernel = Kernel {
+    name: "matmul_broadcast_tn",
+    source: include_str!("../../wgsl/matmul_broadcast_tn.wgsl"),
+    bindings: BINDINGS,
+    shared: IN_FOURS,
+    constants: &[
+        ("FORM", &[2]),
+        EPILOGUE,
+        ("FIXED_M", &[]),
+        ("FIXED_N", &[]),
+        ("TAIL", YES_OR_NO),
+        ("LATE", YES_OR_NO),
+    ],
+};
+pub(super) static BROADCAST_ODD: Kernel = Kernel {
+    name: "matmul_broadcast_odd",
+    source: include_str!("../../wgsl/matmul_broadcast_odd.wgsl"),
+    bindings: BINDINGS,
+    shared: BY_ONE,
+    constants: &[("FORM", &[0, 1, 2]), EPILOGUE],
+};
+
+/// Weights of this many values and more get pipelines with their sizes as constants: a sixth faster on the software
+/// driver, but each costs a fraction of a second to compile.
+const WORTH_CONSTANTS: usize = 100_000;
+/// Terms of a sum from which `LATE` pays (measured: at 192 a tenth, at 96 it costs as much).
+const LONG: usize = 192;
+
+pub(super) fn kernel(form: Form, item: Item) -> &'static Kernel {
+    match (item, form) {
+        (Item::Scalar, _) => &BROADCAST_ODD,
+        (_, Form::Tn) => &BROADCAST_TN,
+        _ => &BROADCAST,
+    }
+}
+
+/// The constants of [`kernel`] behind FORM and EPILOGUE, for C `[m, n]` of sums of `k` terms, of `packed` matrices or not, which are
+/// `followed` by an epilogue or stored as they are.
+pub(super) fn constants(
+    form: Form,
+    item: Item,
+    [m, n, k]: [usize; 3],
+    packed: bool,
+    followed: bool,
+) -> Vec<(&'static str, u32)> {
+    // K of form TN and M of the others count tokens, which change from batch to batch; a weight's sizes stay.
+    let (first, second, weight) = match form {
+        Form::Tn => (("FIXED_M", m), ("FIXED_N", n), m * n),
+        _ => (("FIXED_N", n), ("FIXED_K", k), n * k),
+    };
+    let fixed = |(name, size): (&'static str, usize)| {
+        (
+            name,
+            if packed && weight >= WORTH_CONSTANTS {
+                size as u32
+            } else {
+                0
+            },
+        )
+    };
+    match item {
+        Item::Scalar => vec![],
+        Item::Vec4 => vec![
+            fixed(first),
+            fixed(second),
+            ("TAIL", (!k.is_multiple_of(4)).into()),
+            ("LATE", (followed && k >= LONG).into()),
+        ],
+    }
+}
