@@ -127,7 +127,7 @@ fn able(gpu: &Gpu, way: Way, form: Form, batch: &Batch) -> bool {
     let grid_holds = |rows: usize| batch.m.div_ceil(rows) <= MOST_WORKGROUPS;
     let width = gpu.subgroup_width();
     match way {
-        Way::Broadcast => width == Some(8) && (by_four(form, batch) || worth(batch)) && grid_holds(16),
+        Way::Broadcast => width == Some(8) && (by_four(form, batch) || worth(form, batch)) && grid_holds(16),
         // A quad is four lanes of a subgroup of whatever width.
         Way::Quad => width.is_some_and(|width| width >= 4) && by_four(form, batch) && grid_holds(32),
         Way::Tile(number) => TILES.get(number).is_some_and(|tile| tile.holds(batch)),
@@ -139,9 +139,13 @@ fn able(gpu: &Gpu, way: Way, form: Form, batch: &Batch) -> bool {
 }
 
 /// Whether values that must be read one by one are enough for tiles of 16 x 32: few leave lanes idle, and pipelines take their time
-/// to compile.
-fn worth(batch: &Batch) -> bool {
-    batch.m.min(batch.n).min(batch.k) >= 32
+/// to compile. By a layer's widths alone: what an image gives must not hang on how many there are.
+fn worth(form: Form, batch: &Batch) -> bool {
+    let widths = match form {
+        Form::Nn | Form::Nt => [batch.n, batch.k],
+        Form::Tn => [batch.m, batch.n],
+    };
+    widths.iter().all(|&width| width >= 32) && batch.n.div_ceil(32) <= MOST_WORKGROUPS
 }
 
 /// Four values at a time: strides must be multiples of four, and ragged ends need padding.

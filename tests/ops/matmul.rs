@@ -416,6 +416,9 @@ fn odd_sizes_keep_their_tiles() {
         let odd = way(gpu, None, form, 63, 65, 67);
         assert_eq!(odd == Way::Broadcast, tiles, "{form:?}: {odd}");
         assert_ne!(way(gpu, None, form, 31, 29, 30), Way::Broadcast, "{form:?}");
+        // However many tokens there are: one is computed as many are.
+        let [m, k] = if form == Form::Tn { [65, 1] } else { [1, 65] };
+        assert_eq!(way(gpu, None, form, m, 67, k), odd, "{form:?}");
     }
 }
 

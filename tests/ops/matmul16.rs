@@ -46,7 +46,11 @@ fn all_forms_agree_with_f64() {
     for variant in VARIANTS {
         for bits in [Bits::Bf16, Bits::F16] {
             // The two kinds differ in how a word becomes two values alone.
-            let shapes = if bits == Bits::Bf16 { &SHAPES[..] } else { &SHAPES[1..4] };
+            let shapes = if bits == Bits::Bf16 {
+                &SHAPES[..]
+            } else {
+                &[SHAPES[1], SHAPES[2], SHAPES[3], SHAPES[7]]
+            };
             for form in [Form::Nn, Form::Nt, Form::Tn] {
                 for &[m, k, n] in shapes {
                     let mut bench = Bench::new(variant, format!("matmul {bits:?} {form:?} {m}x{k}x{n}"));
@@ -70,7 +74,7 @@ fn all_forms_agree_with_f64() {
 #[test]
 fn epilogues_do_what_they_say() {
     for variant in ["", "any"] {
-        for [m, k, n] in [[19, 20, 36], [7, 5, 6]] {
+        for [m, k, n] in [[19, 20, 36], [7, 5, 6], [35, 37, 39]] {
             let mut bench = Bench::new(variant, format!("matmul bf16 epilogues {m}x{k}x{n}"));
             let (a, a64) = half(&mut bench, Bits::Bf16, 1, m, k);
             let (w, w64) = half(&mut bench, Bits::Bf16, 2, n, k);
@@ -118,7 +122,7 @@ fn epilogues_do_what_they_say() {
 #[test]
 fn scaled_gradients_give_products_that_are_not() {
     for variant in ["", "any"] {
-        for [m, k, n] in [[19, 20, 36], [7, 5, 6]] {
+        for [m, k, n] in [[19, 20, 36], [7, 5, 6], [35, 37, 39]] {
             let mut bench = Bench::new(variant, format!("matmul of a scaled gradient {m}x{k}x{n}"));
             let dy: Vec<f32> = random(1, m * k).into_iter().map(|x| x * 1e-11).collect();
             let factor = cpu::largest::factor(&f64s(&dy));
