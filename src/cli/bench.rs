@@ -96,6 +96,15 @@ example: ijepa bench --preset nano --svg roofline.svg > before.txt
          ijepa bench --attention 32x64x4x16
          ijepa bench --rows 2048x96";
 
+/// `4x9x2`: so many sizes of 1 to `most`, with an x between them.
+fn sizes<const COUNT: usize>(text: &str, most: usize) -> Option<[usize; COUNT]> {
+    let numbers: Option<Vec<usize>> = text
+        .split('x')
+        .map(|part| part.parse().ok().filter(|size| (1..=most).contains(size)))
+        .collect();
+    numbers?.try_into().ok()
+}
+
 pub fn run(args: Args) -> Result<()> {
     if !args.compare.is_empty() {
         return compare::run(&args.compare);

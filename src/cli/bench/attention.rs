@@ -2,6 +2,7 @@
 //! softmax leave of the rate that matmul has on this adapter.
 
 use super::super::print;
+use super::sizes;
 use super::timing::{ROUNDS, Timing, recorded, rounded};
 use ijepa::data::draw::Draw;
 use ijepa::gpu::{Gpu, Recorder, View};
@@ -12,16 +13,12 @@ use std::time::Instant;
 
 /// `32x64x4x16`: images, tokens, heads, channels of a head.
 pub fn shape(text: &str) -> Result<Heads, String> {
-    let numbers: Option<Vec<usize>> = text
-        .split('x')
-        .map(|part| part.parse().ok().filter(|n| (1..=1 << 16).contains(n)))
-        .collect();
-    match numbers.as_deref() {
+    match sizes(text, 1 << 16) {
         // Counted in 64 bits, and no adapter has more.
-        Some(sizes @ &[_, _, _, _]) if sizes.iter().map(|&size| size as u128).product::<u128>() > 1 << 34 => {
+        Some(sizes) if sizes.iter().map(|&size| size as u128).product::<u128>() > 1 << 34 => {
             Err("that is more than 16 G values: write smaller sizes".to_string())
         }
-        Some(&[batch, tokens, heads, dim]) => Ok(Heads {
+        Some([batch, tokens, heads, dim]) => Ok(Heads {
             batch,
             tokens,
             heads,

@@ -73,12 +73,8 @@ pub struct Sizes {
 
 /// `4096x1152x384`
 pub fn sizes(text: &str) -> Result<Sizes, String> {
-    let numbers: Option<Vec<usize>> = text
-        .split('x')
-        .map(|part| part.parse().ok().filter(|n| (1..=1 << 20).contains(n)))
-        .collect();
-    match numbers.as_deref() {
-        Some(&[m, k, n]) => Ok(Sizes { m, k, n }),
+    match super::sizes(text, 1 << 20) {
+        Some([m, k, n]) => Ok(Sizes { m, k, n }),
         _ => Err("write three sizes of 1 or more (and at most 1048576), such as 4096x1152x384".to_string()),
     }
 }

@@ -1,6 +1,7 @@
 //! Kernels that memory binds, at one shape: norms, sums of columns, gathers, the optimiser, in turn with a copy of as many rows.
 
 use super::super::print;
+use super::sizes;
 use super::timing::{ROUNDS, Timing, enough, in_turn, rounded};
 use ijepa::cpu::{self, adamw::Step as Twin};
 use ijepa::data::draw::Draw;
@@ -23,15 +24,11 @@ pub struct Shape {
 
 /// `2048x96`
 pub fn shape(text: &str) -> Result<Shape, String> {
-    let numbers: Option<Vec<usize>> = text
-        .split('x')
-        .map(|part| part.parse().ok().filter(|n| (1..=1 << 20).contains(n)))
-        .collect();
-    match numbers.as_deref() {
-        Some(&[rows, cols]) if rows as u64 * cols as u64 > MOST => {
+    match sizes(text, 1 << 20) {
+        Some([rows, cols]) if rows as u64 * cols as u64 > MOST => {
             Err("that is more than 64 M values: write smaller sizes".to_string())
         }
-        Some(&[rows, cols]) => Ok(Shape { rows, cols }),
+        Some([rows, cols]) => Ok(Shape { rows, cols }),
         _ => Err("write two sizes of 1 or more (and at most 1048576), such as 2048x96".to_string()),
     }
 }
