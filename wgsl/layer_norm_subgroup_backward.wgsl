@@ -16,11 +16,6 @@ struct Params { rows: u32, items: u32, per_group: u32, eps: f32, inverse: f32 }
 @group(0) @binding(5) var<storage, read_write> dx: array<vec4<f32>>;
 @group(0) @binding(6) var<storage, read_write> partial: array<vec4<f32>>;
 
-// Whether a lane's vec4 of this number is one of its row's. Only the last may not be, and that only where TAIL is 1.
-fn inside(i: u32, lane: u32) -> bool { return TAIL == 0u || i + 1u < ITEMS || i * LANES + lane < params.items; }
-
-fn row_mean(v: vec4<f32>) -> f32 { return subgroupAdd((v.x + v.y) + (v.z + v.w)) * params.inverse; }
-
 @compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let chunk = group.x;

@@ -3,7 +3,7 @@
 use super::column_sum;
 use super::shape::{ITEMS, Item, LANES, ROWS, YES_OR_NO, expect, row_lanes};
 use crate::Result;
-use crate::gpu::{Access, Build, Cost, Gpu, Grid, Kernel, Kind, Recorder, View};
+use crate::gpu::{Access, Build, Cost, Gpu, Grid, Kernel, Kind, Recorder, Shared, View};
 
 pub(super) static FORWARD: Kernel = Kernel {
     name: "layer_norm",
@@ -30,7 +30,7 @@ pub(super) static SUBGROUP: Kernel = Kernel {
     name: "layer_norm_subgroup",
     source: include_str!("../../wgsl/layer_norm_subgroup.wgsl"),
     bindings: &[Access::Read, Access::Read, Access::Read, Access::Write, Access::Write],
-    shared: &[],
+    shared: &[&[SUBGROUP_ROW]],
     constants: &[SUBGROUP_LANES, MOST_ITEMS, ("TAIL", YES_OR_NO), ("AFFINE", YES_OR_NO)],
 };
 pub(super) static SUBGROUP_BACKWARD: Kernel = Kernel {
@@ -44,10 +44,11 @@ pub(super) static SUBGROUP_BACKWARD: Kernel = Kernel {
         Access::Write,
         Access::Write,
     ],
-    shared: &[],
+    shared: &[&[SUBGROUP_ROW]],
     constants: &[SUBGROUP_LANES, MOST_ITEMS, ("TAIL", YES_OR_NO), ("ADD", YES_OR_NO)],
 };
 
+const SUBGROUP_ROW: Shared = ("row_subgroup", include_str!("../../wgsl/shared/row_subgroup.wgsl"));
 const SUBGROUP_LANES: (&str, &[u32]) = ("LANES", &[4, 8]);
 /// vec4 of a row that a lane keeps in registers: with twice as many, compiling takes four times as long (6 and 11 s), and the rate is
 /// hardly above that of the kernels without subgroups.
@@ -101,7 +102,7 @@ pub fn forward(rec: &mut Recorder, x: &View, affine: Option<&Affine>, eps: f64, 
     let views = [x, weight, bias, y, stats];
     if let Some([lanes, items, tail]) = subgroup(rec.gpu(), x.cols) {
         let build = Build {
-            shared: &[],
+            shared: &[SUBGROUP_ROW],
             constants: &[lanes, items, tail, ("AFFINE", affine.is_some().into())],
         };
         let params = subgroup_params(x, SUBGROUP_ROWS, eps);
@@ -217,7 +218,7 @@ fn backward_together(
     [lanes, items, tail]: [(&'static str, u32); 3],
 ) -> Result<()> {
     let build = Build {
-        shared: &[],
+        shared: &[SUBGROUP_ROW],
         constants: &[lanes, items, tail, ("ADD", add.into())],
     };
     let params = subgroup_params(x, per_chunk, 0.0);
