@@ -152,7 +152,8 @@ impl View {
         Ok(View {
             buffer: self.buffer.clone(),
             offset: self.offset + offset,
-            bytes: bytes.max(4),
+            // As whole buffers do, a binding ends at a multiple of what is read at once.
+            bytes: bytes.max(4).next_multiple_of(16).min(self.bytes - offset),
             rows,
             cols,
         })

@@ -1,6 +1,6 @@
 //! The kernels of matmul's variant `broadcast`: tiles of 16 x 32 by a subgroup of 8, and what their pipelines know beforehand.
 
-use super::matmul::{BINDINGS, BY_FOUR, BY_ONE, EPILOGUE, Form};
+use super::matmul::{BINDINGS, BY_FOUR, EPILOGUE, Form, OPERANDS_BY_FOUR};
 use super::shape::{Item, YES_OR_NO};
 use crate::gpu::{Kernel, Shared};
 
@@ -43,8 +43,14 @@ pub(super) static BROADCAST_ODD: Kernel = Kernel {
     name: "matmul_broadcast_odd",
     source: include_str!("../../wgsl/matmul_broadcast_odd.wgsl"),
     bindings: BINDINGS,
-    shared: BY_ONE,
-    constants: &[("FORM", &[0, 1, 2]), EPILOGUE],
+    shared: OPERANDS_BY_FOUR,
+    constants: &[
+        ("FORM", &[0, 1, 2]),
+        EPILOGUE,
+        ("FIXED_M", &[]),
+        ("FIXED_N", &[]),
+        ("FIXED_K", &[]),
+    ],
 };
 
 /// Weights of this many values and more get pipelines with their sizes as constants: a sixth faster on the software
@@ -61,15 +67,9 @@ pub(super) fn kernel(form: Form, item: Item) -> &'static Kernel {
     }
 }
 
-/// The constants of [`kernel`] behind FORM and EPILOGUE, for C `[m, n]` of sums of `k` terms, of `packed` matrices or not, which are
-/// `followed` by an epilogue or stored as they are.
-pub(super) fn constants(
-    form: Form,
-    item: Item,
-    [m, n, k]: [usize; 3],
-    packed: bool,
-    followed: bool,
-) -> Vec<(&'static str, u32)> {
+/// The constants of [`kernel`] for values in fours, behind FORM and EPILOGUE, for C `[m, n]` of sums of `k` terms, of `packed` matrices
+/// or not, which are `followed` by an epilogue or stored as they are.
+pub(super) fn constants(form: Form, [m, n, k]: [usize; 3], packed: bool, followed: bool) -> Vec<(&'static str, u32)> {
     // K of form TN and M of the others count tokens, which change from batch to batch; a weight's sizes stay.
     let (first, second, weight) = match form {
         Form::Tn => (("FIXED_M", m), ("FIXED_N", n), m * n),
@@ -85,13 +85,19 @@ pub(super) fn constants(
             },
         )
     };
-    match item {
-        Item::Scalar => vec![],
-        Item::Vec4 => vec![
-            fixed(first),
-            fixed(second),
-            ("TAIL", (!k.is_multiple_of(4)).into()),
-            ("LATE", (followed && k >= LONG).into()),
-        ],
-    }
+    vec![
+        fixed(first),
+        fixed(second),
+        ("TAIL", (!k.is_multiple_of(4)).into()),
+        ("LATE", (followed && k >= LONG).into()),
+    ]
+}
+
+/// The same for widths that are no multiples of four: where rows begin hangs on them, so they are always constants.
+pub(super) fn odd_constants(form: Form, [m, n, k]: [usize; 3]) -> [(&'static str, u32); 3] {
+    let [m, k] = match form {
+        Form::Tn => [m, 0],
+        _ => [0, k],
+    };
+    [("FIXED_M", m as u32), ("FIXED_N", n as u32), ("FIXED_K", k as u32)]
 }

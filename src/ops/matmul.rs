@@ -87,7 +87,7 @@ pub struct Place {
 }
 
 /// A batch of products of one size. `inner` matrices (heads) per outer step (image).
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Batch {
     pub count: usize,
     pub inner: usize,
@@ -102,6 +102,10 @@ pub struct Batch {
 pub(super) const GELU: Shared = ("gelu", include_str!("../../wgsl/shared/gelu.wgsl"));
 pub(super) const SHARED: Shared = ("matmul", include_str!("../../wgsl/shared/matmul.wgsl"));
 const F32: Shared = ("operands_f32", include_str!("../../wgsl/shared/operands_f32.wgsl"));
+const F32_BY_FOUR: Shared = (
+    "operands_f32_vec4",
+    include_str!("../../wgsl/shared/operands_f32_vec4.wgsl"),
+);
 const BF16_BY_ONE: Shared = (
     "bf16+operands_16_scalar",
     concat!(
@@ -135,6 +139,9 @@ pub(super) const F16_BY_FOUR: Shared = (
 pub(super) const BINDINGS: &[Access] = &[Access::Read, Access::Read, Access::Read, Access::Write, Access::Write];
 pub(super) const BY_ONE: &[&[Shared]] = &[&[SCALAR], &[F32, BF16_BY_ONE, F16_BY_ONE], &[GELU], &[SHARED]];
 pub(super) const BY_FOUR: &[&[Shared]] = &[&[VEC4], &[F32, BF16_BY_FOUR, F16_BY_FOUR], &[GELU], &[SHARED]];
+/// Operands that come in fours, of which rows are no whole number: C and what is beside it is touched one by one.
+pub(super) const OPERANDS_BY_FOUR: &[&[Shared]] =
+    &[&[SCALAR], &[F32_BY_FOUR, BF16_BY_FOUR, F16_BY_FOUR], &[GELU], &[SHARED]];
 pub(super) const EPILOGUE: (&str, &[u32]) = ("EPILOGUE", &[0, 1, 2, 3, 4, 5, 6]);
 
 pub(super) static ANY: Kernel = Kernel {
@@ -277,18 +284,18 @@ pub fn batched(rec: &mut Recorder, form: Form, batch: &Batch, a: &View, b: &View
     record(rec, (way, None), form, batch, [a, b, c], Epilogue::Plain, false)
 }
 
-/// Shaders are compiled without bounds checks: no matrix of the batch, `[rows, cols]` each of values of `size` bytes, may
-/// reach beyond its view.
+/// Shaders are compiled without bounds checks: no matrix of the batch, `[rows, cols]` each of values of `size` bytes that are read
+/// `width` at a time, may reach beyond its view.
 fn within(
     (name, view, size): (&str, &View, u64),
     place: &Place,
     batch: &Batch,
     [rows, cols]: [usize; 2],
-    item: Item,
+    width: usize,
 ) -> Result<()> {
     let inner = batch.inner.max(1);
     let outermost = (batch.count - 1) / inner * place.outer + (batch.count.min(inner) - 1) * place.inner;
-    let end = place.offset + outermost + (rows - 1) * place.row + cols.next_multiple_of(item.width());
+    let end = (place.offset + outermost + (rows - 1) * place.row + cols).next_multiple_of(width);
     if end as u64 * size > view.bytes() {
         return Err(Error::run(format!(
             "matmul: {} matrices [{rows}, {cols}] of {name} end at value {end}, but its view has {}",
@@ -338,9 +345,10 @@ fn record(
         Form::Tn => ([k, m], [k, n]),
     };
     let size = if bits.is_some() { 2 } else { 4 };
-    within(("a", a, size), &batch.a, batch, by_a, item)?;
-    within(("b", b, size), &batch.b, batch, by_b, item)?;
-    within(("c", c, 4), &batch.c, batch, [m, n], item)?;
+    let width = if way == Way::Broadcast { 4 } else { item.width() };
+    within(("a", a, size), &batch.a, batch, by_a, width)?;
+    within(("b", b, size), &batch.b, batch, by_b, width)?;
+    within(("c", c, 4), &batch.c, batch, [m, n], item.width())?;
     let place = |p: &Place| [p.offset, p.row, p.outer, p.inner].map(|v| item.count(v));
     let mut params = Params {
         m: m as u32,
@@ -386,19 +394,23 @@ fn record(
         Way::Broadcast => {
             // Alone, and added to what is there, sums go straight to memory.
             let followed = !matches!(epilogue, Epilogue::Plain | Epilogue::Accumulate);
-            constants.extend(broadcast::constants(form, item, [m, n, k], packed, followed));
+            constants.extend(match item {
+                Item::Vec4 => broadcast::constants(form, [m, n, k], packed, followed),
+                Item::Scalar => broadcast::odd_constants(form, [m, n, k]).to_vec(),
+            });
             (broadcast::kernel(form, item), broadcast::TILE)
         }
     };
     let unused = rec.gpu().unused()?;
     let beside = bias.unwrap_or(half.map_or(b, |(_, inverse)| inverse));
     let views = [a, b, beside, c, aux.unwrap_or(&unused)];
-    let operands = match (bits, item) {
+    let operands = match (bits, width) {
+        (None, 4) if item == Item::Scalar => F32_BY_FOUR,
         (None, _) => F32,
-        (Some(Bits::Bf16), Item::Scalar) => BF16_BY_ONE,
-        (Some(Bits::Bf16), Item::Vec4) => BF16_BY_FOUR,
-        (Some(Bits::F16), Item::Scalar) => F16_BY_ONE,
-        (Some(Bits::F16), Item::Vec4) => F16_BY_FOUR,
+        (Some(Bits::Bf16), 4) => BF16_BY_FOUR,
+        (Some(Bits::Bf16), _) => BF16_BY_ONE,
+        (Some(Bits::F16), 4) => F16_BY_FOUR,
+        (Some(Bits::F16), _) => F16_BY_ONE,
     };
     let mut shared = vec![item.shared(), operands, GELU, SHARED];
     match way {

@@ -422,6 +422,36 @@ fn odd_sizes_keep_their_tiles() {
     }
 }
 
+/// Rows that begin anywhere in four values that are read at once, for each factor; behind a matrix lies what is no number.
+#[test]
+fn rows_may_begin_anywhere() {
+    for form in [Form::Nn, Form::Nt, Form::Tn] {
+        // Of K (NN, NT) or M (TN), and of N, beyond a multiple of four.
+        for [first, second] in [[0, 1], [1, 2], [2, 3], [3, 0], [3, 1]] {
+            let n = 36 + second;
+            let [m, k] = match form {
+                Form::Tn => [52 + first, 7],
+                _ => [21, 40 + first],
+            };
+            let mut bench = Bench::new("broadcast", format!("matmul odd {form:?} {m}x{k}x{n}"));
+            let [ar, ac, br, bc] = sizes(form, m, k, n);
+            let (a, b) = (random(1, ar * ac), random(2, br * bc));
+            let within = |rows: usize, cols: usize, values: &[f32]| {
+                let gpu = bench.rec.gpu();
+                let all = gpu.alloc("all", 1, rows * cols + 64).unwrap();
+                gpu.write(&all, &vec![f32::NAN; rows * cols + 64]).unwrap();
+                let part = all.part(64, rows, cols).unwrap();
+                gpu.write(&part, values).unwrap();
+                part
+            };
+            let (va, vb) = (within(ar, ac, &a), within(br, bc, &b));
+            let vc = bench.poisoned(m, n);
+            product(&mut bench.rec, form, &va, &vb, &vc, Epilogue::Plain).unwrap();
+            bench.check("c", &vc, &twin(form, &a, &b, m, k, n), sum_of(k));
+        }
+    }
+}
+
 #[test]
 fn no_number_of_rows_is_too_many_for_a_grid() {
     for (name, most) in [
