@@ -26,6 +26,14 @@ products() { # each shape alone
     done
 }
 
+odd() { # sizes that are no multiples of four, alone and with bias and GELU after
+    for round in $(turns); do for shape in 4096x1152x384 4095x1152x384 4096x1153x384 4096x1152x385 4097x1153x385; do for form in nn nt tn; do
+        for after in nothing gelu; do
+            echo "$shape $form $after  $(bench --matmul $shape --form $form --after $after | grep GFLOP)"
+        done
+    done; done; done
+}
+
 bits() { # each form with operands of each kind, in turn; a step of another width in turn
     for round in $(turns); do for form in nn nt tn; do for operands in f32 bf16 f16; do
         echo "$form $operands  $(bench --matmul 4096x1152x384 --form $form --operands $operands | grep GFLOP)"
@@ -110,9 +118,9 @@ learn() { # k-NN and linear accuracy of what `demo` learns
     done; done
 }
 
-for section in ${*:-products bits attention rows first steps gaps recompute predict memory tune}; do
+for section in ${*:-products odd bits attention rows first steps gaps recompute predict memory tune}; do
     case $section in
-    products | bits | attention | rows | first | steps | gaps | recompute | predict | memory | tune | learn) ;;
+    products | odd | bits | attention | rows | first | steps | gaps | recompute | predict | memory | tune | learn) ;;
     *) echo "benches/tables.sh: there is no section $section" >&2; exit 2 ;;
     esac
     echo "== $section: $(sed -n "s/^$section() { # //p" "$0")"
