@@ -83,15 +83,18 @@ recompute() { # a step with blocks computed again, in turn with one that keeps t
     done; done
 }
 
-predict() { # what cost and shares of ceilings say of a step, beside the step
+predict() { # what cost and shares of ceilings say of a step, by two networks of other widths, beside the step
     bench_to() { name=$1; shift; "$ijepa" bench "$@" >"$place/$name.txt" 2>"$place/$name.err" || { cat "$place/$name.err" >&2; exit 1; }; }
-    bench_to demo --preset demo
-    bench_to nano --preset nano
-    bench_to step --config $step
-    for pair in 'nano demo' 'demo nano' 'step nano'; do
-        set -- $pair
-        echo "$1, with the shares of $2:"
-        bench --predict same --of "$place/$1.txt" --shares "$place/$2.txt"
+    for round in $(turns); do
+        bench_to small --preset small --batch 2
+        bench_to demo --preset demo
+        bench_to nano --preset nano
+        bench_to step --config $step
+        for of in 'nano demo small' 'demo nano small' 'step nano small'; do
+            set -- $of
+            echo "$1, with the shares of $2 and $3: $(bench --predict same --of "$place/$1.txt" \
+                --shares "$place/$2.txt" "$place/$3.txt" | grep measured:)"
+        done
     done
 }
 

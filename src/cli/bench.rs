@@ -72,10 +72,11 @@ pub struct Args {
     #[arg(long, value_name = "A", requires = "predict")]
     #[arg(conflicts_with_all = MODEL, conflicts_with_all = PRODUCT, conflicts_with_all = ADAPTER)]
     of: Option<PathBuf>,
-    /// Another measurement, from which --predict takes how near each kernel comes to its ceiling [default: that of --of]
-    #[arg(long, value_name = "B", requires = "predict")]
+    /// Other measurements, from which --predict takes how near each kernel comes to its ceiling, by the nearest of its shapes;
+    /// a narrower and a wider network say most [default: that of --of]
+    #[arg(long, value_name = "B", num_args = 1.., requires = "predict")]
     #[arg(conflicts_with_all = MODEL, conflicts_with_all = PRODUCT, conflicts_with_all = ADAPTER)]
-    shares: Option<PathBuf>,
+    shares: Vec<PathBuf>,
     #[command(flatten)]
     settings: Settings,
     #[command(flatten)]
@@ -110,7 +111,11 @@ pub fn run(args: Args) -> Result<()> {
         return compare::run(&args.compare);
     }
     if let (Some(wanted), Some(of)) = (args.predict, &args.of) {
-        return predict::run(wanted, of, args.shares.as_ref().unwrap_or(of));
+        let shares = match args.shares.as_slice() {
+            [] => std::slice::from_ref(of),
+            shares => shares,
+        };
+        return predict::run(wanted, of, shares);
     }
     if let Some(sizes) = args.matmul {
         return matmul::run(&args.adapter.open_for(args.product.bits(), &say)?, sizes, &args.product);

@@ -6,7 +6,7 @@ use super::compare::{read, word};
 use ijepa::{Error, Result};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// An adapter, as far as a prediction looks.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -61,7 +61,10 @@ pub fn machine(text: &str) -> Result<Where, String> {
 
 /// A kernel on one shape, from a measurement's JSON.
 struct Row {
+    /// The shader.
     kernel: String,
+    /// What it does beside; without sizes that it was compiled for, which are other ones at other shapes.
+    words: Vec<String>,
     dispatches: f64,
     seconds: f64,
     flops: f64,
@@ -72,9 +75,11 @@ impl Row {
     fn of(value: &Value) -> Row {
         let number = |key: &str| value[key].as_f64().unwrap_or(0.0);
         let seconds = number("ms") / 1e3;
+        let name = word(&value["kernel"]);
+        let mut words = name.split(' ').map(str::to_string);
         Row {
-            // The shader alone: its sizes and epilogues are other ones at other shapes.
-            kernel: word(&value["kernel"]).split(' ').next().unwrap_or_default().to_string(),
+            kernel: words.next().unwrap_or_default(),
+            words: words.filter(|word| !word.starts_with("FIXED_")).collect(),
             dispatches: number("times"),
             seconds,
             flops: number("gflops") * 1e9 * seconds,
@@ -85,6 +90,17 @@ impl Row {
     /// Seconds at the ceilings.
     fn ideal(&self, machine: &Machine) -> f64 {
         (self.flops / machine.flops).max(self.bytes / machine.bandwidth)
+    }
+
+    /// How far apart a dispatch of this and one of another are, in powers of e of their operations and bytes; one more where one
+    /// does something beside that the other doesn't.
+    fn distance(&self, other: &Row) -> f64 {
+        let apart = |of: fn(&Row) -> f64| {
+            let each = |row: &Row| of(row).max(1.0) / row.dispatches.max(1.0);
+            (each(self) / each(other)).ln()
+        };
+        let other_words = f64::from(u8::from(self.words != other.words));
+        apart(|row| row.flops).hypot(apart(|row| row.bytes)) + other_words
     }
 }
 
@@ -109,40 +125,85 @@ fn measured_on(value: &Value, name: &Path) -> Result<Machine> {
     }
 }
 
-/// The share of its ceiling that each kernel reached beside the cost of its dispatches.
-fn shares(measured: &Value, machine: &Machine) -> BTreeMap<String, f64> {
+/// The share of its ceiling that each kernel reached on each of its shapes, beside the cost of its dispatches.
+#[derive(Default)]
+struct Shares(Vec<(Row, f64)>);
+
+impl Shares {
+    fn add(&mut self, measured: &Value, machine: &Machine) {
+        for row in rows(measured) {
+            // A kernel that is all dispatch tells nothing of its share: then half of its time counts as work.
+            let work = (row.seconds - row.dispatches * machine.dispatch).max(row.seconds / 2.0);
+            let share = (row.ideal(machine) / work.max(1e-12)).clamp(1e-4, MOST_SHARE);
+            self.0.push((row, share));
+        }
+    }
+
+    /// What a kernel should reach: the mean (of logarithms) of what it reached on other shapes, of which near ones count most. One
+    /// that was nowhere measured goes as all others do.
+    fn of(&self, row: &Row) -> f64 {
+        let same = |(other, _): &&(Row, f64)| other.kernel == row.kernel;
+        let mean = |weighed: &mut dyn Iterator<Item = (f64, f64)>| {
+            let add = |sum: (f64, f64), (weight, share): (f64, f64)| (sum.0 + weight * share.ln(), sum.1 + weight);
+            let (sum, weights) = weighed.fold((0.0, 0.0), add);
+            (weights > 0.0).then(|| (sum / weights).exp())
+        };
+        let near = |(other, share): &(Row, f64)| ((row.distance(other) + NEAR).powi(-2), *share);
+        mean(&mut self.0.iter().filter(same).map(near))
+            .or_else(|| mean(&mut self.0.iter().map(|(_, share)| (1.0, *share))))
+            .unwrap_or(1.0)
+    }
+}
+
+/// The distance within which one shape is as good as another.
+const NEAR: f64 = 0.1;
+/// Caches can do better than the memory that a ceiling was measured with, but not by any factor.
+const MOST_SHARE: f64 = 4.0;
+
+/// What a step should take.
+#[derive(Default)]
+struct Likely {
+    /// Seconds at the ceilings.
+    ceiling: f64,
+    /// At the kernels' shares of them.
+    seconds: f64,
+    /// The kernels' shares, each over all of its shapes.
+    shares: BTreeMap<String, f64>,
+}
+
+fn predict(measured: &Value, shares: &Shares, machine: &Machine) -> Likely {
+    let mut likely = Likely::default();
     let mut sums: BTreeMap<String, (f64, f64)> = BTreeMap::new();
     for row in rows(measured) {
-        let ideal = row.ideal(machine);
-        // A kernel that is all dispatch tells nothing of its share: then half of its time counts as work.
-        let work = (row.seconds - row.dispatches * machine.dispatch).max(row.seconds / 2.0);
+        let (ideal, asked) = (row.ideal(machine), row.dispatches * machine.dispatch);
+        let work = ideal / shares.of(&row);
+        likely.ceiling += ideal + asked;
+        likely.seconds += work + asked;
         let sum = sums.entry(row.kernel).or_default();
         *sum = (sum.0 + ideal, sum.1 + work);
     }
-    let share = |(ideal, work): (f64, f64)| (ideal / work.max(1e-12)).clamp(1e-4, 1.0);
-    sums.into_iter().map(|(kernel, sum)| (kernel, share(sum))).collect()
-}
-
-/// Seconds of a step: at the ceilings, and at the kernels' shares of them.
-fn predict(measured: &Value, shares: &BTreeMap<String, f64>, machine: &Machine) -> (f64, f64) {
-    let usual = shares.values().sum::<f64>() / (shares.len() as f64).max(1.0);
-    rows(measured).iter().fold((0.0, 0.0), |(ceiling, likely), row| {
-        let (ideal, asked) = (row.ideal(machine), row.dispatches * machine.dispatch);
-        let share = shares.get(&row.kernel).copied().unwrap_or(usual);
-        (ceiling + ideal + asked, likely + ideal / share + asked)
-    })
+    let share = |(ideal, work): (f64, f64)| if work > 0.0 { ideal / work } else { 1.0 };
+    likely.shares = sums.into_iter().map(|(kernel, sum)| (kernel, share(sum))).collect();
+    likely
 }
 
 /// Prints what the step measured in `of` should take at `wanted`, with the shares that kernels reached in `from`.
-pub fn run(wanted: Where, of: &Path, from: &Path) -> Result<()> {
-    let (step, reached) = (read(of)?, read(from)?);
-    let shares = shares(&reached, &measured_on(&reached, from)?);
+pub fn run(wanted: Where, of: &Path, from: &[PathBuf]) -> Result<()> {
+    let step = read(of)?;
+    let mut shares = Shares::default();
+    let mut adapters = vec![];
+    for path in from {
+        let reached = read(path)?;
+        shares.add(&reached, &measured_on(&reached, path)?);
+        adapters.push(word(&reached["adapter"]));
+    }
+    adapters.dedup();
     let machine = match wanted {
         Where::Machine(machine) => machine,
         Where::Same => measured_on(&step, of)?,
     };
-    let (ceiling, likely) = predict(&step, &shares, &machine);
-    if ceiling <= 0.0 {
+    let likely = predict(&step, &shares, &machine);
+    if likely.ceiling <= 0.0 {
         let text = format!("{} has kernels that cost nothing: measure again", of.display());
         return Err(Error::usage(text));
     }
@@ -160,22 +221,22 @@ pub fn run(wanted: Where, of: &Path, from: &Path) -> Result<()> {
         machine.flops,
         machine.bandwidth,
         machine.dispatch * 1e6,
-        ceiling * 1e3,
-        batch / ceiling,
-        likely * 1e3,
-        batch / likely,
-        word(&reached["adapter"]),
+        likely.ceiling * 1e3,
+        batch / likely.ceiling,
+        likely.seconds * 1e3,
+        batch / likely.seconds,
+        adapters.join(", "),
     );
     if wanted == Where::Same {
         text += &format!(
             "  measured: {:.3} ms, so the prediction is off by {:+.1} %\n",
             took * 1e3,
-            100.0 * (likely / took - 1.0)
+            100.0 * (likely.seconds / took - 1.0)
         );
     }
     let line = json!({
-        "ms_at_ceilings": ceiling * 1e3, "ms": likely * 1e3, "ms_measured": took * 1e3,
-        "images_per_s": batch / likely, "shares": shares,
+        "ms_at_ceilings": likely.ceiling * 1e3, "ms": likely.seconds * 1e3, "ms_measured": took * 1e3,
+        "images_per_s": batch / likely.seconds, "shares": likely.shares,
     });
     print(&format!("{text}{line}\n"))
 }
@@ -227,25 +288,50 @@ mod tests {
             {"kernel": "matmul_any NT", "times": 2, "ms": 22.0, "gflops": 1e9 / 0.022 / 1e9, "gb_s": 0.0}, // 10 of 20 ms
             {"kernel": "adamw", "times": 1, "ms": 9.0, "gflops": 0.0, "gb_s": 0.02e9 / 0.009 / 1e9}, // 2 of 8 ms
         ]});
-        let shares = shares(&measured, &here);
+        let mut shares = Shares::default();
+        shares.add(&measured, &here);
+        let likely = predict(&measured, &shares, &here);
         assert!(
-            (shares["matmul_any"] - 0.5).abs() < 1e-9 && (shares["adamw"] - 0.25).abs() < 1e-9,
-            "{shares:?}"
+            (likely.shares["matmul_any"] - 0.5).abs() < 1e-9 && (likely.shares["adamw"] - 0.25).abs() < 1e-9,
+            "{:?}",
+            likely.shares
         );
-        let (ceiling, likely) = predict(&measured, &shares, &here);
-        assert!(
-            (ceiling - 0.015).abs() < 1e-9 && (likely - 0.031).abs() < 1e-9,
-            "{ceiling} {likely}"
-        );
+        assert!((likely.ceiling - 0.015).abs() < 1e-9 && (likely.seconds - 0.031).abs() < 1e-9);
         let faster = Machine {
             flops: 1000e9,
             bandwidth: 10e9,
             dispatch: 0.0,
         };
-        assert!((predict(&measured, &shares, &faster).1 - 0.010).abs() < 1e-9);
+        assert!((predict(&measured, &shares, &faster).seconds - 0.010).abs() < 1e-9);
         // A kernel that the other measurement did not have goes at the mean share.
         let other = json!({"kernels": [{"kernel": "new", "times": 0, "ms": 1.0, "gflops": 1.0, "gb_s": 0.0}]});
-        let want = 1e6 / 100e9 / 0.375;
-        assert!((predict(&other, &shares, &here).1 - want).abs() < 1e-9);
+        let want = 1e6 / 100e9 / (0.5f64 * 0.25).sqrt();
+        assert!((predict(&other, &shares, &here).seconds - want).abs() < 1e-9);
+    }
+
+    /// Shares of a narrow and of a wide network: what lies between them lies between their shares, nearer to the nearer one.
+    #[test]
+    fn near_shapes_count_most() {
+        let here = Machine {
+            flops: 1e9,
+            bandwidth: 1e9,
+            dispatch: 0.0,
+        };
+        // 8e6 operations a dispatch at 0.2 of the ceiling, 512e6 at 0.8; the same with a bias at another one.
+        let row = |name: &str, flops: f64, share: f64| {
+            let seconds = flops / 1e9 / share;
+            json!({"kernel": name, "times": 1, "ms": seconds * 1e3, "gflops": flops / seconds / 1e9, "gb_s": 0.0})
+        };
+        let mut shares = Shares::default();
+        shares.add(&json!({"kernels": [row("m FIXED_N=8", 8e6, 0.2)]}), &here);
+        shares.add(&json!({"kernels": [row("m FIXED_N=9", 512e6, 0.8)]}), &here);
+        let of = |shares: &Shares, name: &str, flops: f64| shares.of(&Row::of(&row(name, flops, 1.0)));
+        let [narrow, middle, wide] = [8e6, 64e6, 512e6].map(|flops| of(&shares, "m", flops));
+        assert!((narrow - 0.2).abs() < 0.01 && (wide - 0.8).abs() < 0.01, "{narrow} {wide}");
+        assert!((middle - 0.4).abs() < 0.01, "{middle}");
+        assert!(of(&shares, "m", 32e6) < middle);
+        shares.add(&json!({"kernels": [row("m +bias", 64e6, 0.1)]}), &here);
+        assert!((of(&shares, "m +bias", 64e6) - 0.1).abs() < 0.01);
+        assert!((0.12..0.3).contains(&of(&shares, "m", 64e6)));
     }
 }
