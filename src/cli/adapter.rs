@@ -60,7 +60,14 @@ impl AdapterArgs {
         Ok(gpu)
     }
 
-    /// The same, without what `ijepa tune` found.
+    /// The same with matrix units whatever the bits, for whoever measures what the adapter can do.
+    pub fn open_whole(&self, bits: Option<Bits>, say: &dyn Fn(&str)) -> Result<Gpu> {
+        let gpu = self.open_units(say)?;
+        cache::apply(&gpu, bits, say);
+        Ok(gpu)
+    }
+
+    /// The same as [`open_for`](AdapterArgs::open_for), without what `ijepa tune` found.
     pub fn open_untuned(&self, bits: Option<Bits>, say: &dyn Fn(&str)) -> Result<Gpu> {
         match bits {
             Some(Bits::F16) => self.open_units(say),

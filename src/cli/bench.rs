@@ -140,15 +140,18 @@ pub fn run(args: Args) -> Result<()> {
         .preset
         .as_deref()
         .unwrap_or(if own { "own configuration" } else { "nano" });
-    let gpu = args.adapter.open_for(config.bits(), &say)?;
     match args.step {
         true => {
+            let gpu = args.adapter.open_for(config.bits(), &say)?;
             let mut bench = step::Bench::new(&gpu, &config)?;
             if let Some(path) = &args.record {
                 record::record(path, &mut bench)?;
             }
             bench.run(name)
         }
-        false => report::run(&gpu, &config, name, args.svg.as_deref()),
+        false => {
+            let gpu = args.adapter.open_whole(config.bits(), &say)?;
+            report::run(&gpu, &config, name, args.svg.as_deref())
+        }
     }
 }

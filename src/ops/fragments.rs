@@ -2,7 +2,7 @@
 //! on a device before any does.
 
 use super::cast::{Bits, Half, cast};
-use super::matmul::{BINDINGS, Batch, EPILOGUE, F16_BY_FOUR, Form, GELU, SHARED, product16_untried};
+use super::matmul::{BINDINGS, Batch, EPILOGUE, F16_BY_FOUR, Form, GELU, SHARED as MATMUL, product16_untried};
 use super::shape::VEC4;
 use super::ways::{Way, by_four};
 use crate::Result;
@@ -14,9 +14,11 @@ const PLAIN: Shared = (
     "fragments_plain",
     include_str!("../../wgsl/shared/fragments_plain.wgsl"),
 );
+/// What fragments are, by their side; or what stands in for them.
+pub(super) const SHARED: &[Shared] = &[OF_16, OF_8, PLAIN];
 
 /// Rows and columns of fragments that a subgroup has.
-const COUNTS: &[u32] = &[2, 4];
+pub(super) const COUNTS: &[u32] = &[2, 4];
 /// Workgroups that a product should have before they get the larger tiles.
 const MANY: usize = 128;
 
@@ -24,7 +26,7 @@ pub(super) static FRAGMENTS: Kernel = Kernel {
     name: "matmul_fragments",
     source: include_str!("../../wgsl/matmul_fragments.wgsl"),
     bindings: BINDINGS,
-    shared: &[&[VEC4], &[F16_BY_FOUR], &[GELU], &[SHARED], &[OF_16, OF_8, PLAIN]],
+    shared: &[&[VEC4], &[F16_BY_FOUR], &[GELU], &[MATMUL], SHARED],
     constants: &[("FORM", &[0, 1, 2]), EPILOGUE, ("COUNT", COUNTS), ("WIDTH", &WIDTHS)],
 };
 

@@ -29,7 +29,7 @@ pub mod ways;
 use crate::gpu::Kernel;
 
 /// Every kernel there is, with all the pipelines that may be made of it.
-pub static KERNELS: [&Kernel; 54] = [
+pub static KERNELS: [&Kernel; 55] = [
     &adamw::ADAMW,
     &add_positions::ADD_POSITIONS,
     &attention::SOFTMAX,
@@ -39,6 +39,7 @@ pub static KERNELS: [&Kernel; 54] = [
     &cast::CAST,
     &ceiling::COPY,
     &ceiling::ARITHMETIC,
+    &ceiling::FRAGMENTS,
     &column_sum::COLUMN_SUM,
     &cross_entropy::CROSS_ENTROPY,
     &drop_path::DROP_PATH,

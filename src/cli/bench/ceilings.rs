@@ -2,8 +2,8 @@
 
 use super::timing::{recorded, rounded, rounds};
 use ijepa::Result;
-use ijepa::gpu::{Gpu, Kind, Recorder};
-use ijepa::ops::ceiling::{arithmetic, copy};
+use ijepa::gpu::{Gpu, Kind, Recorder, Units};
+use ijepa::ops::ceiling::{arithmetic, copy, fragments};
 use serde_json::{Value, json};
 
 /// Bytes that are copied: more than most caches hold.
@@ -18,6 +18,8 @@ const DISPATCHES: usize = 801;
 pub struct Ceilings {
     /// f32 products and sums, GFLOP/s.
     pub gflops: f64,
+    /// f16 products with f32 sums on matrix units, GFLOP/s, where the device has some that compute right.
+    pub units_gflops: Option<f64>,
     /// Bytes read and written by shaders, GB/s.
     pub gbs: f64,
     /// Microseconds of one more dispatch in a submission.
@@ -43,6 +45,11 @@ impl Ceilings {
         work(&mut rec)?;
         let flops = rec.total.flops - before.flops;
         let gflops = flops / recorded(&mut rec, work)?.best / 1e9;
+
+        let units_gflops = match gpu.units() {
+            Some(units) => Some(of_units(&mut rec, units)?),
+            None => None,
+        };
 
         let bytes = COPIED.min(gpu.most_bytes());
         let [x, y] = [
@@ -86,6 +93,7 @@ impl Ceilings {
         })?;
         Ok(Ceilings {
             gflops,
+            units_gflops,
             gbs,
             dispatch_us: (many - alone).max(0.0) / (DISPATCHES - 1) as f64 * 1e6,
             submit_us: alone * 1e6,
@@ -95,8 +103,12 @@ impl Ceilings {
     }
 
     pub fn text(&self) -> String {
+        let units = match self.units_gflops {
+            Some(rate) => format!("{rate:.1} GFLOP/s of f16 on matrix units"),
+            None => "no matrix units for f16".to_string(),
+        };
         format!(
-            "at most here: {:.1} GFLOP/s of f32 products and sums, {:.1} GB/s of memory read and written; what matrix units could do is not measured\n\
+            "at most here: {:.1} GFLOP/s of f32 products and sums, {units}, {:.1} GB/s of memory read and written\n\
              a dispatch takes {:.1} us, a submission that is waited for {:.0} us; upload {:.1} GB/s, read-back {:.1} GB/s\n",
             self.gflops, self.gbs, self.dispatch_us, self.submit_us, self.upload_gbs, self.readback_gbs
         )
@@ -104,9 +116,29 @@ impl Ceilings {
 
     pub fn json(&self) -> Value {
         json!({
-            "gflops": rounded(self.gflops), "gb_s": rounded(self.gbs), "dispatch_us": rounded(self.dispatch_us),
+            "gflops": rounded(self.gflops), "units_gflops": self.units_gflops.map(rounded), "gb_s": rounded(self.gbs), "dispatch_us": rounded(self.dispatch_us),
             "submit_us": rounded(self.submit_us), "upload_gb_s": rounded(self.upload_gbs),
             "readback_gb_s": rounded(self.readback_gbs),
         })
     }
+}
+
+/// The better rate of few fragments that leave room for many subgroups, and of many.
+fn of_units(rec: &mut Recorder, units: Units) -> Result<f64> {
+    let side = units.side as usize;
+    let (subgroups, rounds_of_one) = match units.plain {
+        true => (4, 1 << 4),
+        false => (1 << 13, 1 << 10),
+    };
+    let sums = rec.gpu().alloc("sums of fragments", subgroups, side * side)?;
+    let counts: &[u32] = if units.plain { &[2] } else { &[2, 4] };
+    let mut best = 0.0f64;
+    for &count in counts {
+        let work = |rec: &mut Recorder| fragments(rec, &sums, count, rounds_of_one, (0.5, 0.25));
+        let before = rec.total;
+        work(rec)?;
+        let flops = rec.total.flops - before.flops;
+        best = best.max(flops / recorded(rec, work)?.best / 1e9);
+    }
+    Ok(best)
 }

@@ -46,11 +46,15 @@ impl Row {
         self.cost.bytes / self.seconds / 1e9
     }
 
-    /// The ceiling that binds it, arithmetic or memory, and its share of that.
+    /// The ceiling that binds it, arithmetic (in shaders or on matrix units) or memory, and its share of that.
     pub fn bound(&self, ceilings: &Ceilings) -> (&'static str, f64) {
-        let (arithmetic, memory) = (self.gflops() / ceilings.gflops, self.gbs() / ceilings.gbs);
+        let (name, ceiling) = match ceilings.units_gflops {
+            Some(units) if self.kernel.starts_with("matmul_fragments") => ("units", units),
+            _ => ("arithmetic", ceilings.gflops),
+        };
+        let (arithmetic, memory) = (self.gflops() / ceiling, self.gbs() / ceilings.gbs);
         match arithmetic >= memory {
-            true => ("arithmetic", arithmetic),
+            true => (name, arithmetic),
             false => ("memory", memory),
         }
     }
@@ -203,21 +207,25 @@ mod tests {
     fn the_ceiling_that_binds_is_the_one_that_is_nearer() {
         let ceilings = Ceilings {
             gflops: 100.0,
+            units_gflops: Some(1000.0),
             gbs: 10.0,
             dispatch_us: 1.0,
             submit_us: 1.0,
             upload_gbs: 1.0,
             readback_gbs: 1.0,
         };
-        let row = |flops: f64, bytes: f64| Row {
-            kernel: String::new(),
+        let row_of = |kernel: &str, flops: f64, bytes: f64| Row {
+            kernel: kernel.to_string(),
             shapes: String::new(),
             dispatches: 1,
             seconds: 1.0,
             slowest: 1.0,
             cost: Cost { flops, bytes },
         };
+        let row = |flops: f64, bytes: f64| row_of("matmul_tile f16", flops, bytes);
         assert_eq!(row(50e9, 1e9).bound(&ceilings), ("arithmetic", 0.5));
+        let on_units = row_of("matmul_fragments f16", 500e9, 1e9);
+        assert_eq!(on_units.bound(&ceilings), ("units", 0.5));
         assert_eq!(row(1e9, 8e9).bound(&ceilings), ("memory", 0.8));
     }
 }

@@ -157,8 +157,8 @@ impl Shares {
 
 /// The distance within which one shape is as good as another.
 const NEAR: f64 = 0.1;
-/// Caches can do better than the memory that a ceiling was measured with, but not by any factor.
-const MOST_SHARE: f64 = 4.0;
+/// Caches and matrix units can do better than the memory and the arithmetic that ceilings were measured with, but not by any factor.
+const MOST_SHARE: f64 = 64.0;
 
 /// What a step should take.
 #[derive(Default)]
@@ -327,7 +327,10 @@ mod tests {
         shares.add(&json!({"kernels": [row("m FIXED_N=9", 512e6, 0.8)]}), &here);
         let of = |shares: &Shares, name: &str, flops: f64| shares.of(&Row::of(&row(name, flops, 1.0)));
         let [narrow, middle, wide] = [8e6, 64e6, 512e6].map(|flops| of(&shares, "m", flops));
-        assert!((narrow - 0.2).abs() < 0.01 && (wide - 0.8).abs() < 0.01, "{narrow} {wide}");
+        assert!(
+            (narrow - 0.2).abs() < 0.01 && (wide - 0.8).abs() < 0.01,
+            "{narrow} {wide}"
+        );
         assert!((middle - 0.4).abs() < 0.01, "{middle}");
         assert!(of(&shares, "m", 32e6) < middle);
         shares.add(&json!({"kernels": [row("m +bias", 64e6, 0.1)]}), &here);

@@ -63,7 +63,10 @@ fn draw(
     let total: f64 = rows.iter().map(|row| row.seconds).sum();
     let seen = |row: &&Row| row.cost.flops > 0.0 && row.cost.bytes > 0.0 && row.seconds >= LEAST_SHARE * total;
     let shown: Vec<&Row> = rows.iter().filter(seen).collect();
-    let roof = |x: f64| (x * ceilings.gbs).min(ceilings.gflops);
+    // Of arithmetic in shaders; and of matrix units, where there are some.
+    let mut tops = vec![(ceilings.gflops, "")];
+    tops.extend(ceilings.units_gflops.map(|rate| (rate, " of f16 on matrix units")));
+    let highest = tops.iter().map(|top| top.0).fold(0.0, f64::max);
     let least = shown.iter().map(|row| intensity(row)).fold(0.25, f64::min) / 2.0;
     let most = shown.iter().map(|row| intensity(row)).fold(64.0, f64::max) * 4.0;
     let low = shown.iter().map(|row| row.gflops()).fold(ceilings.gflops, f64::min) / 2.0;
@@ -78,7 +81,7 @@ fn draw(
         .margin(14)
         .x_label_area_size(44)
         .y_label_area_size(64)
-        .build_cartesian_2d((least..most).log_scale(), (low..ceilings.gflops * 2.0).log_scale())?;
+        .build_cartesian_2d((least..most).log_scale(), (low..highest * 2.0).log_scale())?;
     chart
         .configure_mesh()
         .x_desc("operations for each byte of memory")
@@ -87,12 +90,15 @@ fn draw(
         .draw()?;
     let steps = 64;
     let xs = (0..=steps).map(|i| least * (most / least).powf(f64::from(i) / f64::from(steps)));
-    chart.draw_series(LineSeries::new(xs.map(|x| (x, roof(x))), ROOF.stroke_width(2)))?;
-    let label = format!("{:.1} GFLOP/s, {:.1} GB/s", ceilings.gflops, ceilings.gbs);
     let words = |words: String, at: (f64, f64), color: RGBColor| {
         Text::new(words, at, ("sans-serif", 12).into_font().color(&color))
     };
-    chart.draw_series([words(label, (least * 1.1, ceilings.gflops * 1.5), ROOF)])?;
+    for (top, of) in tops {
+        let roof = xs.clone().map(|x| (x, (x * ceilings.gbs).min(top)));
+        chart.draw_series(LineSeries::new(roof, ROOF.stroke_width(2)))?;
+        let label = format!("{top:.1} GFLOP/s{of}, {:.1} GB/s", ceilings.gbs);
+        chart.draw_series([words(label, (least * 1.1, top * 1.5), ROOF)])?;
+    }
     for row in &shown {
         let size = (2.0 + 24.0 * (row.seconds / total).sqrt()) as i32;
         let at = (intensity(row), row.gflops());
@@ -122,6 +128,7 @@ mod tests {
     fn a_picture_holds_all_that_it_names_and_is_known_again() {
         let ceilings = Ceilings {
             gflops: 100.0,
+            units_gflops: Some(800.0),
             gbs: 10.0,
             dispatch_us: 1.0,
             submit_us: 1.0,

@@ -75,7 +75,11 @@ pub const CHECKS: &[Check] = &[
     ),
     check("adamw", &["adamw"], update),
     check("sgd", &["sgd"], sgd),
-    check("ceiling", &["ceiling_copy", "ceiling_arithmetic"], ceiling),
+    check(
+        "ceiling",
+        &["ceiling_copy", "ceiling_arithmetic", "ceiling_fragments"],
+        ceiling,
+    ),
 ];
 
 /// More than a workgroup's rows, and in column sums more than one stage's.
@@ -443,6 +447,18 @@ fn ceiling(exam: &mut Exam, cols: usize) -> Result<()> {
         "sums",
         &y,
         &cpu::ceiling::arithmetic(2, lanes, cols, 0.75, 0.5),
+        ELEMENTWISE,
+    )?;
+    let Some(units) = exam.rec.gpu().units() else {
+        return Ok(());
+    };
+    let side = units.side as usize;
+    let y = exam.blank(4, side * side)?;
+    ops::ceiling::fragments(&mut exam.rec, &y, 2, 3, (0.5, 0.25))?;
+    exam.check(
+        "fragments",
+        &y,
+        &cpu::ceiling::fragments(side, 2, 3, 0.5, 0.25).repeat(4),
         ELEMENTWISE,
     )
 }
