@@ -32,19 +32,19 @@ const FILES: [&str; 3] = ["compare", "of", "shares"];
 #[command(after_help = AFTER)]
 pub struct Args {
     /// Only one product C[M,N] of A[M,K] and B[K,N], by the kernel that a training step would take for this shape
-    #[arg(long, value_name = "MxKxN", value_parser = matmul::sizes)]
+    #[arg(long, value_name = "MxKxN", value_parser = matmul::sizes, allow_hyphen_values = true)]
     #[arg(conflicts_with_all = MODEL, conflicts_with_all = FILES)]
     #[arg(conflicts_with_all = ["attention", "step", "record", "svg", "predict", "memory"])]
     matmul: Option<matmul::Sizes>,
     #[command(flatten)]
     product: matmul::Product,
     /// Only attention, forward and backward, of B images with N tokens and H heads of D channels, beside a product's rate
-    #[arg(long, value_name = "BxNxHxD", value_parser = attention::shape)]
+    #[arg(long, value_name = "BxNxHxD", value_parser = attention::shape, allow_hyphen_values = true)]
     #[arg(conflicts_with_all = MODEL, conflicts_with_all = PRODUCT, conflicts_with_all = FILES)]
     #[arg(conflicts_with_all = ["step", "record", "svg", "predict", "memory"])]
     attention: Option<Heads>,
     /// Only the kernels that memory binds (norms, sums, gathers, the optimiser), on R rows of C, beside a copy of as much
-    #[arg(long, value_name = "RxC", value_parser = rows::shape)]
+    #[arg(long, value_name = "RxC", value_parser = rows::shape, allow_hyphen_values = true)]
     #[arg(conflicts_with_all = MODEL, conflicts_with_all = PRODUCT, conflicts_with_all = FILES)]
     #[arg(conflicts_with_all = ["step", "record", "svg", "predict", "matmul", "attention", "memory"])]
     rows: Option<rows::Shape>,

@@ -40,7 +40,7 @@ pub struct Args {
     batch: Option<u32>,
     /// Pixels that images are scaled and cut to, in multiples of the patch: a side (448) or WIDTHxHEIGHT (320x480); positions are
     /// laid over the trained ones [default: the configuration's]
-    #[arg(long, value_name = "SIZE", allow_negative_numbers = true)]
+    #[arg(long, value_name = "SIZE", allow_hyphen_values = true)]
     size: Option<Wanted>,
     #[command(flatten)]
     encoder: EncoderArgs,

@@ -1,4 +1,5 @@
-//! Negative numbers after a space: `--steps -1` is a wrong number of steps, and no option that is called `-1`.
+//! Negative numbers after a space: `--steps -1` is a wrong number of steps, and no option that is called `-1`. Options that take sizes
+//! such as `-1x5`, which is no number, have `allow_hyphen_values` themselves.
 
 use clap::{Arg, Command};
 use std::any::TypeId;

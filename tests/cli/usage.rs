@@ -164,6 +164,30 @@ fn wrong_use_ends_with_code_2_and_says_what_is_missing() {
             "invalid value '-1' for '--short <N>'",
         ),
         (&["bench", "--matmul", "4x0x3"], "write three sizes of 1 or more"),
+        (
+            &["bench", "--matmul", "-1x2x3"],
+            "invalid value '-1x2x3' for '--matmul <MxKxN>': write three sizes of 1 or more",
+        ),
+        (
+            &["bench", "--attention", "-1x2x3x4"],
+            "invalid value '-1x2x3x4' for '--attention <BxNxHxD>': write four sizes of 1 or more",
+        ),
+        (
+            &["bench", "--rows", "-1x5"],
+            "invalid value '-1x5' for '--rows <RxC>': write two sizes of 1 or more",
+        ),
+        (
+            &["bench", "--rows", "--step"],
+            "invalid value '--step' for '--rows <RxC>': write two sizes of 1 or more",
+        ),
+        (
+            &["embed", "--size", "-1x5"],
+            "invalid value '-1x5' for '--size <SIZE>': a side such as 448",
+        ),
+        (
+            &["visualize", "pca", "--size", "-1x5"],
+            "invalid value '-1x5' for '--size <SIZE>': a side such as 448",
+        ),
         (&["replay"], "--input"),
         (&["probe"], "--weights"),
     ] {

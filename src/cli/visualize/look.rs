@@ -40,7 +40,7 @@ pub struct Look {
     /// Pixels that images are scaled and cut to, in multiples of the patch: a side (448), WIDTHxHEIGHT (320x480), or uncut (or
     /// uncut:448), which keeps each image's shape and says how long its short side becomes; positions are laid over the trained
     /// ones [default: the configuration's]
-    #[arg(long, value_name = "SIZE", allow_negative_numbers = true)]
+    #[arg(long, value_name = "SIZE", allow_hyphen_values = true)]
     size: Option<Wanted>,
     /// Which of the two encoders, where the weights have both
     #[arg(long, value_enum, default_value_t = Encoder::Target)]
