@@ -143,6 +143,16 @@ pub(super) const BY_FOUR: &[&[Shared]] = &[&[VEC4], &[F32, BF16_BY_FOUR, F16_BY_
 pub(super) const OPERANDS_BY_FOUR: &[&[Shared]] =
     &[&[SCALAR], &[F32_BY_FOUR, BF16_BY_FOUR, F16_BY_FOUR], &[GELU], &[SHARED]];
 pub(super) const EPILOGUE: (&str, &[u32]) = ("EPILOGUE", &[0, 1, 2, 3, 4, 5, 6]);
+/// What each value of it does to a sum, as people read it.
+pub const EPILOGUES: [&str; 7] = [
+    "",
+    "+bias",
+    "+bias GELU kept",
+    "+bias +residual",
+    "*GELU'",
+    "ADD",
+    "+bias GELU",
+];
 
 pub(super) static ANY: Kernel = Kernel {
     name: "matmul_any",

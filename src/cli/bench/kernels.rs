@@ -6,6 +6,7 @@ use super::step::Bench;
 use super::timing::rounded;
 use ijepa::Result;
 use ijepa::gpu::{Cost, Label, Timed};
+use ijepa::ops::matmul::EPILOGUES;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -135,9 +136,39 @@ fn kernel(label: &Label) -> String {
     constants.fold(name, |text, (name, value)| match (*name, *value) {
         ("FORM", 1) => text + " NT",
         ("FORM", 2) => text + " TN",
-        ("TAIL" | "AFFINE" | "ADD" | "EMA" | "BYTES", _) => format!("{text} {name}"),
+        ("EPILOGUE", value) if (value as usize) < EPILOGUES.len() => text + " " + EPILOGUES[value as usize],
+        ("TAIL" | "AFFINE" | "ADD" | "EMA" | "BYTES" | "LATE" | "SCALED", _) => format!("{text} {name}"),
         _ => format!("{text} {name}={value}"),
     })
+}
+
+/// What the words behind a kernel's name mean.
+const WORDS: [(&str, &str); 12] = [
+    ("NT", "A times the transpose of B"),
+    ("TN", "the transpose of A times B"),
+    ("kept", "what GELU is given is written, too, for its gradient"),
+    ("GELU'", "the derivative of GELU"),
+    ("LATE", "sums are stored, then read again and finished (bias, GELU ...)"),
+    ("ADD", "added to what the output holds"),
+    ("TAIL", "sizes are no multiple of what a lane takes at once"),
+    ("AFFINE", "with weight and bias"),
+    ("EMA", "the target encoder follows in the same pass"),
+    ("BYTES", "images come as bytes, and are normalised on the way"),
+    ("SCALED", "by a factor that brings gradients into the range of 16 bits"),
+    ("X=n", "what the kernel was compiled for: sizes, tiles, a lane's part"),
+];
+
+/// What stands below the rows: the words that occur in them.
+pub fn legend(rows: &[Row]) -> String {
+    let occurs = |word: &str| {
+        let is = |part: &str| match word {
+            "X=n" => part.contains('='),
+            _ => part.trim_start_matches(['+', '*']) == word,
+        };
+        rows.iter().any(|row| row.kernel.split(' ').skip(1).any(is))
+    };
+    let words = WORDS.iter().filter(|(word, _)| occurs(word));
+    words.map(|(word, means)| format!("  {word:<6}  {means}\n")).collect()
 }
 
 /// The first two tensors that are read and the first that is written, in words of 4 bytes: `2048x96 288x96 -> 2048x288`.
@@ -195,9 +226,9 @@ mod tests {
         assert_eq!(
             short,
             [
-                ("matmul_any NT EPILOGUE=3", "8x96 288x96 -> 8x288", 1, 1.0, 2.0),
-                ("matmul_any NT EPILOGUE=3", "64x96 288x96 -> 64x288", 2, 0.75, 1.0),
-                ("matmul_any EPILOGUE=3", "64x96 288x96 -> 64x288", 1, 0.1, 0.2),
+                ("matmul_any NT +bias +residual", "8x96 288x96 -> 8x288", 1, 1.0, 2.0),
+                ("matmul_any NT +bias +residual", "64x96 288x96 -> 64x288", 2, 0.75, 1.0),
+                ("matmul_any +bias +residual", "64x96 288x96 -> 64x288", 1, 0.1, 0.2),
             ]
         );
         assert_eq!(rows[1].cost.flops, 128.0);
@@ -227,5 +258,39 @@ mod tests {
         let on_units = row_of("matmul_fragments f16", 500e9, 1e9);
         assert_eq!(on_units.bound(&ceilings), ("units", 0.5));
         assert_eq!(row(1e9, 8e9).bound(&ceilings), ("memory", 0.8));
+    }
+
+    /// Each word that a kernel may have but for its sizes is explained, or is plain; and only those that occur.
+    #[test]
+    fn words_behind_a_kernels_name_are_explained() {
+        let label = |constants: Vec<(&'static str, u32)>| Label {
+            constants,
+            ..timed(0, 1, 0.0).label
+        };
+        for (constants, name, words) in [
+            (vec![("FORM", 0), ("EPILOGUE", 0), ("LATE", 0)], "matmul_any", vec![]),
+            (
+                vec![("FORM", 1), ("EPILOGUE", 6), ("LATE", 1)],
+                "matmul_any NT +bias GELU LATE",
+                vec!["NT", "LATE"],
+            ),
+            (
+                vec![("FORM", 2), ("EPILOGUE", 5), ("FIXED_N", 384)],
+                "matmul_any TN ADD FIXED_N=384",
+                vec!["TN", "ADD", "X=n"],
+            ),
+            (vec![("EPILOGUE", 4)], "matmul_any *GELU'", vec!["GELU'"]),
+            (vec![("EPILOGUE", 7)], "matmul_any EPILOGUE=7", vec!["X=n"]),
+        ] {
+            let timed = Timed {
+                label: label(constants),
+                seconds: 1.0,
+            };
+            let rows = rows(vec![vec![timed]]);
+            assert_eq!(rows[0].kernel, name);
+            let legend = legend(&rows);
+            let explained: Vec<&str> = legend.lines().filter_map(|line| line.split(' ').nth(2)).collect();
+            assert_eq!(explained, words, "{legend}");
+        }
     }
 }
