@@ -54,7 +54,7 @@ pub fn run(gpu: &Gpu, config: &Config, name: &str, picture: Option<&Path>) -> Re
         kernels::header(),
     ))?;
     print(&rows.iter().map(|row| row.text(&ceilings, total)).collect::<String>())?;
-    print(&format!("\n{}", kernels::legend(&rows)))?;
+    print(&format!("\n{}", kernels::legend(&rows, &ceilings)))?;
     let list: Vec<_> = rows.iter().map(|row: &Row| row.json(&ceilings)).collect();
     let line = json!({
         "version": env!("CARGO_PKG_VERSION"), "preset": name, "batch": bench.batch(),
