@@ -1,7 +1,7 @@
 //! `ijepa info`: a configuration's networks, parameters, cost and memory.
 
 use super::escaped;
-use super::number::{grouped, mebibytes, prefixed};
+use super::number::{grouped, prefixed, size};
 use super::settings::{OPTIONS, Settings};
 use ijepa::Result;
 use ijepa::gpu::Kind;
@@ -101,9 +101,9 @@ fn text(config: &Config, model: &ModelConfig) -> String {
     let (batch, context, target) = (planned.batch, planned.k_context, planned.k_target);
     out += &format!("\nMemory for a step of {batch} images on a GPU (masks of up to {context} and {target} patches)\n");
     for (name, bytes) in &parts {
-        out += &format!("  {name:<32} {:>15}\n", mebibytes(*bytes));
+        out += &format!("  {name:<32} {:>15}\n", size(*bytes));
     }
-    let total = |parts: &[(&str, u64)]| mebibytes(parts.iter().map(|part| part.1).sum());
+    let total = |parts: &[(&str, u64)]| size(parts.iter().map(|part| part.1).sum());
     out += &format!("  {:<32} {:>15}\n", "together", total(&parts));
     // What `train` says where there is no GPU.
     let parts = needs::report(Kind::Software, model, &planned);
@@ -193,7 +193,7 @@ fn weights_text(start: &Start) -> String {
         }
     }
     let (bytes, types) = weights.stored();
-    line("stored", format!("{} as {}", mebibytes(bytes), types.join(", ")));
+    line("stored", format!("{} as {}", size(bytes), types.join(", ")));
     lines.extend(weights.remarks.iter().map(|remark| format!("  {remark}")));
     if !weights.unknown.is_empty() {
         let some: Vec<&str> = weights.unknown.iter().take(4).map(String::as_str).collect();

@@ -26,10 +26,14 @@ pub fn prefixed(value: f64) -> String {
     format!("{scaled:.digits$}{}", prefixes[prefix])
 }
 
-/// Bytes in MiB, `1,234.5 MiB`.
-pub fn mebibytes(bytes: u64) -> String {
-    let tenths = (bytes as f64 * 10.0 / (1 << 20) as f64).round() as u64;
-    format!("{}.{} MiB", grouped(tenths / 10), tenths % 10)
+/// Bytes: `1,234.5 MiB`, and `129.4 KiB` of what is less than one of these.
+pub fn size(bytes: u64) -> String {
+    let tenths = |unit: u64| (bytes as f64 * 10.0 / unit as f64).round() as u64;
+    let (tenths, unit) = match tenths(1 << 10) {
+        few @ 0..10_240 => (few, "KiB"),
+        _ => (tenths(1 << 20), "MiB"),
+    };
+    format!("{}.{} {unit}", grouped(tenths / 10), tenths % 10)
 }
 
 #[cfg(test)]
@@ -50,6 +54,14 @@ mod tests {
         ] {
             assert_eq!(prefixed(value), text);
         }
-        assert_eq!(mebibytes((1234 << 20) + (1 << 19)), "1,234.5 MiB");
+        for (bytes, text) in [
+            (0, "0.0 KiB"),
+            (132_506, "129.4 KiB"),
+            ((1 << 20) - 52, "1,023.9 KiB"),
+            ((1 << 20) - 51, "1.0 MiB"),
+            ((1234 << 20) + (1 << 19), "1,234.5 MiB"),
+        ] {
+            assert_eq!(size(bytes), text);
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! `ijepa pack`: the images of a folder or a tar as one file, which training reads without decoding.
 
 use super::draft::{Draft, folder_of};
+use super::number::size;
 use super::print;
 use super::progress::{Loudness, Progress};
 use super::stop::Stop;
@@ -102,10 +103,13 @@ pub fn run(args: Args) -> Result<()> {
     if let Some(summary) = source.bad().summary() {
         progress.say(&summary);
     }
-    let size = bytes.div_ceil(1 << 20);
     match args.quiet {
         true => Ok(()),
-        false => print(&format!("wrote {}: {good} images, {size} MiB\n", args.out.display())),
+        false => print(&format!(
+            "wrote {}: {good} images, {}\n",
+            args.out.display(),
+            size(bytes)
+        )),
     }
 }
 

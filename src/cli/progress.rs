@@ -1,6 +1,7 @@
 //! How a run shows itself: a bar on a terminal, plain lines elsewhere; all on standard error.
 
 use super::escaped;
+use super::number::size;
 use ijepa::eval::monitor::{Judgement, Measurement};
 use ijepa::eval::probe::Row;
 use ijepa::train::run::Event;
@@ -236,14 +237,6 @@ fn look(now: &Measurement, judgement: &Judgement) -> String {
     let (rank, deviation) = (now.effective_rank, now.deviation);
     let verdict = judgement.verdict.word();
     format!("{verdict}: rank {rank:.1} deviation {deviation:.3}{neighbours}")
-}
-
-/// Small models have small parts.
-fn size(bytes: u64) -> String {
-    match bytes {
-        0..1_048_576 => format!("{:.1} KiB", bytes as f64 / 1024.0),
-        _ => format!("{:.1} MiB", bytes as f64 / 1_048_576.0),
-    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! `ijepa train`: start a run, or go on with one.
 
 use super::adapter::AdapterArgs;
-use super::number::mebibytes;
+use super::number::size;
 use super::progress::{Loudness, Progress};
 use super::settings::{Count, Settings};
 use super::stop::Stop;
@@ -290,7 +290,7 @@ fn rehearsed(config: &Config, rehearsal: &Rehearsal, progress: &mut Progress) ->
     progress.end();
     let Rehearsal { dims, step, .. } = rehearsal;
     let allocated = match rehearsal.allocated {
-        Some(bytes) => format!("; its driver's allocator gave {}", mebibytes(bytes)),
+        Some(bytes) => format!("; its driver's allocator gave {}", size(bytes)),
         None => String::new(),
     };
     let planned = rehearsal.parts.iter().map(|(_, bytes)| bytes).sum();
@@ -303,7 +303,7 @@ fn rehearsed(config: &Config, rehearsal: &Rehearsal, progress: &mut Progress) ->
          the first step took {:.2} s, with its kernels to compile; loss {:.4}\n\
          nothing was written\n",
         config.data.batch_size,
-        mebibytes(planned),
+        size(planned),
         rehearsal.seconds,
         step.loss,
     ))

@@ -1,6 +1,6 @@
 //! Training steps, as a run takes them: one after the other, the results read when they are there.
 
-use super::super::number::{grouped, mebibytes, prefixed};
+use super::super::number::{grouped, prefixed, size};
 use super::super::print;
 use super::timing::{ROUNDS, rounded, rounds};
 use ijepa::data::draw::Draw;
@@ -121,7 +121,7 @@ impl Bench {
             timing.worst * 1e3,
             prefixed(cost.flops),
             grouped(dispatches as u64),
-            mebibytes(self.memory),
+            size(self.memory),
         ))?;
         let line = serde_json::json!({
             "preset": name, "batch": batch, "images_per_s": rounded(rate), "ms": rounded(timing.best * 1e3),

@@ -1,6 +1,6 @@
 //! Which adapters there are, and what of them matters here.
 
-use super::super::number::mebibytes;
+use super::super::number::size;
 use ijepa::gpu::{Gpu, Kind, adapters};
 use ijepa::ops::matmul::{self, Form};
 
@@ -34,8 +34,8 @@ pub fn list(backends: wgpu::Backends) -> String {
 fn sizes(limits: &wgpu::Limits) -> String {
     format!(
         "binding {}, buffer {}, {} bindings a stage, workgroups of {} with {} KiB",
-        mebibytes(limits.max_storage_buffer_binding_size),
-        mebibytes(limits.max_buffer_size),
+        size(limits.max_storage_buffer_binding_size),
+        size(limits.max_buffer_size),
         limits.max_storage_buffers_per_shader_stage,
         limits.max_compute_invocations_per_workgroup,
         limits.max_compute_workgroup_storage_size >> 10,

@@ -4,7 +4,7 @@ use super::chart::{Line, chart, drawable};
 use super::findings::Findings;
 use super::page::{charts, duration, figure, list, tile};
 use super::probed;
-use crate::cli::number::{grouped, mebibytes};
+use crate::cli::number::{grouped, size};
 use ijepa::Result;
 use ijepa::eval::monitor::{Judgement, Measurement, Verdict, judge};
 use ijepa::eval::probe::{ProbeTable, Row};
@@ -359,7 +359,7 @@ fn checkpoints(history: &History) -> Markup {
             h2 { "Checkpoints" }
             div .wide { table .numbers {
                 tr { th { "file" } th { "size" } }
-                @for saved in &history.checkpoints { tr { td { code { (saved.name) } } td { (mebibytes(saved.bytes)) } } }
+                @for saved in &history.checkpoints { tr { td { code { (saved.name) } } td { (size(saved.bytes)) } } }
             } }
             p .faint { "Go on: " code { "ijepa train --resume " (history.folder.display()) } " · use: "
                 code { "ijepa embed --weights " (history.folder.display()) " --data …" } }

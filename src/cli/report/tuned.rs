@@ -4,7 +4,7 @@ use super::chart::{Line, drawable, over};
 use super::one::values;
 use super::page::{charts, duration, figure, tile};
 use super::probed;
-use crate::cli::number::{grouped, mebibytes};
+use crate::cli::number::{grouped, size};
 use crate::cli::probe::confusion::sheet;
 use crate::cli::probe::found::Found;
 use crate::cli::sheet::Ground;
@@ -298,7 +298,7 @@ fn checkpoints(tuning: &Tuning) -> Markup {
             h2 { "Weights" }
             div .wide { table .numbers {
                 tr { th { "file" } th { "size" } }
-                @for saved in &tuning.checkpoints { tr { td { code { (saved.name) } } td { (mebibytes(saved.bytes)) } } }
+                @for saved in &tuning.checkpoints { tr { td { code { (saved.name) } } td { (size(saved.bytes)) } } }
             } }
             p .faint {
                 @if !complete { "Go on: " code { "ijepa finetune --resume " (folder) } " · " }
