@@ -59,9 +59,13 @@ impl Progress {
 
     /// A line of its own, above the bar.
     pub fn say(&self, line: &str) {
-        if self.loudness == Loudness::Quiet {
-            return;
+        if self.loudness != Loudness::Quiet {
+            self.warn(line);
         }
+    }
+
+    /// The same, also where all else is to be quiet: without it, what is printed would be taken for more than it is.
+    pub fn warn(&self, line: &str) {
         match &self.bar {
             Some(bar) => bar.println(escaped(line)),
             None => super::say(line),

@@ -37,7 +37,7 @@ pub struct Args {
     /// Remove what was found: from now on kernels are chosen by adapter and shape again
     #[arg(long, conflicts_with_all = ["seconds", "preset", "config"])]
     forget: bool,
-    /// No progress, only the table
+    /// No progress, only the table and what is missing in it
     #[arg(long)]
     quiet: bool,
     #[command(flatten)]
@@ -111,7 +111,7 @@ pub fn run(args: Args) -> Result<()> {
     let left = list.len() - rows.len();
     if left > 0 {
         let products = list.len();
-        progress.say(&match stopped {
+        progress.warn(&match stopped {
             true => format!("stopped before {left} of {products} products were measured"),
             false => format!("the time was too short for {left} of {products} products: give more --seconds"),
         });
@@ -187,7 +187,7 @@ fn contests(
         let products = *products;
         if let Some(outcome) = contest::run(gpu, bits, &products, end, list.len() - i)? {
             for way in &outcome.wrong {
-                progress.say(&format!(
+                progress.warn(&format!(
                     "{way} computes {} wrongly here, and is left out",
                     name(&products)
                 ));

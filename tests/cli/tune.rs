@@ -138,6 +138,19 @@ fn findings_are_kept_used_and_forgotten() {
     );
 }
 
+/// That there was no time is no progress: it is said even so.
+#[test]
+fn quiet_tells_what_was_not_measured() {
+    let short = "tune --preset demo --batch 1 --seconds 0.1 --quiet --cache tune.json";
+    let (out, err) = with(Path::new(""), &short.split(' ').collect::<Vec<_>>());
+    let value = last(&out);
+    let (measured, left) = (value["measured"].as_u64().unwrap(), value["left"].as_u64().unwrap());
+    assert!(left > 0, "{value}");
+    let all = measured + left;
+    let wanted = format!("the time was too short for {left} of {all} products: give more --seconds\n");
+    assert_eq!(err, wanted);
+}
+
 #[test]
 fn what_makes_no_sense_is_refused() {
     assert!(refused(&["tune", "--seconds", "0"]).contains("a number of seconds from 0.1"));
