@@ -8,8 +8,8 @@
 # IJEPA_ADAPTER=which   as --adapter; default auto
 # LIMIT=seconds         no step begins or goes on after that; default 570
 #
-# Leaves: session.log (all output), doctor.txt, bench.jsonl (the last line of each measurement), tune.json and tune.jsonl (the
-# quickest tiles, and what they were measured at), the demo's pictures.
+# Leaves: session.log (commit, day, machine and all output), doctor.txt, bench.jsonl (the last line of each measurement),
+# tune.json and tune.jsonl (the quickest tiles, and what they were measured at), the demo's pictures.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 out=${1:-${OUT:-runs/gpu-session}}
@@ -17,6 +17,7 @@ adapter=${IJEPA_ADAPTER:-auto}
 limit=${LIMIT:-570}
 mkdir -p "$out" || exit 1
 log=$out/session.log
+: >"$log"
 began=$(date +%s)
 failed=
 
@@ -65,17 +66,16 @@ tests() {
     fi
 }
 
+say "$(benches/machine.sh)"
 ijepa=${IJEPA:-target/release/ijepa}
 if [ ! -x "$ijepa" ]; then
     step build 400 tools/cargo build --release || exit 1
     ijepa=target/release/ijepa
 fi
 
-: >"$log"
 # Nothing comes from the user's cache of tuned kernels, and nothing goes there.
 export IJEPA_TUNE=
 rm -f "$out/bench.jsonl" "$out/tune.json" "$out/tune.jsonl"
-say "machine: $(uname -sm), $(nproc) cores; $(date -u +%F)"
 command -v nvidia-smi >/dev/null && step driver 20 nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader
 
 # Does it compute right?

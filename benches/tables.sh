@@ -4,6 +4,8 @@
 #   benches/tables.sh [SECTION...]      all without names, some 15 minutes; what each measures is beside its name below
 #   benches/tables.sh learn             what is learned in f32, bfloat16 and float16, three seeds each: not among all, some 20 minutes
 #
+# The first line says by which commit, when and where.
+#
 # IJEPA=path   the program; else ./target/release/ijepa
 # ROUNDS=n     how often what is compared takes turns; default 3
 set -eu
@@ -15,6 +17,8 @@ trap 'rm -rf "$place"' EXIT
 trap 'exit 1' INT TERM
 export IJEPA_TUNE= # nothing that was tuned here has a say
 step=benches/peers/step.yaml
+
+benches/machine.sh
 
 # What a measurement says but for its JSON.
 bench() { "$ijepa" bench "$@" 2>&1 | grep -v '^{'; }
