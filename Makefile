@@ -18,6 +18,7 @@ help:
 	@echo "make bench-web  how fast the page's adapter is, and the native program beside it"
 	@echo "make bench-peers  the same training steps by PyTorch and Burn, in turn with ours (installs PyTorch, some 5 GB)"
 	@echo "make bench-growth  how a step grows with batch, tokens, width and depth, ours and PyTorch's (installs as bench-peers)"
+	@echo "             (DEVICE=cuda: PyTorch on an NVIDIA GPU, which ours takes anyway; default cpu)"
 	@echo "make lighthouse  Lighthouse's accessibility score of the page"
 	@echo "make pictures    the README's pictures of the page, from a training run of some minutes"
 	@echo "make build   set up, then build ./target/release/ijepa"
@@ -76,15 +77,18 @@ bench-web: web build
 	@IJEPA_WEB_TESTS=bench tools/web-test
 	@./target/release/ijepa bench --preset demo --step
 
+# Where PyTorch computes; ours takes the GPU where there is one.
+bench-peers bench-growth: DEVICE ?= cpu
+
 bench-peers: build
 	@benches/peers/setup
 	@target/peers/venv/bin/python benches/peers/run.py --ijepa ./target/release/ijepa \
-	    --python target/peers/venv/bin/python --burn target/peers/burn/release
+	    --python target/peers/venv/bin/python --burn target/peers/burn/release --device $(DEVICE)
 
 bench-growth: build
 	@benches/peers/setup --torch
 	@target/peers/venv/bin/python benches/peers/growth.py --ijepa ./target/release/ijepa \
-	    --python target/peers/venv/bin/python --svg benches/growth.svg
+	    --python target/peers/venv/bin/python --svg benches/growth.svg --device $(DEVICE)
 
 lighthouse: web
 	@tools/web-setup --test

@@ -1,11 +1,11 @@
 """How a training step grows with batch, tokens, width and depth, ours and PyTorch's, in one run: `make bench-growth`.
 
-    python growth.py --ijepa PROGRAM --python PYTHON_WITH_TORCH [--rounds N] [--svg F.svg]
+    python growth.py --ijepa PROGRAM --python PYTHON_WITH_TORCH [--rounds N] [--device cpu|cuda] [--svg F.svg]
 
 Each axis goes over eight times its first size, the others as in step.yaml. Both take the same recorded steps in turn; losses
 must agree. Time is that of the fastest round; memory is the plan's for ours (buffers on the adapter), and for PyTorch what the
-process holds at its most, less what it held before the model was made. The last column is the exponent of the last doubling:
-1 where time follows the size.
+process holds at its most, less what it held before the model was made, or what its allocator gave on a GPU. The last row of an
+axis has the exponents of the last doubling: 1 where time follows the size.
 """
 
 import argparse
@@ -32,7 +32,7 @@ def measured(args, settings, folder):
     case = pathlib.Path(folder) / "case.safetensors"
     sets = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
     ours = [args.ijepa, "bench", "--config", args.config, "--step", *sets]
-    torch = [args.python, HERE / "torch" / "step.py", case, "--seconds", "0.5"]
+    torch = [args.python, HERE / "torch" / "step.py", case, "--device", args.device, "--seconds", "0.5"]
     best = {}
     for number in range(args.rounds):
         for name, command in (("ijepa", [*ours, "--record", case]), ("PyTorch", torch)):
@@ -83,6 +83,7 @@ def main():
     parser.add_argument("--ijepa", required=True)
     parser.add_argument("--python", required=True)
     parser.add_argument("--config", default=HERE / "step.yaml")
+    parser.add_argument("--device", default="cpu", help="PyTorch's: cpu or cuda")
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--svg")
     args = parser.parse_args()

@@ -1,6 +1,7 @@
 """The same training steps by ijepa and by peers, in turn (A B A B ...): `make bench-peers`.
 
     python run.py --ijepa PROGRAM --python PYTHON_WITH_TORCH [--burn FOLDER_OF_PROGRAMS] [--rounds N] [--config F.yaml]
+        [--device cpu|cuda]
 
 ijepa writes what its steps are fed to a file; every contender takes the same steps from it, and prints its losses and rates
 as JSON in its last line. Losses must agree before rates mean anything. A contender that fails is named with its error, and
@@ -111,7 +112,7 @@ def main():
         of_products = spread(products[name]) if products[name] else ""
         print(f"{name:22}{spread(rates[name]):>26}{spread(ratios):>26}{of_products:>28}")
         summary[name] = {"images_per_s": rates[name], "ratio": ratios, "matmul_gflops": products[name]}
-    print(f"on {wrote['adapter']}; median (least to most) of {args.rounds} rounds in turn")
+    print(f"on {wrote['adapter']}, PyTorch on {args.device}; median (least to most) of {args.rounds} rounds in turn")
     for name, far in wrong.items():
         print(f"{name}: its losses are off by {far:.1e} of ours: its rate means nothing")
     print(json.dumps({"peers": summary, "errors": errors}))
