@@ -84,7 +84,8 @@ pub struct Args {
 const MOST_IMAGES: usize = 1 << 16;
 
 const AFTER: &str = "\
-Without --config and --preset the preset is nano: 32-pixel images, for a first run within minutes.
+Without --config and --preset the preset is nano: 32-pixel images, for a first run within minutes. Where progress says \
+`data 12 %`, the GPU waited for images 12 % of the time: `ijepa pack` makes them quicker to read.
 example: ijepa train --data generated:glyphs --preset nano --steps 200 \\
            --out runs/first
          ijepa train --resume runs/first --steps 400
