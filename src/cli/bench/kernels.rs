@@ -174,7 +174,10 @@ pub fn legend(rows: &[Row], ceilings: &Ceilings) -> String {
             "memory",
             "its data stay in caches, and those of the copy that measures the ceiling don't",
         ),
-        ("arithmetic", "the machine was quicker than when its ceiling was measured"),
+        (
+            "arithmetic",
+            "the machine was quicker than when its ceiling was measured",
+        ),
     ] {
         // Below, the table says 100 %.
         let above = |row: &Row| row.bound(ceilings).0 == bound && row.bound(ceilings).1 >= 1.005;
