@@ -30,6 +30,10 @@ products() { # each shape alone
     done
 }
 
+by_hand() { # a product and what follows it, beside kernels that were written for its shape alone
+    tools/cargo bench --quiet --bench by_hand
+}
+
 odd() { # sizes that are no multiples of four, alone and with bias and GELU after
     for round in $(turns); do for shape in 4096x1152x384 4095x1152x384 4096x1153x384 4096x1152x385 4097x1153x385; do for form in nn nt tn; do
         for after in nothing gelu; do
@@ -125,9 +129,9 @@ learn() { # k-NN and linear accuracy of what `demo` learns
     done; done
 }
 
-for section in ${*:-products odd bits attention rows first steps gaps recompute predict memory tune}; do
+for section in ${*:-products by_hand odd bits attention rows first steps gaps recompute predict memory tune}; do
     case $section in
-    products | odd | bits | attention | rows | first | steps | gaps | recompute | predict | memory | tune | learn) ;;
+    products | by_hand | odd | bits | attention | rows | first | steps | gaps | recompute | predict | memory | tune | learn) ;;
     *) echo "benches/tables.sh: there is no section $section" >&2; exit 2 ;;
     esac
     echo "== $section: $(sed -n "s/^$section() { # //p" "$0")"
