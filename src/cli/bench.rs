@@ -64,7 +64,8 @@ pub struct Args {
     #[arg(conflicts_with_all = MODEL, conflicts_with_all = PRODUCT, conflicts_with_all = ADAPTER)]
     #[arg(conflicts_with_all = ["predict", "of", "shares"])]
     compare: Vec<PathBuf>,
-    /// Say what the step measured in --of should take on an adapter of these ceilings; measures nothing. `same`: on its own
+    /// Say what the step measured in --of should take on an adapter of these ceilings (and, where known, of units=U, those of f16 on
+    /// matrix units, and dispatch=S); measures nothing. `same`: on its own
     #[arg(long, value_name = "flops=F,bandwidth=B", value_parser = predict::machine, requires = "of")]
     #[arg(conflicts_with_all = MODEL, conflicts_with_all = PRODUCT, conflicts_with_all = ADAPTER)]
     predict: Option<predict::Where>,

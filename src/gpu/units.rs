@@ -58,8 +58,8 @@ pub(super) async fn open(
     if units.is_some() {
         let without = (descriptor.required_features, descriptor.experimental_features);
         descriptor.required_features |= features();
-        // SAFETY: what is experimental in wgpu are cooperative matrices. One kernel uses them, and products get it only when it
-        // was seen to compute right on this device.
+        // SAFETY: what is experimental in wgpu are cooperative matrices. Two kernels use them: the one for products, which gets
+        // them only when it was seen to compute right on this device, and the one that measures the rate, which runs only then.
         descriptor.experimental_features = unsafe { wgpu::ExperimentalFeatures::enabled() };
         if let Ok(opened) = adapter.request_device(&descriptor).await {
             return Ok((opened, units));

@@ -13,6 +13,8 @@ use std::path::{Path, PathBuf};
 pub struct Machine {
     /// f32 products and sums a second.
     flops: f64,
+    /// The same of f16 on matrix units; f32's where it has none.
+    units: f64,
     /// Bytes a second.
     bandwidth: f64,
     /// Seconds of one more dispatch.
@@ -26,14 +28,15 @@ pub enum Where {
     Machine(Machine),
 }
 
-/// `flops=82e12,bandwidth=2e12,dispatch=4e-6`, or `same`.
+/// `flops=82e12,bandwidth=2e12,units=160e12,dispatch=4e-6`, or `same`.
 pub fn machine(text: &str) -> Result<Where, String> {
     if text == "same" {
         return Ok(Where::Same);
     }
     let wrong = || {
-        "write flops=F,bandwidth=B and, if known, dispatch=S (a second's operations and bytes, seconds of a dispatch; \
-         such as flops=82e12,bandwidth=1e12,dispatch=4e-6; the former two from 1e6 to 1e21, the latter at most 1), or same"
+        "write flops=F,bandwidth=B and, if known, units=U and dispatch=S (a second's operations and bytes, those of f16 on \
+         matrix units, seconds of a dispatch; such as flops=82e12,bandwidth=1e12,dispatch=4e-6; the rates from 1e6 to 1e21, \
+         the seconds at most 1), or same"
             .to_string()
     };
     let mut values = BTreeMap::new();
@@ -43,7 +46,7 @@ pub fn machine(text: &str) -> Result<Where, String> {
         let key = key.trim();
         // Beyond these the answer is no time at all.
         let there_is = match key {
-            "flops" | "bandwidth" => (1e6..=1e21).contains(&value),
+            "flops" | "bandwidth" | "units" => (1e6..=1e21).contains(&value),
             "dispatch" => (0.0..=1.0).contains(&value),
             _ => false,
         };
@@ -52,8 +55,10 @@ pub fn machine(text: &str) -> Result<Where, String> {
         }
     }
     let get = |key: &str| values.get(key).copied();
+    let flops = get("flops").ok_or_else(wrong)?;
     Ok(Where::Machine(Machine {
-        flops: get("flops").ok_or_else(wrong)?,
+        flops,
+        units: get("units").unwrap_or(flops),
         bandwidth: get("bandwidth").ok_or_else(wrong)?,
         dispatch: get("dispatch").unwrap_or(5e-6),
     }))
@@ -89,7 +94,11 @@ impl Row {
 
     /// Seconds at the ceilings.
     fn ideal(&self, machine: &Machine) -> f64 {
-        (self.flops / machine.flops).max(self.bytes / machine.bandwidth)
+        let flops = match self.kernel.as_str() {
+            ON_UNITS => machine.units,
+            _ => machine.flops,
+        };
+        (self.flops / flops).max(self.bytes / machine.bandwidth)
     }
 
     /// How far apart a dispatch of this and one of another are, in powers of e of their operations and bytes; one more where one
@@ -115,6 +124,7 @@ fn measured_on(value: &Value, name: &Path) -> Result<Machine> {
     match (of("gflops"), of("gb_s")) {
         (Some(gflops), Some(gbs)) if gflops >= 1e-3 && gbs >= 1e-3 => Ok(Machine {
             flops: gflops * 1e9,
+            units: of("units_gflops").filter(|&rate| rate >= 1e-3).unwrap_or(gflops) * 1e9,
             bandwidth: gbs * 1e9,
             dispatch: of("dispatch_us").unwrap_or(0.0) / 1e6,
         }),
@@ -125,40 +135,69 @@ fn measured_on(value: &Value, name: &Path) -> Result<Machine> {
     }
 }
 
-/// The share of its ceiling that each kernel reached on each of its shapes, beside the cost of its dispatches.
+/// What each kernel reached on each of its shapes: seconds at the ceilings, and what it took beside the cost of its dispatches.
 #[derive(Default)]
-struct Shares(Vec<(Row, f64)>);
+struct Shares(Vec<Reached>);
+
+struct Reached {
+    row: Row,
+    ideal: f64,
+    work: f64,
+}
+
+impl Reached {
+    fn share(&self) -> f64 {
+        (self.ideal / self.work).clamp(1e-4, MOST_SHARE)
+    }
+}
 
 impl Shares {
     fn add(&mut self, measured: &Value, machine: &Machine) {
         for row in rows(measured) {
             // A kernel that is all dispatch tells nothing of its share: then half of its time counts as work.
             let work = (row.seconds - row.dispatches * machine.dispatch).max(row.seconds / 2.0);
-            let share = (row.ideal(machine) / work.max(1e-12)).clamp(1e-4, MOST_SHARE);
-            self.0.push((row, share));
+            let ideal = row.ideal(machine);
+            // What costs less than the file's digits can tell says nothing.
+            if ideal > 0.0 && work > 0.0 {
+                self.0.push(Reached { row, ideal, work });
+            }
         }
     }
 
-    /// What a kernel should reach: the mean (of logarithms) of what it reached on other shapes, of which near ones count most. One
-    /// that was nowhere measured goes as all others do.
+    /// What a kernel should reach: what it reached on this very shape, or else the mean (of logarithms) of what it reached on others,
+    /// of which near ones count most. One that was nowhere measured goes as all others together do.
     fn of(&self, row: &Row) -> f64 {
-        let same = |(other, _): &&(Row, f64)| other.kernel == row.kernel;
+        let same: Vec<(f64, f64)> = self
+            .0
+            .iter()
+            .filter(|reached| reached.row.kernel == row.kernel)
+            .map(|reached| (row.distance(&reached.row), reached.share().ln()))
+            .collect();
         let mean = |weighed: &mut dyn Iterator<Item = (f64, f64)>| {
-            let add = |sum: (f64, f64), (weight, share): (f64, f64)| (sum.0 + weight * share.ln(), sum.1 + weight);
+            let add = |sum: (f64, f64), (weight, log): (f64, f64)| (sum.0 + weight * log, sum.1 + weight);
             let (sum, weights) = weighed.fold((0.0, 0.0), add);
             (weights > 0.0).then(|| (sum / weights).exp())
         };
-        let near = |(other, share): &(Row, f64)| ((row.distance(other) + NEAR).powi(-2), *share);
-        mean(&mut self.0.iter().filter(same).map(near))
-            .or_else(|| mean(&mut self.0.iter().map(|(_, share)| (1.0, *share))))
-            .unwrap_or(1.0)
+        let exact = |(distance, log): &(f64, f64)| (*distance < EXACT).then_some((1.0, *log));
+        let near = |(distance, log): &(f64, f64)| ((distance + NEAR).powi(-2), *log);
+        mean(&mut same.iter().filter_map(exact))
+            .or_else(|| mean(&mut same.iter().map(near)))
+            .unwrap_or_else(|| {
+                let sum = |of: fn(&Reached) -> f64| self.0.iter().map(of).sum::<f64>();
+                let (ideal, work) = (sum(|reached| reached.ideal), sum(|reached| reached.work));
+                if work > 0.0 { ideal / work } else { 1.0 }
+            })
     }
 }
 
+/// The kernel whose arithmetic matrix units do.
+const ON_UNITS: &str = "matmul_fragments";
+/// Two shapes are one: what is left is how many digits a file has.
+const EXACT: f64 = 1e-3;
 /// The distance within which one shape is as good as another.
 const NEAR: f64 = 0.1;
-/// Caches and matrix units can do better than the memory and the arithmetic that ceilings were measured with, but not by any factor.
-const MOST_SHARE: f64 = 64.0;
+/// Caches can do better than the memory that a ceiling was measured with, but not by any factor.
+const MOST_SHARE: f64 = 4.0;
 
 /// What a step should take.
 #[derive(Default)]
@@ -195,9 +234,11 @@ pub fn run(wanted: Where, of: &Path, from: &[PathBuf]) -> Result<()> {
     for path in from {
         let reached = read(path)?;
         shares.add(&reached, &measured_on(&reached, path)?);
-        adapters.push(word(&reached["adapter"]));
+        let adapter = word(&reached["adapter"]);
+        if !adapters.contains(&adapter) {
+            adapters.push(adapter);
+        }
     }
-    adapters.dedup();
     let machine = match wanted {
         Where::Machine(machine) => machine,
         Where::Same => measured_on(&step, of)?,
@@ -249,10 +290,16 @@ mod tests {
     fn adapters_are_read_and_nonsense_is_refused() {
         let want = Machine {
             flops: 82e12,
+            units: 82e12,
             bandwidth: 1e12,
             dispatch: 5e-6,
         };
         assert_eq!(machine("flops=82e12,bandwidth=1e12"), Ok(Where::Machine(want)));
+        let with_units = Machine { units: 160e12, ..want };
+        assert_eq!(
+            machine("flops=82e12,units=160e12,bandwidth=1e12"),
+            Ok(Where::Machine(with_units))
+        );
         let quick = Machine { dispatch: 0.0, ..want };
         assert_eq!(
             machine("bandwidth=1e12, flops=82e12,dispatch=0"),
@@ -281,6 +328,7 @@ mod tests {
     fn what_was_measured_is_predicted_and_scales_with_the_ceilings() {
         let here = Machine {
             flops: 100e9,
+            units: 800e9,
             bandwidth: 10e9,
             dispatch: 1e-3,
         };
@@ -299,13 +347,14 @@ mod tests {
         assert!((likely.ceiling - 0.015).abs() < 1e-9 && (likely.seconds - 0.031).abs() < 1e-9);
         let faster = Machine {
             flops: 1000e9,
+            units: 1000e9,
             bandwidth: 10e9,
             dispatch: 0.0,
         };
         assert!((predict(&measured, &shares, &faster).seconds - 0.010).abs() < 1e-9);
-        // A kernel that the other measurement did not have goes at the mean share.
+        // A kernel that the other measurement did not have goes as all others together do: 12 of 28 ms.
         let other = json!({"kernels": [{"kernel": "new", "times": 0, "ms": 1.0, "gflops": 1.0, "gb_s": 0.0}]});
-        let want = 1e6 / 100e9 / (0.5f64 * 0.25).sqrt();
+        let want = 1e6 / 100e9 / (12.0 / 28.0);
         assert!((predict(&other, &shares, &here).seconds - want).abs() < 1e-9);
     }
 
@@ -314,6 +363,7 @@ mod tests {
     fn near_shapes_count_most() {
         let here = Machine {
             flops: 1e9,
+            units: 8e9,
             bandwidth: 1e9,
             dispatch: 0.0,
         };
@@ -332,6 +382,8 @@ mod tests {
             "{narrow} {wide}"
         );
         assert!((middle - 0.4).abs() < 0.01, "{middle}");
+        let units = Row::of(&row(ON_UNITS, 8e6, 1.0));
+        assert!((units.ideal(&here) - 1e-3).abs() < 1e-9);
         assert!(of(&shares, "m", 32e6) < middle);
         shares.add(&json!({"kernels": [row("m +bias", 64e6, 0.1)]}), &here);
         assert!((of(&shares, "m +bias", 64e6) - 0.1).abs() < 0.01);

@@ -97,7 +97,13 @@ fn draw(
         let roof = xs.clone().map(|x| (x, (x * ceilings.gbs).min(top)));
         chart.draw_series(LineSeries::new(roof, ROOF.stroke_width(2)))?;
         let label = format!("{top:.1} GFLOP/s{of}, {:.1} GB/s", ceilings.gbs);
-        chart.draw_series([words(label, (least * 1.1, top * 1.5), ROOF)])?;
+        // The units' at the other end: where both are nearly as quick, they would lie on each other.
+        let x = if of.is_empty() {
+            least * 1.1
+        } else {
+            (least * most).sqrt()
+        };
+        chart.draw_series([words(label, (x, top * 1.5), ROOF)])?;
     }
     for row in &shown {
         let size = (2.0 + 24.0 * (row.seconds / total).sqrt()) as i32;
