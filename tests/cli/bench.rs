@@ -341,6 +341,14 @@ fn measurements_that_are_none_are_refused() {
             "is no whole measurement (see its step)",
         ),
         (with("/step/ms", 0.into()), "is no whole measurement (see its step)"),
+        (
+            with("/step/ms", 1e-300.into()),
+            "is no whole measurement (see its step)",
+        ),
+        (
+            with("/kernels", value_of!([kernel, kernel])),
+            "is no whole measurement (see its kernel 2)",
+        ),
         (with("/step/ms", (-5).into()), "is no whole measurement (see its step)"),
         (with("/step/ms", 13.into()), "is no whole measurement (see its step)"),
         (
@@ -375,11 +383,32 @@ fn measurements_that_are_none_are_refused() {
     for ceilings in [
         value_of!({}),
         value_of!({"gflops": 1e-300, "gb_s": 1.0}),
-        value_of!({"gflops": 1e300, "gb_s": 1.0}),
+        value_of!({"gflops": 1e300, "gb_s": 1.0, "dispatch_us": 1.0}),
+        value_of!({"gflops": 1.0, "gb_s": 1.0}),
+        value_of!({"gflops": 1.0, "gb_s": 1.0, "dispatch_us": -5}),
+        value_of!({"gflops": 1.0, "gb_s": 1.0, "dispatch_us": 1e11}),
     ] {
         std::fs::write(&file, with("/ceilings", ceilings)).unwrap();
         assert!(refused(&predict).contains("has no ceilings"));
     }
+    // Kernels that cost nothing tell nothing, as what is predicted and as what it is predicted from.
+    let free = value_of!([{
+        "kernel": "adamw", "shapes": "1x2 1x2 -> 1x2", "times": 2, "ms": 8.0, "ms_slowest": 9.0, "gflops": 0.0, "gb_s": 0.0,
+    }]);
+    let other = folder.path().join("b.txt").display().to_string();
+    std::fs::write(&file, with("/kernels", free)).unwrap();
+    std::fs::write(&other, good.to_string()).unwrap();
+    for [of, shares] in [[&file, &other], [&other, &file]] {
+        let message = refused(&["bench", "--predict", "same", "--of", of, "--shares", shares]);
+        assert!(message.contains("a.txt has kernels that cost nothing"), "{message}");
+    }
+    // Several are taken; a kernel that none of them has is named; what shells write in front of UTF-8 is left out.
+    std::fs::write(&file, format!("\u{feff}{}", with("/kernels/0/kernel", "sgd".into()))).unwrap();
+    let printed = prints(&["bench", "--predict", "same", "--of", &other, "--shares", &file, &file]);
+    assert!(
+        printed.contains("of 1 kernels the share was not measured there") && printed.contains(": adamw"),
+        "{printed}"
+    );
     #[cfg(unix)]
     assert!(refused(&["bench", "--compare", "/dev/zero", &file]).contains("is no ordinary file"));
 }

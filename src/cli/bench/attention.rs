@@ -13,7 +13,7 @@ use std::time::Instant;
 
 /// `32x64x4x16`: images, tokens, heads, channels of a head.
 pub fn shape(text: &str) -> Result<Heads, String> {
-    match sizes(text, 1 << 16) {
+    match sizes(text, 65_535) {
         // Counted in 64 bits, and no adapter has more.
         Some(sizes) if sizes.iter().map(|&size| size as u128).product::<u128>() > 1 << 34 => {
             Err("that is more than 16 G values: write smaller sizes".to_string())
@@ -24,7 +24,7 @@ pub fn shape(text: &str) -> Result<Heads, String> {
             heads,
             dim,
         }),
-        _ => Err("write four sizes of 1 or more (and at most 65536), such as 32x64x4x16".to_string()),
+        _ => Err("write four sizes of 1 or more (and at most 65535), such as 32x64x4x16".to_string()),
     }
 }
 

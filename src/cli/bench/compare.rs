@@ -3,6 +3,7 @@
 use super::super::{escaped, print};
 use ijepa::{Error, Result, ordinary};
 use serde_json::Value;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 /// A time with the slowest of its rounds: its noise.
@@ -20,20 +21,23 @@ pub fn run(paths: &[PathBuf]) -> Result<()> {
 
 /// More bytes than any measurement has.
 const MOST_BYTES: u64 = 16 << 20;
-/// More than any number in one.
+/// More than any number in one, and milliseconds that no clock tells.
 const MOST: f64 = 1e12;
+const LEAST: f64 = 1e-9;
+/// What makes a measurement.
+const MAKE: &str = "make one with `ijepa bench --preset nano > FILE`";
 
 /// The last line of what `ijepa bench` printed: one whose texts and numbers are all there.
 pub fn read(path: &Path) -> Result<Value> {
     let show = path.display();
-    let text = ordinary::text(path, MOST_BYTES).map_err(|e| Error::usage(format!("{show} can't be read: {e}")))?;
+    let text = ordinary::text(path, MOST_BYTES)
+        .map_err(|e| Error::usage(format!("{show} can't be read: {e}; {MAKE}, in UTF-8")))?;
     let line = text.trim_end().lines().last().unwrap_or_default();
+    let line = line.trim_start_matches('\u{feff}'); // where a shell writes it
     let value = serde_json::from_str(line).unwrap_or(Value::Null);
     match wrong(&value) {
         None => Ok(value),
-        Some(wrong) => Err(Error::usage(format!(
-            "{show} {wrong}: make one with `ijepa bench --preset nano > FILE`"
-        ))),
+        Some(wrong) => Err(Error::usage(format!("{show} {wrong}: {MAKE}"))),
     }
 }
 
@@ -58,14 +62,18 @@ fn wrong(value: &Value) -> Option<String> {
     }
     let number = |of: &Value, key: &str| of[key].as_f64().is_some_and(|number| (0.0..MOST).contains(&number));
     let time =
-        |of: &Value| number(of, "ms") && number(of, "ms_slowest") && range(of).0 > 0.0 && range(of).1 >= range(of).0;
+        |of: &Value| number(of, "ms") && number(of, "ms_slowest") && range(of).0 >= LEAST && range(of).1 >= range(of).0;
     let row = |row: &Value| {
         ["kernel", "shapes"].iter().all(|key| row[key].is_string())
             && ["times", "gflops", "gb_s"].iter().all(|key| number(row, key))
             && time(row)
     };
     let kernels = value["kernels"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let at = match kernels.iter().position(|kernel| !row(kernel)) {
+    let mut seen = HashSet::new();
+    let at = match kernels
+        .iter()
+        .position(|kernel| !row(kernel) || !seen.insert(key(kernel)))
+    {
         _ if !["preset", "adapter"].iter().all(|key| value[key].is_string()) => "preset or adapter".to_string(),
         _ if value["batch"].as_u64().is_none_or(|batch| batch == 0) => "batch".to_string(),
         _ if !time(&value["step"]) => "step".to_string(),
@@ -74,6 +82,12 @@ fn wrong(value: &Value) -> Option<String> {
         None => return None,
     };
     Some(format!("is no whole measurement (see its {at})"))
+}
+
+/// What a row of kernels is known by: there is one of each.
+fn key(row: &Value) -> (&str, &str) {
+    let of = |name: &str| row[name].as_str().unwrap_or_default();
+    (of("kernel"), of("shapes"))
 }
 
 /// A text of a measurement, of which a terminal takes nothing for a command.
@@ -115,22 +129,19 @@ fn text(a: &Value, b: &Value) -> String {
     }
     text += &format!("\n{:>19} {:>19} {:>8}\n", "A, ms", "B, ms", "change");
     text += &line("the whole step", range(&a["step"]), range(&b["step"]));
-    let key = |row: &Value| (row["kernel"].to_string(), row["shapes"].to_string());
     let name = |row: &Value| format!("{} {}", word(&row["kernel"]), word(&row["shapes"]));
-    let list = |value: &Value| value["kernels"].as_array().cloned().unwrap_or_default();
-    let (before, after) = (list(a), list(b));
+    let [before, after] = [a, b].map(|value| value["kernels"].as_array().map(Vec::as_slice).unwrap_or_default());
+    let [old_rows, new_rows]: [HashMap<_, &Value>; 2] =
+        [before, after].map(|rows| rows.iter().map(|row| (key(row), row)).collect());
     let mut same = 0;
-    for old in &before {
-        match after.iter().find(|new| key(new) == key(old)) {
+    for old in before {
+        match new_rows.get(&key(old)) {
             Some(new) if changed(range(old), range(new)) => text += &line(&name(old), range(old), range(new)),
             Some(_) => same += 1,
             None => text += &format!("only in A: {}, {:.3} ms\n", name(old), range(old).0),
         }
     }
-    for new in after
-        .iter()
-        .filter(|new| !before.iter().any(|old| key(old) == key(new)))
-    {
+    for new in after.iter().filter(|new| !old_rows.contains_key(&key(new))) {
         text += &format!("only in B: {}, {:.3} ms\n", name(new), range(new).0);
     }
     text + &format!("{same} kernels are within noise\n")

@@ -80,7 +80,17 @@ pub fn sizes(text: &str) -> Result<Sizes, String> {
 }
 
 /// Values of C that are compared with f64 before anything is timed.
-const COMPARED: u64 = 64;
+const COMPARED: usize = 64;
+
+/// Places in C: all of few values; else spread over it, the last one among them.
+fn compared(values: usize) -> Vec<usize> {
+    if values <= COMPARED {
+        return (0..values).collect();
+    }
+    // A prime: what has a factor with rows in common would see some columns alone.
+    let spread = |i: usize| (i as u64 * 2_654_435_761 % values as u64) as usize;
+    (1..COMPARED).map(spread).chain([values - 1]).collect()
+}
 
 /// Checks, times and prints.
 pub fn run(gpu: &Gpu, sizes: Sizes, like: &Product) -> Result<()> {
@@ -136,10 +146,9 @@ pub fn run(gpu: &Gpu, sizes: Sizes, like: &Product) -> Result<()> {
     };
 
     work(&mut rec)?;
-    let sums = if like.after == After::Gelu { &pre } else { &c };
-    let got: Vec<f32> = pollster::block_on(rec.read(sums))?;
-    for i in 0..COMPARED {
-        let at = (i * 0x9e37_79b9 % (m * n) as u64) as usize;
+    let got: Vec<f32> = pollster::block_on(rec.read(&c))?;
+    let places = compared(m * n);
+    for &at in &places {
         let (row, col) = (at / n, at % n);
         let sum: f64 = (0..k)
             .map(|l| {
@@ -156,10 +165,11 @@ pub fn run(gpu: &Gpu, sizes: Sizes, like: &Product) -> Result<()> {
                 f64::from(a) * f64::from(b)
             })
             .sum();
-        let want = if like.after == After::Nothing {
-            sum
-        } else {
-            sum + f64::from(bias[col])
+        let with_bias = sum + f64::from(bias[col]);
+        let want = match like.after {
+            After::Nothing => sum,
+            After::Bias => with_bias,
+            After::Gelu => 0.5 * with_bias * (1.0 + libm::erf(with_bias / std::f64::consts::SQRT_2)),
         };
         // Sums of k products of some 1/3: rounding grows like a random walk.
         let off = (f64::from(got[at]) - want).abs();
@@ -180,9 +190,10 @@ pub fn run(gpu: &Gpu, sizes: Sizes, like: &Product) -> Result<()> {
     let (operands_of_a, operands_of_b) = (format!("A{of_a:?}"), format!("B{of_b:?}"));
     print(&format!(
         "C[{m}, {n}] of {operands_of_a} and {operands_of_b} in {operands}, form {form}, then {after}, variant {way}, on {}\n\
-         {COMPARED} values agree with f64\n\
+         {} values agree with f64\n\
          {gflops:.1} GFLOP/s, {:.3} ms: the best of {ROUNDS} rounds of {} (slowest round {slowest:.1})\n",
         gpu.info().name,
+        places.len(),
         timing.best * 1e3,
         timing.repeats,
     ))?;
@@ -192,4 +203,24 @@ pub fn run(gpu: &Gpu, sizes: Sizes, like: &Product) -> Result<()> {
         "adapter": gpu.info().name,
     });
     print(&format!("{line}\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    /// Whatever the widths have in common with the spread, every column has its turn, and the last value with it.
+    #[test]
+    fn what_is_compared_lies_all_over_c() {
+        for [m, n] in [[1, 1], [5, 3], [33, 33], [66, 33], [1, 89], [63, 1], [64, 30]] {
+            let places = compared(m * n);
+            let of = |place: fn(usize, usize) -> usize| -> BTreeSet<usize> {
+                places.iter().map(|&at| place(at, n)).collect()
+            };
+            assert_eq!(of(|at, _| at).len(), COMPARED.min(m * n), "{m} x {n}");
+            assert!(places.contains(&(m * n - 1)) && places.iter().all(|&at| at < m * n));
+            assert!(of(|at, n| at % n).len() > n * 2 / 3, "{m} x {n}: {places:?}");
+        }
+    }
 }

@@ -121,15 +121,15 @@ fn rows(measured: &Value) -> Vec<Row> {
 /// The adapter of a measurement.
 fn measured_on(value: &Value, name: &Path) -> Result<Machine> {
     let of = |key: &str| value["ceilings"][key].as_f64().filter(|v| (0.0..1e12).contains(v));
-    match (of("gflops"), of("gb_s")) {
-        (Some(gflops), Some(gbs)) if gflops >= 1e-3 && gbs >= 1e-3 => Ok(Machine {
+    match (of("gflops"), of("gb_s"), of("dispatch_us")) {
+        (Some(gflops), Some(gbs), Some(dispatch)) if gflops >= 1e-3 && gbs >= 1e-3 && dispatch <= 1e6 => Ok(Machine {
             flops: gflops * 1e9,
             units: of("units_gflops").filter(|&rate| rate >= 1e-3).unwrap_or(gflops) * 1e9,
             bandwidth: gbs * 1e9,
-            dispatch: of("dispatch_us").unwrap_or(0.0) / 1e6,
+            dispatch: dispatch / 1e6,
         }),
         _ => Err(Error::usage(format!(
-            "{} has no ceilings: measure again with this version",
+            "{} has no ceilings, or not all of them (gflops, gb_s, dispatch_us): measure again with this version",
             name.display()
         ))),
     }
@@ -162,6 +162,10 @@ impl Shares {
                 self.0.push(Reached { row, ideal, work });
             }
         }
+    }
+
+    fn know(&self, row: &Row) -> bool {
+        self.0.iter().any(|reached| reached.row.kernel == row.kernel)
     }
 
     /// What a kernel should reach: what it reached on this very shape, or else the mean (of logarithms) of what it reached on others,
@@ -202,8 +206,11 @@ const MOST_SHARE: f64 = 4.0;
 /// What a step should take.
 #[derive(Default)]
 struct Likely {
-    /// Seconds at the ceilings.
+    /// Seconds at the ceilings; and of these the kernels' own, without their dispatches.
     ceiling: f64,
+    ideal: f64,
+    /// Kernels that were not measured elsewhere.
+    unknown: Vec<String>,
     /// At the kernels' shares of them.
     seconds: f64,
     /// The kernels' shares, each over all of its shapes.
@@ -217,6 +224,10 @@ fn predict(measured: &Value, shares: &Shares, machine: &Machine) -> Likely {
         let (ideal, asked) = (row.ideal(machine), row.dispatches * machine.dispatch);
         let work = ideal / shares.of(&row);
         likely.ceiling += ideal + asked;
+        likely.ideal += ideal;
+        if !shares.know(&row) && !likely.unknown.contains(&row.kernel) {
+            likely.unknown.push(row.kernel.clone());
+        }
         likely.seconds += work + asked;
         let sum = sums.entry(row.kernel).or_default();
         *sum = (sum.0 + ideal, sum.1 + work);
@@ -233,7 +244,12 @@ pub fn run(wanted: Where, of: &Path, from: &[PathBuf]) -> Result<()> {
     let mut adapters = vec![];
     for path in from {
         let reached = read(path)?;
+        let before = shares.0.len();
         shares.add(&reached, &measured_on(&reached, path)?);
+        if shares.0.len() == before {
+            let text = format!("{} has kernels that cost nothing: measure again", path.display());
+            return Err(Error::usage(text));
+        }
         let adapter = word(&reached["adapter"]);
         if !adapters.contains(&adapter) {
             adapters.push(adapter);
@@ -244,7 +260,7 @@ pub fn run(wanted: Where, of: &Path, from: &[PathBuf]) -> Result<()> {
         Where::Same => measured_on(&step, of)?,
     };
     let likely = predict(&step, &shares, &machine);
-    if likely.ceiling <= 0.0 {
+    if likely.ideal <= 0.0 {
         let text = format!("{} has kernels that cost nothing: measure again", of.display());
         return Err(Error::usage(text));
     }
@@ -268,6 +284,15 @@ pub fn run(wanted: Where, of: &Path, from: &[PathBuf]) -> Result<()> {
         batch / likely.seconds,
         adapters.join(", "),
     );
+    if !likely.unknown.is_empty() {
+        let names: Vec<String> = likely.unknown.iter().take(5).cloned().collect();
+        text += &format!(
+            "  of {} kernels the share was not measured there, and is that of all others together: {}{}\n",
+            likely.unknown.len(),
+            names.join(", "),
+            if names.len() < likely.unknown.len() { " ..." } else { "" },
+        );
+    }
     if wanted == Where::Same {
         text += &format!(
             "  measured: {:.3} ms, so the prediction is off by {:+.1} %\n",
