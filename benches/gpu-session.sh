@@ -6,10 +6,14 @@
 # IJEPA=path            the program; else ./target/release/ijepa, else it is built
 # IJEPA_TESTS=folder    test programs built elsewhere (target/debug/deps/ops-..., replay-...), where there is no cargo
 # IJEPA_ADAPTER=which   as --adapter; default auto
+# IJEPA_PYTHON=path     a Python with PyTorch for CUDA and safetensors, whose steps and products are taken beside ours; else python3,
+#                       where it has them. Such a machine may have no network: install both before (pip install torch safetensors),
+#                       or benches/peers/setup --torch and IJEPA_PYTHON=target/peers/venv/bin/python. Without, one line says so
+# PEER_DEVICE=cpu PEER_MODEL='--preset demo' PEER_PRODUCT=256x256x256     to try that part without a GPU
 # LIMIT=seconds         no step begins or goes on after that; default 570
 #
 # Leaves: session.log (commit, day, machine and all output), doctor.txt, bench.jsonl (the last line of each measurement),
-# tune.json and tune.jsonl (the quickest tiles, and what they were measured at), the demo's pictures.
+# peers.txt (PyTorch beside ours), tune.json and tune.jsonl (the quickest tiles, and what they were measured at), the demo's pictures.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 out=${1:-${OUT:-runs/gpu-session}}
@@ -66,6 +70,16 @@ tests() {
     fi
 }
 
+# peer NAME SECONDS ARGUMENTS...: a step by that Python; all it says, also of what it didn't end, stays in peers.txt.
+peer() {
+    name=$1 most=$2
+    shift 2
+    step "$name" "$most" "$python" "$@"
+    code=$?
+    cat "$out/step.tmp" >>"$out/peers.txt"
+    return $code
+}
+
 say "$(benches/machine.sh)"
 ijepa=${IJEPA:-target/release/ijepa}
 if [ ! -x "$ijepa" ]; then
@@ -75,7 +89,7 @@ fi
 
 # Nothing comes from the user's cache of tuned kernels, and nothing goes there.
 export IJEPA_TUNE=
-rm -f "$out/bench.jsonl" "$out/tune.json" "$out/tune.jsonl"
+rm -f "$out/bench.jsonl" "$out/peers.txt" "$out/tune.json" "$out/tune.jsonl"
 command -v nvidia-smi >/dev/null && step driver 20 nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader
 
 # Does it compute right?
@@ -83,6 +97,21 @@ step doctor 120 "$ijepa" doctor --adapter "$adapter"
 cp "$out/step.tmp" "$out/doctor.txt"
 tests ops 180
 tests replay 60
+
+# How fast beside PyTorch? A large product with operands of each kind, then the step of base/14 with 128 images, in turn: the goals
+# are a half of PyTorch's bf16 product, and its step.
+device=${PEER_DEVICE:-cuda}
+python=${IJEPA_PYTHON:-python3}
+can="import sys, torch, safetensors; sys.exit('$device' == 'cuda' and not torch.cuda.is_available())"
+if timeout 60 "$python" -c "$can" >/dev/null 2>&1; then
+    peer product-torch 60 benches/peers/torch/product.py "${PEER_PRODUCT:-4096x4096x4096}" --ijepa "$ijepa" --adapter "$adapter" \
+        --device "$device"
+    peer step-torch 240 benches/peers/run.py --ijepa "$ijepa" --python "$python" --device "$device" --rounds 1 \
+        --model "${PEER_MODEL:---preset base --patch 14 --batch 128} --adapter $adapter" \
+        --only 'ijepa bf16,ijepa f16,PyTorch eager,PyTorch eager bf16,PyTorch sdpa bf16,PyTorch sdpa'
+else
+    say "-- PyTorch: $python has none for $device (IJEPA_PYTHON), so nothing is compared with it"
+fi
 
 # How fast? The reference shape, then linear layers of base/14 with 128 images and of its predictor, then a large square.
 for variant in tile any; do

@@ -1,7 +1,7 @@
 """The same training steps by ijepa and by peers, in turn (A B A B ...): `make bench-peers`.
 
-    python run.py --ijepa PROGRAM --python PYTHON_WITH_TORCH [--burn FOLDER_OF_PROGRAMS] [--rounds N] [--config F.yaml]
-        [--device cpu|cuda]
+    python run.py --ijepa PROGRAM --python PYTHON_WITH_TORCH [--burn FOLDER_OF_PROGRAMS] [--rounds N]
+        [--model '--config F.yaml'] [--device cpu|cuda] [--only NAMES]
 
 ijepa writes what its steps are fed to a file; every contender takes the same steps from it, and prints its losses and rates
 as JSON in its last line. Losses must agree before rates mean anything. A contender that fails is named with its error, and
@@ -21,6 +21,8 @@ HERE = pathlib.Path(__file__).parent
 AGREE, AGREE_16 = 1e-4, 1e-2
 # Seconds that a contender may take, pipelines and all.
 LIMIT = 300
+# Contenders that run only where --only names them.
+NAMED_ONLY = ("ijepa bf16", "ijepa f16", "PyTorch sdpa bf16")
 
 
 def last_json(command):
@@ -41,19 +43,22 @@ def last_json(command):
 def contenders(args, case):
     step = HERE / "torch" / "step.py"
     python = [args.python, step, case, "--device", args.device]
-    ours = [args.ijepa, "bench", "--config", args.config, "--step"]
+    ours = [args.ijepa, "bench", *args.model.split(), "--step"]
     named = {
         "ijepa": ours,
+        "ijepa bf16": [*ours, "--set", "meta.use_bfloat16=true"],
+        "ijepa f16": [*ours, "--set", "meta.use_float16=true"],
         "PyTorch eager": python,
         "PyTorch sdpa": [*python, "--mode", "sdpa"],
         "PyTorch compile": [*python, "--mode", "compile"],
         "PyTorch eager bf16": [*python, "--bf16"],
+        "PyTorch sdpa bf16": [*python, "--mode", "sdpa", "--bf16"],
     }
     if args.burn:
         for program in sorted(pathlib.Path(args.burn).glob("burn-*")):
             if program.is_file() and not program.suffix:
                 named[program.name.replace("-", " ")] = [program, case]
-    wanted = args.only.split(",") if args.only else named
+    wanted = args.only.split(",") if args.only else [name for name in named if name not in NAMED_ONLY]
     return {name: command for name, command in named.items() if name == "ijepa" or name in wanted}
 
 
@@ -70,20 +75,20 @@ def main():
     parser.add_argument("--ijepa", required=True)
     parser.add_argument("--python", required=True)
     parser.add_argument("--burn")
-    parser.add_argument("--config", default=HERE / "step.yaml")
+    parser.add_argument("--model", default=f"--config {HERE / 'step.yaml'}", help="as `ijepa bench` takes it, in one word")
     parser.add_argument("--device", default="cpu", help="PyTorch's: cpu or cuda")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", help="contenders' names, with commas; ijepa always runs")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         case = pathlib.Path(folder) / "case.safetensors"
-        wrote, error = last_json([args.ijepa, "bench", "--config", args.config, "--step", "--record", case])
+        wrote, error = last_json([args.ijepa, "bench", *args.model.split(), "--step", "--record", case])
         if error:
             sys.exit(f"ijepa: {error}")
         commands = contenders(args, case)
         rates = {name: [] for name in commands}
         products = {name: [] for name in commands}
-        errors, wrong = {}, {}
+        errors, wrong, losses_off = {}, {}, {}
         for number in range(args.rounds):
             for name, command in commands.items():
                 if name in errors:
@@ -96,7 +101,8 @@ def main():
                 rates[name].append(figures["images_per_s"])
                 if "matmul_gflops" in figures:
                     products[name].append(figures["matmul_gflops"])
-                far = off(figures["losses"], wrote["losses"])
+                print(f"  {figures['images_per_s']:.4g} images/s", file=sys.stderr)
+                far = losses_off[name] = off(figures["losses"], wrote["losses"])
                 if far > (AGREE_16 if "16" in name else AGREE):
                     wrong[name] = far
             product, _ = last_json([args.ijepa, "bench", "--matmul", "2048x384x384"])
@@ -113,6 +119,11 @@ def main():
         print(f"{name:22}{spread(rates[name]):>26}{spread(ratios):>26}{of_products:>28}")
         summary[name] = {"images_per_s": rates[name], "ratio": ratios, "matmul_gflops": products[name]}
     print(f"on {wrote['adapter']}, PyTorch on {args.device}; median (least to most) of {args.rounds} rounds in turn")
+    for name in rates:
+        if name not in errors and name.startswith("PyTorch") and "16" in name and rates.get("ijepa bf16"):
+            shares = [a / b for a, b in zip(rates["ijepa bf16"], rates[name])]
+            print(f"ijepa bf16 / {name}: {spread(shares)}")
+    print("losses off by", ", ".join(f"{far:.1e} ({name})" for name, far in losses_off.items()))
     for name, far in wrong.items():
         print(f"{name}: its losses are off by {far:.1e} of ours: its rate means nothing")
     print(json.dumps({"peers": summary, "errors": errors}))

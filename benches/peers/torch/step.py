@@ -189,9 +189,10 @@ def mebibytes(device):
     return kibibytes / (2**20 if sys.platform == "darwin" else 2**10)
 
 
-def matmul_gflops(device, m=2048, k=384, n=384):
-    """f32 products of one size, so that the rate of the step can be set beside it."""
-    a, b = torch.rand(m, k, device=device), torch.rand(k, n, device=device)
+def matmul_gflops(device, m=2048, k=384, n=384, dtype=torch.float32):
+    """Products of one size, so that the rate of the step can be set beside it."""
+    a, b = torch.rand(m, k, device=device).to(dtype), torch.rand(k, n, device=device).to(dtype)
+    a @ b
     best = 0.0
     for _ in range(5):
         began, count = time.perf_counter(), 0
