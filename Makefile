@@ -1,6 +1,6 @@
 # Three commands: `make demo` shows that it learns, `make web` builds the page where it learns in a browser, `make test`
 # proves both. Each sets the machine up first.
-.PHONY: help setup build demo web serve test test-web test-interop bench bench-tables bench-web bench-peers bench-growth lighthouse pictures fuzz
+.PHONY: help setup build demo web serve test test-web test-interop bench bench-tables bench-learned bench-search bench-web bench-peers bench-growth lighthouse pictures fuzz
 
 # Builds stay in the checkout, wherever the machine's cargo would put them otherwise.
 export CARGO_TARGET_DIR := $(CURDIR)/target
@@ -15,6 +15,8 @@ help:
 	@echo "make fuzz    made-up files for every reader of files, FUZZ_SECONDS=60 for each (installs cargo-fuzz)"
 	@echo "make bench   how fast the adapter's kernels are, and the host's masks, images and checkpoints"
 	@echo "make bench-tables  the tables of benches/RESULTS.md about speed and memory, again (SECTIONS='bits attention': only these)"
+	@echo "make bench-learned DATA=folder SECTIONS='...'  those about photographs, which must be in DATA: hours (benches/learned.sh)"
+	@echo "make bench-search  what the index of ijepa search misses, and how quick it is"
 	@echo "make bench-web  how fast the page's adapter is, and the native program beside it"
 	@echo "make bench-peers  the same training steps by PyTorch and Burn, in turn with ours (installs PyTorch, some 5 GB)"
 	@echo "make bench-growth  how a step grows with batch, tokens, width and depth, ours and PyTorch's (installs as bench-peers)"
@@ -72,6 +74,14 @@ bench: build
 bench-tables: build
 	@benches/tables.sh $(SECTIONS)
 
+# With PyTorch beside it where `benches/peers/setup --torch` was called before.
+bench-learned: build
+	@benches/peers/setup --sklearn
+	@benches/learned.sh $(SECTIONS)
+
+bench-search: setup
+	@tools/cargo bench --bench search
+
 bench-web: web build
 	@tools/web-setup --test
 	@IJEPA_WEB_TESTS=bench tools/web-test
@@ -84,6 +94,7 @@ bench-peers: build
 	@benches/peers/setup
 	@target/peers/venv/bin/python benches/peers/run.py --ijepa ./target/release/ijepa \
 	    --python target/peers/venv/bin/python --burn target/peers/burn/release --device $(DEVICE)
+	@target/peers/venv/bin/python benches/peers/torch/gradients.py --ijepa ./target/release/ijepa
 
 bench-growth: build
 	@benches/peers/setup --torch

@@ -1,13 +1,16 @@
 #!/bin/sh
 # The tables of RESULTS.md about speed and memory, measured again: on a quiet machine, whose adapter `--adapter auto` picks.
+# Those about photographs: benches/learned.sh.
 #
 #   benches/tables.sh [SECTION...]      all without names, some 25 minutes; what each measures is beside its name below
 #   benches/tables.sh learn             what is learned in f32, bfloat16 and float16, three seeds each: not among all, some 20 minutes
+#   benches/tables.sh iteration         of ViT-B/14 and ViT-H/14: not among all, some 5 minutes and 13 GB of memory
 #
 # The first line says by which commit, when and where.
 #
 # IJEPA=path   the program; else ./target/release/ijepa
 # ROUNDS=n     how often what is compared takes turns; default 3
+# SEEDS='0 1 2' STEPS=n     of `learn`, to try it within a minute
 set -eu
 cd "$(dirname "$0")/.."
 ijepa=${IJEPA:-target/release/ijepa}
@@ -27,6 +30,9 @@ turns() { seq "$rounds"; }
 products() { # each shape alone
     for shape in 4096x1152x384 2048x96x384 2048x384x96 2048x96x288 2048x96x96 2048x48x96 416x96x384 416x384x96 2816x48x192 2816x192x48; do
         echo "$shape  $(bench --matmul $shape | grep GFLOP)"
+    done
+    for variant in tile any; do
+        echo "4096x1152x384, $variant  $(bench --matmul 4096x1152x384 --variant $variant | grep GFLOP)"
     done
 }
 
@@ -68,13 +74,19 @@ rows() { # norms, sums of columns, gathers and the optimiser beside a copy
     done; done
 }
 
-first() { # the first step, with no shader cache and with one that the step before has filled
+first() { # the first step and `doctor`, with no shader cache and with one that was filled just before
     for preset in demo nano; do
         cache=$place/cache-$preset
         mkdir "$cache"
         for way in cold warm; do
             echo "$preset, $way  $(MESA_SHADER_CACHE_DIR=$cache bench --preset $preset --step | grep 'first step')"
         done
+    done
+    mkdir "$place/cache-doctor"
+    for way in cold warm; do
+        began=$(date +%s%N)
+        said=$(MESA_SHADER_CACHE_DIR=$place/cache-doctor "$ijepa" doctor | grep -o '[0-9]* pipelines')
+        echo "doctor, $way  $said, $((($(date +%s%N) - began) / 1000000)) ms"
     done
 }
 
@@ -114,10 +126,15 @@ memory() { # by the plan, and by the driver's allocator where it tells
     "$ijepa" info --preset base --patch 14 --batch 32 | grep together
     "$ijepa" info --preset base --patch 14 --batch 32 --checkpoint-activations | grep together
     "$ijepa" info --preset base --patch 14 --batch 32 --set meta.use_bfloat16=true | grep together
-    "$ijepa" info --preset huge --batch 1 --checkpoint-activations | grep together
-    for batch in 1 8 32; do
-        "$ijepa" train --preset demo --data generated:glyphs --dry-run --batch $batch 2>/dev/null | grep 'takes'
+    for bits in '' --set=meta.use_bfloat16=true; do "$ijepa" info --preset base --batch 32 $bits | grep together; done
+    for bits in '' --set=meta.use_float16=true; do
+        "$ijepa" info --preset huge --batch 1 --checkpoint-activations $bits | grep together
     done
+    dry() { "$ijepa" train --data generated:glyphs --dry-run "$@" 2>/dev/null | grep -E 'takes|parts'; }
+    for batch in 1 8 32; do dry --preset demo --batch $batch; done
+    dry --preset demo --set meta.use_bfloat16=true
+    dry --preset demo --accumulate auto --memory 0.02
+    dry --preset small --batch 8
 }
 
 tune() { # every way for every product of a preset
@@ -125,17 +142,25 @@ tune() { # every way for every product of a preset
 }
 
 learn() { # k-NN and linear accuracy of what `demo` learns
-    for seed in 0 1 2; do for of in use_bfloat16=false use_bfloat16=true use_float16=true; do
+    for seed in ${SEEDS:-0 1 2}; do for of in use_bfloat16=false use_bfloat16=true use_float16=true; do
         run=$place/$seed-$of
-        "$ijepa" train --preset demo --data generated:glyphs --seed $seed --set meta.$of --out "$run" --quiet
+        "$ijepa" train --preset demo --data generated:glyphs --seed $seed --set meta.$of ${STEPS:+--steps "$STEPS"} --out "$run" --quiet
         echo "seed $seed, $of  $("$ijepa" probe --weights "$run" --data generated:glyphs 2>/dev/null | grep learned)"
         rm -rf "$run"
     done; done
 }
 
+iteration() { # one iteration of ViT-B/14 and ViT-H/14: its loss, time and memory of the process
+    for of in '--preset base --patch 14 --batch 2' '--preset base --patch 14 --batch 8' \
+        '--preset base --patch 14 --batch 32 --checkpoint-activations' '--preset huge --batch 1 --checkpoint-activations'; do
+        /usr/bin/time -f '%e s, %M KiB' "$ijepa" trace $of >"$place/trace" 2>&1 || { cat "$place/trace"; exit 1; }
+        echo "$of: $(grep -o 'loss[: ]*[0-9.]*' "$place/trace" | tail -n 1), $(tail -n 1 "$place/trace")"
+    done
+}
+
 for section in ${*:-products by_hand odd bits attention rows first steps gaps recompute predict memory tune}; do
     case $section in
-    products | by_hand | odd | bits | attention | rows | first | steps | gaps | recompute | predict | memory | tune | learn) ;;
+    products | by_hand | odd | bits | attention | rows | first | steps | gaps | recompute | predict | memory | tune | learn | iteration) ;;
     *) echo "benches/tables.sh: there is no section $section" >&2; exit 2 ;;
     esac
     echo "== $section: $(sed -n "s/^$section() { # //p" "$0")"
