@@ -1,6 +1,6 @@
 //! The kernels of matmul's variant `broadcast`: tiles of 16 x 32 by a subgroup of 8, and what their pipelines know beforehand.
 
-use super::matmul::{BINDINGS, BY_FOUR, EPILOGUE, Form, OPERANDS_BY_FOUR};
+use super::matmul::{BINDINGS, BY_FOUR, BY_ONE, EPILOGUE, F32, Form, OPERANDS_BY_FOUR};
 use super::shape::{Item, YES_OR_NO};
 use crate::gpu::{Kernel, Shared};
 
@@ -53,15 +53,25 @@ pub(super) static BROADCAST_ODD: Kernel = Kernel {
     ],
 };
 
+pub(super) static BROADCAST_VALUES: Kernel = Kernel {
+    name: "matmul_broadcast_values",
+    source: include_str!("../../wgsl/matmul_broadcast_values.wgsl"),
+    bindings: BINDINGS,
+    shared: &[BY_ONE[0], &[F32], BY_ONE[2], BY_ONE[3]],
+    constants: &[("FORM", &[0, 1, 2]), ("EPILOGUE", &[0])],
+};
+
 /// Weights of this many values and more get pipelines with their sizes as constants: a sixth faster on the software
 /// driver, but each costs a fraction of a second to compile.
 const WORTH_CONSTANTS: usize = 100_000;
 /// Terms of a sum from which `LATE` pays (measured: at 192 a tenth, at 96 it costs as much).
 const LONG: usize = 192;
 
-pub(super) fn kernel(form: Form, item: Item) -> &'static Kernel {
+/// The kernel for values in fours or not, of `packed` matrices or a batch with strides.
+pub(super) fn kernel(form: Form, item: Item, packed: bool) -> &'static Kernel {
     match (item, form) {
-        (Item::Scalar, _) => &BROADCAST_ODD,
+        (Item::Scalar, _) if packed => &BROADCAST_ODD,
+        (Item::Scalar, _) => &BROADCAST_VALUES,
         (_, Form::Tn) => &BROADCAST_TN,
         _ => &BROADCAST,
     }
@@ -93,7 +103,7 @@ pub(super) fn constants(form: Form, [m, n, k]: [usize; 3], packed: bool, followe
     ]
 }
 
-/// The same for widths that are no multiples of four: where rows begin hangs on them, so they are always constants.
+/// The same for packed matrices of widths that are no multiples of four: where rows begin hangs on them, so they are always constants.
 pub(super) fn odd_constants(form: Form, [m, n, k]: [usize; 3]) -> [(&'static str, u32); 3] {
     let [m, k] = match form {
         Form::Tn => [m, 0],

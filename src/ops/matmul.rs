@@ -101,7 +101,7 @@ pub struct Batch {
 
 pub(super) const GELU: Shared = ("gelu", include_str!("../../wgsl/shared/gelu.wgsl"));
 pub(super) const SHARED: Shared = ("matmul", include_str!("../../wgsl/shared/matmul.wgsl"));
-const F32: Shared = ("operands_f32", include_str!("../../wgsl/shared/operands_f32.wgsl"));
+pub(super) const F32: Shared = ("operands_f32", include_str!("../../wgsl/shared/operands_f32.wgsl"));
 const F32_BY_FOUR: Shared = (
     "operands_f32_vec4",
     include_str!("../../wgsl/shared/operands_f32_vec4.wgsl"),
@@ -355,7 +355,11 @@ fn record(
         Form::Tn => ([k, m], [k, n]),
     };
     let size = if bits.is_some() { 2 } else { 4 };
-    let width = if way == Way::Broadcast { 4 } else { item.width() };
+    // What is read at once; of odd widths, too, where matrices are packed.
+    let width = match way {
+        Way::Broadcast if packed => 4,
+        _ => item.width(),
+    };
     within(("a", a, size), &batch.a, batch, by_a, width)?;
     within(("b", b, size), &batch.b, batch, by_b, width)?;
     within(("c", c, 4), &batch.c, batch, [m, n], item.width())?;
@@ -406,9 +410,10 @@ fn record(
             let followed = !matches!(epilogue, Epilogue::Plain | Epilogue::Accumulate);
             constants.extend(match item {
                 Item::Vec4 => broadcast::constants(form, [m, n, k], packed, followed),
-                Item::Scalar => broadcast::odd_constants(form, [m, n, k]).to_vec(),
+                Item::Scalar if packed => broadcast::odd_constants(form, [m, n, k]).to_vec(),
+                Item::Scalar => vec![],
             });
-            (broadcast::kernel(form, item), broadcast::TILE)
+            (broadcast::kernel(form, item, packed), broadcast::TILE)
         }
     };
     let unused = rec.gpu().unused()?;

@@ -29,7 +29,7 @@ pub mod ways;
 use crate::gpu::Kernel;
 
 /// Every kernel there is, with all the pipelines that may be made of it.
-pub static KERNELS: [&Kernel; 55] = [
+pub static KERNELS: [&Kernel; 56] = [
     &adamw::ADAMW,
     &add_positions::ADD_POSITIONS,
     &attention::SOFTMAX,
@@ -75,6 +75,7 @@ pub static KERNELS: [&Kernel; 55] = [
     &broadcast::BROADCAST,
     &broadcast::BROADCAST_TN,
     &broadcast::BROADCAST_ODD,
+    &broadcast::BROADCAST_VALUES,
     &matmul::QUAD,
     &mean_pool::FORWARD,
     &mean_pool::BACKWARD,

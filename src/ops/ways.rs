@@ -138,15 +138,14 @@ fn able(gpu: &Gpu, way: Way, form: Form, batch: &Batch) -> bool {
     }
 }
 
-/// Whether packed matrices whose rows begin anywhere are large enough for tiles of 16 x 32: few values leave lanes idle, and
-/// pipelines take their time to compile. By a layer's widths alone: what an image gives must not hang on how many there are.
+/// Whether matrices whose rows begin anywhere are large enough for tiles of 16 x 32: few values leave lanes idle, and pipelines take
+/// their time to compile. By a layer's widths alone: what an image gives must not hang on how many there are.
 fn worth(form: Form, batch: &Batch) -> bool {
     let widths = match form {
         Form::Nn | Form::Nt => [batch.n, batch.k],
         Form::Tn => [batch.m, batch.n],
     };
-    let &Batch { m, n, k, .. } = batch;
-    *batch == packed(form, m, n, k) && widths.iter().all(|&width| width >= 32) && n.div_ceil(32) <= MOST_WORKGROUPS
+    widths.iter().all(|&width| width >= 32) && batch.n.div_ceil(32) <= MOST_WORKGROUPS
 }
 
 /// Four values at a time: strides must be multiples of four, and ragged ends need padding.

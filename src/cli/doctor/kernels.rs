@@ -476,6 +476,7 @@ mod tests {
             "matmul_broadcast",
             "matmul_broadcast_tn",
             "matmul_broadcast_odd",
+            "matmul_broadcast_values",
             "matmul_quad",
             "matmul_fragments", // where there are matrix units
         ];
