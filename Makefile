@@ -1,6 +1,6 @@
 # Three commands: `make demo` shows that it learns, `make web` builds the page where it learns in a browser, `make test`
 # proves both. Each sets the machine up first.
-.PHONY: help setup build demo web serve test test-web test-interop bench bench-tables bench-learned bench-search bench-web bench-peers bench-growth lighthouse pictures fuzz
+.PHONY: help setup build demo web serve test test-web test-interop bench bench-tables bench-learned bench-search bench-web bench-peers bench-growth bench-gpu lighthouse pictures fuzz
 
 # Builds stay in the checkout, wherever the machine's cargo would put them otherwise.
 export CARGO_TARGET_DIR := $(CURDIR)/target
@@ -21,6 +21,7 @@ help:
 	@echo "make bench-peers  the same training steps by PyTorch and Burn, in turn with ours (installs PyTorch, some 5 GB)"
 	@echo "make bench-growth  how a step grows with batch, tokens, width and depth, ours and PyTorch's (installs as bench-peers)"
 	@echo "             (DEVICE=cuda: PyTorch on an NVIDIA GPU, which ours takes anyway; default cpu)"
+	@echo "make bench-gpu  all that is worth measuring on a GPU in ten minutes, the most valuable first; results in runs/gpu-session"
 	@echo "make lighthouse  Lighthouse's accessibility score of the page"
 	@echo "make pictures    the README's pictures of the page, from a training run of some minutes"
 	@echo "make build   set up, then build ./target/release/ijepa"
@@ -100,6 +101,9 @@ bench-growth: build
 	@benches/peers/setup --torch
 	@target/peers/venv/bin/python benches/peers/growth.py --ijepa ./target/release/ijepa \
 	    --python target/peers/venv/bin/python --svg benches/growth.svg --device $(DEVICE)
+
+bench-gpu: build
+	@benches/gpu-session.sh
 
 lighthouse: web
 	@tools/web-setup --test

@@ -120,9 +120,11 @@ def main():
         summary[name] = {"images_per_s": rates[name], "ratio": ratios, "matmul_gflops": products[name]}
     print(f"on {wrote['adapter']}, PyTorch on {args.device}; median (least to most) of {args.rounds} rounds in turn")
     for name in rates:
-        if name not in errors and name.startswith("PyTorch") and "16" in name and rates.get("ijepa bf16"):
-            shares = [a / b for a, b in zip(rates["ijepa bf16"], rates[name])]
-            print(f"ijepa bf16 / {name}: {spread(shares)}")
+        if name in errors or not name.startswith("PyTorch") or "16" not in name:
+            continue
+        for ours in ("ijepa bf16", "ijepa f16"):
+            if rates.get(ours):
+                print(f"{ours} / {name}: {spread([a / b for a, b in zip(rates[ours], rates[name])])}")
     print("losses off by", ", ".join(f"{far:.1e} ({name})" for name, far in losses_off.items()))
     for name, far in wrong.items():
         print(f"{name}: its losses are off by {far:.1e} of ours: its rate means nothing")

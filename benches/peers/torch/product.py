@@ -36,6 +36,9 @@ def main():
         share = max(ours) / max(theirs)
         print(f"{args.shape} {kind:4}  ijepa {max(ours):.4g} GFLOP/s, PyTorch {max(theirs):.4g}, share {share:.3f}", flush=True)
         shares[kind] = {"ijepa": ours, "PyTorch": theirs, "share": share}
+    # Matrix units take f16 here, and bf16 is what PyTorch trains with.
+    across = max(shares["f16"]["ijepa"]) / max(shares["bf16"]["PyTorch"])
+    print(f"{args.shape}  ijepa f16 / PyTorch bf16: {across:.3f}", flush=True)
     print(json.dumps({"product": args.shape, "torch": torch.__version__, "device": args.device, **shares}))
 
 

@@ -90,6 +90,31 @@ fn key(row: &Value) -> (&str, &str) {
     (of("kernel"), of("shapes"))
 }
 
+/// A measurement's ceilings, arithmetic's and memory's, GFLOP/s and GB/s, where it has them.
+fn ceilings(value: &Value) -> Option<[f64; 2]> {
+    let of = |key: &str| {
+        value["ceilings"][key]
+            .as_f64()
+            .filter(|rate| (1e-3..MOST).contains(rate))
+    };
+    Some([of("gflops")?, of("gb_s")?])
+}
+
+/// What is to be said where the same adapter had other ceilings in another measurement: other work ran, or its clock changed.
+pub fn unsteady(a: &Value, b: &Value) -> Option<String> {
+    let [of_a, of_b] = [ceilings(a)?, ceilings(b)?];
+    let apart = |i: usize| (of_a[i] / of_b[i]).max(of_b[i] / of_a[i]) > STEADY;
+    (a["adapter"] == b["adapter"] && (apart(0) || apart(1))).then(|| {
+        format!(
+            "the machine was not steady: its ceilings were {:.1} GFLOP/s and {:.1} GB/s, then {:.1} and {:.1}; measure again, in turn",
+            of_a[0], of_a[1], of_b[0], of_b[1]
+        )
+    })
+}
+
+/// Ceilings that differ by more belong to another machine, or to one that does something else, too.
+const STEADY: f64 = 1.15;
+
 /// A text of a measurement, of which a terminal takes nothing for a command.
 pub fn word(value: &Value) -> String {
     escaped(value.as_str().unwrap_or_default())
@@ -127,6 +152,7 @@ fn text(a: &Value, b: &Value) -> String {
     if head(a) != head(b) {
         text += "these are not measurements of the same thing: read the rows with care\n";
     }
+    text += &unsteady(a, b).map(|said| said + "\n").unwrap_or_default();
     text += &format!("\n{:>19} {:>19} {:>8}\n", "A, ms", "B, ms", "change");
     text += &line("the whole step", range(&a["step"]), range(&b["step"]));
     let name = |row: &Value| format!("{} {}", word(&row["kernel"]), word(&row["shapes"]));
@@ -176,5 +202,24 @@ mod tests {
             "{text}"
         );
         assert!(!text.contains("not measurements of the same thing"), "{text}");
+    }
+
+    #[test]
+    fn a_machine_that_was_not_steady_is_said() {
+        let of = |adapter: &str, gflops: f64, gbs: f64| json!({"adapter": adapter, "ceilings": {"gflops": gflops, "gb_s": gbs}});
+        let here = of("x", 100.0, 10.0);
+        assert!(unsteady(&here, &of("x", 110.0, 9.5)).is_none());
+        assert!(
+            unsteady(&here, &of("y", 50.0, 10.0)).is_none(),
+            "another adapter may have others"
+        );
+        assert!(unsteady(&here, &json!({"adapter": "x"})).is_none());
+        for other in [of("x", 50.0, 10.0), of("x", 100.0, 20.0)] {
+            assert!(
+                unsteady(&here, &other)
+                    .unwrap()
+                    .contains("not steady: its ceilings were 100.0 GFLOP/s")
+            );
+        }
     }
 }

@@ -2,7 +2,7 @@
 //! share of its ceiling that each kernel reaches.
 
 use super::super::print;
-use super::compare::{read, word};
+use super::compare::{read, unsteady, word};
 use ijepa::{Error, Result};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -241,7 +241,7 @@ fn predict(measured: &Value, shares: &Shares, machine: &Machine) -> Likely {
 pub fn run(wanted: Where, of: &Path, from: &[PathBuf]) -> Result<()> {
     let step = read(of)?;
     let mut shares = Shares::default();
-    let mut adapters = vec![];
+    let (mut adapters, mut said) = (vec![], vec![]);
     for path in from {
         let reached = read(path)?;
         let before = shares.0.len();
@@ -250,6 +250,7 @@ pub fn run(wanted: Where, of: &Path, from: &[PathBuf]) -> Result<()> {
             let text = format!("{} has kernels that cost nothing: measure again", path.display());
             return Err(Error::usage(text));
         }
+        said.extend(unsteady(&step, &reached));
         let adapter = word(&reached["adapter"]);
         if !adapters.contains(&adapter) {
             adapters.push(adapter);
@@ -292,6 +293,9 @@ pub fn run(wanted: Where, of: &Path, from: &[PathBuf]) -> Result<()> {
             names.join(", "),
             if names.len() < likely.unknown.len() { " ..." } else { "" },
         );
+    }
+    for said in said {
+        text += &format!("  {said}\n");
     }
     if wanted == Where::Same {
         text += &format!(
