@@ -87,7 +87,7 @@ pub struct Args {
 const AFTER: &str = "\
 Without --preset or --config the model is nano. Ceilings are measured by shaders of their own: products and sums in \
 registers, a copy that no cache holds. A kernel's share is of the nearer ceiling; its bytes are what it must read and write \
-at least.
+at least. Steps take the same batch and masks again and again; with --step eight batches take turns, as in a run.
 example: ijepa bench --preset nano --svg roofline.svg > before.txt
          ijepa bench --compare before.txt after.txt
          ijepa bench --predict flops=82e12,bandwidth=1e12,dispatch=4e-6 \\
