@@ -5,7 +5,7 @@ use super::super::print;
 use super::sizes;
 use super::timing::{ROUNDS, Timing, recorded, rounded};
 use ijepa::data::draw::Draw;
-use ijepa::gpu::{Gpu, Recorder, View};
+use ijepa::gpu::{Gpu, MOST_WORKGROUPS, Recorder, View};
 use ijepa::ops::attention::{self, Heads};
 use ijepa::ops::matmul::{self, Epilogue, Form};
 use ijepa::{Error, Result, cpu};
@@ -13,7 +13,7 @@ use std::time::Instant;
 
 /// `32x64x4x16`: images, tokens, heads, channels of a head.
 pub fn shape(text: &str) -> Result<Heads, String> {
-    match sizes(text, 65_535) {
+    match sizes(text, MOST_WORKGROUPS) {
         // Counted in 64 bits, and no adapter has more.
         Some(sizes) if sizes.iter().map(|&size| size as u128).product::<u128>() > 1 << 34 => {
             Err("that is more than 16 G values: write smaller sizes".to_string())

@@ -41,10 +41,7 @@ impl Ceilings {
         };
         let sums = gpu.alloc("sums", lanes, 4)?;
         let work = |rec: &mut Recorder| arithmetic(rec, &sums, rounds_of_one, (0.75, 0.5));
-        let before = rec.total;
-        work(&mut rec)?;
-        let flops = rec.total.flops - before.flops;
-        let gflops = flops / recorded(&mut rec, work)?.best / 1e9;
+        let (gflops, _) = rate(&mut rec, work)?;
 
         let units_gflops = match gpu.units() {
             Some(units) => Some(of_units(&mut rec, units)?),
@@ -123,6 +120,18 @@ impl Ceilings {
     }
 }
 
+/// GFLOP/s of what `work` records, and seconds of it.
+fn rate(rec: &mut Recorder, mut work: impl FnMut(&mut Recorder) -> Result<()>) -> Result<(f64, f64)> {
+    let before = rec.total.flops;
+    work(rec)?;
+    let flops = rec.total.flops - before;
+    let seconds = recorded(rec, work)?.best;
+    Ok((flops / seconds / 1e9, seconds))
+}
+
+/// The kernel whose ceiling are the matrix units.
+pub const ON_UNITS: &str = "matmul_fragments";
+
 /// A dispatch that takes so many seconds tells the rate, and no driver takes the device for lost.
 const LONG_ENOUGH: f64 = 0.01;
 
@@ -136,20 +145,15 @@ fn of_units(rec: &mut Recorder, units: Units) -> Result<f64> {
     let mut best = 0.0f64;
     for &count in counts {
         // More and more rounds: no one knows beforehand how quick units are.
-        let (mut rounds_of_one, mut rate) = (16, 0.0);
+        let mut rounds_of_one = 16;
         loop {
-            let work = |rec: &mut Recorder| fragments(rec, &sums, count, rounds_of_one, (0.5, 0.25));
-            let before = rec.total;
-            work(rec)?;
-            let flops = rec.total.flops - before.flops;
-            let seconds = recorded(rec, work)?.best;
-            rate = f64::max(rate, flops / seconds / 1e9);
+            let (gflops, seconds) = rate(rec, |rec| fragments(rec, &sums, count, rounds_of_one, (0.5, 0.25)))?;
+            best = best.max(gflops);
             if seconds >= LONG_ENOUGH || rounds_of_one >= 1 << 14 {
                 break;
             }
             rounds_of_one *= 8;
         }
-        best = best.max(rate);
     }
     Ok(best)
 }

@@ -1,7 +1,7 @@
 //! Where the time of a step goes: every dispatch of some equal steps by the GPU's clock, summed by kernel and shape, beside
 //! the ceiling that binds it.
 
-use super::ceilings::Ceilings;
+use super::ceilings::{Ceilings, ON_UNITS};
 use super::step::Bench;
 use super::timing::rounded;
 use ijepa::Result;
@@ -50,7 +50,7 @@ impl Row {
     /// The ceiling that binds it, arithmetic (in shaders or on matrix units) or memory, and its share of that.
     pub fn bound(&self, ceilings: &Ceilings) -> (&'static str, f64) {
         let (name, ceiling) = match ceilings.units_gflops {
-            Some(units) if self.kernel.starts_with("matmul_fragments") => ("units", units),
+            Some(units) if self.kernel.starts_with(ON_UNITS) => ("units", units),
             _ => ("arithmetic", ceilings.gflops),
         };
         let (arithmetic, memory) = (self.gflops() / ceiling, self.gbs() / ceilings.gbs);

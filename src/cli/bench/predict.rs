@@ -2,6 +2,7 @@
 //! share of its ceiling that each kernel reaches.
 
 use super::super::print;
+use super::ceilings::ON_UNITS;
 use super::compare::{read, unsteady, word};
 use ijepa::{Error, Result};
 use serde_json::{Value, json};
@@ -194,8 +195,6 @@ impl Shares {
     }
 }
 
-/// The kernel whose arithmetic matrix units do.
-const ON_UNITS: &str = "matmul_fragments";
 /// Two shapes are one: what is left is how many digits a file has.
 const EXACT: f64 = 1e-3;
 /// The distance within which one shape is as good as another.
