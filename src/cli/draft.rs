@@ -2,6 +2,7 @@
 
 pub mod folder;
 
+use super::stop::Stop;
 use ijepa::{Error, Result, ordinary};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::ErrorKind;
@@ -50,6 +51,8 @@ impl Draft {
                 out.display()
             ))
         };
+        // Before there is anything to remove.
+        Stop::is_heard();
         let mut making = making();
         for _ in 0..TRIES {
             let (file, left) = match OpenOptions::new().create_new(true).write(true).open(&path) {

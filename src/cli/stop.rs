@@ -4,8 +4,8 @@
 use super::draft;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::{flag, low_level};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// What a shell reports of a command that Ctrl-C ended.
@@ -13,8 +13,10 @@ const INTERRUPTED: i32 = 130;
 /// How often a thread looks at the flag.
 const OFTEN: Duration = Duration::from_millis(20);
 
-/// Whether this process listens at all.
+/// Whether a command listens.
 static HEARD: AtomicBool = AtomicBool::new(false);
+/// Listens from the first file that is made until a command does.
+static EARLY: OnceLock<Stop> = OnceLock::new();
 
 /// Whether someone asked to stop.
 #[derive(Default)]
@@ -29,10 +31,17 @@ impl Stop {
     /// (Of a closed terminal both the system and the shell tell: the second SIGHUP is no second wish.) SIGHUP stays ignored
     /// where it is, as by `nohup`.
     pub fn listen(&self) {
+        HEARD.store(true, Ordering::SeqCst);
+        self.register();
+        // What came before is heard, too.
+        let early = EARLY.get().is_some_and(|early| early.asked.load(Ordering::SeqCst));
+        self.asked.fetch_or(early, Ordering::SeqCst);
+    }
+
+    fn register(&self) {
         // A file that grows beyond a limit of the system is an error to report, not an end without a word.
         #[cfg(unix)]
         let _ = flag::register(signal_hook::consts::SIGXFSZ, Arc::default());
-        HEARD.store(true, Ordering::SeqCst);
         let now = ends_now();
         for signal in [SIGINT, SIGTERM] {
             // In this order: the first signal finds the flag down, the second one finds it up. Where a signal can't be
@@ -52,8 +61,27 @@ impl Stop {
     pub fn ends_after(last: impl FnOnce() -> bool + Send + 'static) {
         let stop = Stop::default();
         stop.listen();
+        stop.once_asked(last);
+    }
+
+    /// Such a signal ends the process without a half-made file left, until a command listens.
+    pub fn is_heard() {
+        if HEARD.load(Ordering::SeqCst) {
+            return;
+        }
+        EARLY.get_or_init(|| {
+            let stop = Stop::default();
+            stop.register();
+            stop.once_asked(|| !HEARD.load(Ordering::SeqCst));
+            stop
+        });
+    }
+
+    /// Has a thread wait for the flag and then do `last`, which says whether the process ends.
+    fn once_asked(&self, last: impl FnOnce() -> bool + Send + 'static) {
+        let asked = self.asked.clone();
         let wait = move || {
-            while !stop.flag().load(Ordering::SeqCst) {
+            while !asked.load(Ordering::SeqCst) {
                 std::thread::sleep(OFTEN);
             }
             if last() {
@@ -63,13 +91,6 @@ impl Stop {
         };
         // Without a thread the next signal ends the process.
         let _ = std::thread::Builder::new().spawn(wait);
-    }
-
-    /// From here on such a signal ends the process without a half-made file left; nothing changes where somebody listens.
-    pub fn is_heard() {
-        if !HEARD.load(Ordering::SeqCst) {
-            Stop::ends_after(|| true);
-        }
     }
 
     /// What a training loop looks at.

@@ -1,7 +1,6 @@
 //! Files that a command writes where it is told to: whole or not at all, and over nothing but its own kind.
 
 use super::draft::Draft;
-use super::stop::Stop;
 use ijepa::{Error, Result, ordinary};
 use std::io::{Read, Write};
 use std::path::Path;
@@ -58,7 +57,6 @@ pub fn new(path: &Path, bytes: &[u8]) -> Result<()> {
 /// The same; `last` has a say when all but the renaming is done.
 pub fn whole_where(path: &Path, bytes: &[u8], last: &dyn Fn() -> Result<()>) -> Result<()> {
     let failed = |e: std::io::Error| Error::run(format!("{} could not be written: {e}", path.display()));
-    Stop::is_heard();
     let mut draft = Draft::create(path, "choose another place")?;
     draft.file.write_all(bytes).map_err(failed)?;
     last()?;
