@@ -22,6 +22,13 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let lower = start(params.a, group.z) + min(row0 / 4u + 2u + lane / 4u, last_item);
     let first_b = start(params.b, group.z) + inside;
     let last = params.k - 1u;
+    // Counted up: a product of vectors is slow there.
+    let last_b = first_b + last * b_row;
+    let last_upper = upper + last * a_row;
+    let last_lower = lower + last * a_row;
+    var at_b = first_b;
+    var at_upper = upper + lane % 4u * a_row;
+    var at_lower = lower + lane % 4u * a_row;
     // Row 4 q + i of the upper and of the lower eight.
     //# repeat q in 0..2
     //# repeat i in 0..4
@@ -36,22 +43,25 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         var b3: vec4<f32>;
         var a_upper: vec4<f32>;
         var a_lower: vec4<f32>;
-        let own = k + lane % 4u;
         if (TAIL == 1u) {
-            b0 = item_of_b(first_b + k * b_row);
-            b1 = item_of_b(first_b + min(k + 1u, last) * b_row);
-            b2 = item_of_b(first_b + min(k + 2u, last) * b_row);
-            b3 = item_of_b(first_b + min(k + 3u, last) * b_row);
-            a_upper = select(vec4<f32>(), item_of_a(upper + min(own, last) * a_row), own <= last);
-            a_lower = select(vec4<f32>(), item_of_a(lower + min(own, last) * a_row), own <= last);
+            b0 = item_of_b(at_b);
+            b1 = item_of_b(min(at_b + b_row, last_b));
+            b2 = item_of_b(min(at_b + 2u * b_row, last_b));
+            b3 = item_of_b(min(at_b + 3u * b_row, last_b));
+            let beyond = k + lane % 4u > last;
+            a_upper = select(item_of_a(min(at_upper, last_upper)), vec4<f32>(), beyond);
+            a_lower = select(item_of_a(min(at_lower, last_lower)), vec4<f32>(), beyond);
         } else {
-            b0 = item_of_b(first_b + k * b_row);
-            b1 = item_of_b(first_b + (k + 1u) * b_row);
-            b2 = item_of_b(first_b + (k + 2u) * b_row);
-            b3 = item_of_b(first_b + (k + 3u) * b_row);
-            a_upper = item_of_a(upper + own * a_row);
-            a_lower = item_of_a(lower + own * a_row);
+            b0 = item_of_b(at_b);
+            b1 = item_of_b(at_b + b_row);
+            b2 = item_of_b(at_b + 2u * b_row);
+            b3 = item_of_b(at_b + 3u * b_row);
+            a_upper = item_of_a(at_upper);
+            a_lower = item_of_a(at_lower);
         }
+        at_b += 4u * b_row;
+        at_upper += 4u * a_row;
+        at_lower += 4u * a_row;
         //# repeat q in 0..2
         //# repeat i in 0..4
         upper{q}_{i} = upper{q}_{i} + subgroupBroadcast(a_upper[{i}], 4u * {q}u) * b0 + subgroupBroadcast(a_upper[{i}], 4u * {q}u + 1u) * b1 + subgroupBroadcast(a_upper[{i}], 4u * {q}u + 2u) * b2 + subgroupBroadcast(a_upper[{i}], 4u * {q}u + 3u) * b3;

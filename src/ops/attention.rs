@@ -5,7 +5,7 @@
 mod broadcast;
 pub mod pooled;
 
-pub(super) use broadcast::{BROADCAST, BROADCAST_BACKWARD};
+pub(super) use broadcast::{BROADCAST, BROADCAST_BACKWARD, BROADCAST_SCORES};
 
 use super::matmul::{Batch, Form, Place, batched};
 use super::shape::{ITEMS, Item, ROWS, expect, row_lanes};
@@ -88,11 +88,11 @@ impl Heads {
     }
 }
 
-/// Values of one scratch panel: some 1 MiB on a driver that runs shaders on the processor (it stays in the cache),
-/// 64 MiB on a GPU, and never less than one head.
+/// Values of one scratch panel: some 4 MiB on a driver that runs shaders on the processor (it stays in the last
+/// cache, and dispatches are worth their while), 64 MiB on a GPU, and never less than one head.
 pub fn panel(kind: Kind, shape: &Heads) -> usize {
     let wanted: usize = match kind {
-        Kind::Software => 1 << 18,
+        Kind::Software => 1 << 20,
         Kind::Hardware => 1 << 24,
     };
     let head = (shape.tokens * shape.pitch()).max(1);
@@ -283,6 +283,7 @@ pub fn backward(
     }
     let Heads { tokens, dim, .. } = shape;
     let [panel, dpanel] = panels;
+    let one = broadcast::makes_panels(rec.gpu(), &shape);
     // The first panel serves the target's pass, too, and may be the larger one.
     for [image, images, head, heads] in groups(&shape, panel.bytes().min(dpanel.bytes()))? {
         let group = Group {
@@ -294,48 +295,20 @@ pub fn backward(
         };
         let [q, k, v] = [0, 1, 2].map(|part| group.place(shape.qkv(part)));
         let (p, o) = (group.panel(), group.place(shape.out()));
-        batched(
-            rec,
-            Form::Nt,
-            &group.batch([tokens, tokens, dim], [q, k, p]),
-            qkv,
-            qkv,
-            panel,
-        )?;
-        batched(
-            rec,
-            Form::Nt,
-            &group.batch([tokens, tokens, dim], [o, v, p]),
-            dout,
-            qkv,
-            dpanel,
-        )?;
-        group.softmax(rec, &BACKWARD, &[stats, panel, dpanel])?;
+        let (pairs, channels) = ([tokens, tokens, dim], [tokens, dim, tokens]);
+        if one {
+            let run = [image * shape.heads + head, images * heads];
+            broadcast::scores(rec, shape, run, [dout, out, qkv, stats, panel, dpanel])?;
+        } else {
+            // S = Q K^T, dP = dO V^T
+            batched(rec, Form::Nt, &group.batch(pairs, [q, k, p]), qkv, qkv, panel)?;
+            batched(rec, Form::Nt, &group.batch(pairs, [o, v, p]), dout, qkv, dpanel)?;
+            group.softmax(rec, &BACKWARD, &[stats, panel, dpanel])?;
+        }
         // dV = P^T dO, dQ = dS K, dK = dS^T Q
-        batched(
-            rec,
-            Form::Tn,
-            &group.batch([tokens, dim, tokens], [p, o, v]),
-            panel,
-            dout,
-            dqkv,
-        )?;
-        batched(
-            rec,
-            Form::Nn,
-            &group.batch([tokens, dim, tokens], [p, k, q]),
-            dpanel,
-            qkv,
-            dqkv,
-        )?;
-        batched(
-            rec,
-            Form::Tn,
-            &group.batch([tokens, dim, tokens], [p, q, k]),
-            dpanel,
-            qkv,
-            dqkv,
-        )?;
+        batched(rec, Form::Tn, &group.batch(channels, [p, o, v]), panel, dout, dqkv)?;
+        batched(rec, Form::Nn, &group.batch(channels, [p, k, q]), dpanel, qkv, dqkv)?;
+        batched(rec, Form::Tn, &group.batch(channels, [p, q, k]), dpanel, qkv, dqkv)?;
     }
     Ok(())
 }

@@ -29,13 +29,14 @@ pub mod ways;
 use crate::gpu::Kernel;
 
 /// Every kernel there is, with all the pipelines that may be made of it.
-pub static KERNELS: [&Kernel; 56] = [
+pub static KERNELS: [&Kernel; 57] = [
     &adamw::ADAMW,
     &add_positions::ADD_POSITIONS,
     &attention::SOFTMAX,
     &attention::BACKWARD,
     &attention::BROADCAST,
     &attention::BROADCAST_BACKWARD,
+    &attention::BROADCAST_SCORES,
     &cast::CAST,
     &ceiling::COPY,
     &ceiling::ARITHMETIC,

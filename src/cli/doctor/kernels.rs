@@ -53,7 +53,11 @@ pub const CHECKS: &[Check] = &[
     check("attention", &["attention", "attention_broadcast"], attend),
     check(
         "attention's gradient",
-        &["attention_backward", "attention_broadcast_backward"],
+        &[
+            "attention_backward",
+            "attention_broadcast_backward",
+            "attention_broadcast_scores",
+        ],
         attend_gradient,
     ),
     check("gather", &["gather", "gather_backward"], gathered),

@@ -3,7 +3,7 @@
 
 use super::Heads;
 use crate::Result;
-use crate::gpu::{Access, Build, Gpu, Grid, Kernel, Recorder, View};
+use crate::gpu::{Access, Build, Cost, Gpu, Grid, Kernel, Recorder, View};
 use crate::ops::matmul::Form;
 use crate::ops::ways::{Way, default_way};
 
@@ -28,6 +28,21 @@ pub(in crate::ops) static BROADCAST_BACKWARD: Kernel = Kernel {
     shared: &[],
     // GROUPS is 8 / ITEMS.
     constants: &[("ITEMS", &[2, 4, 8]), ("GROUPS", &[4, 2, 1]), ("KEYS", &[2, 4])],
+};
+
+pub(in crate::ops) static BROADCAST_SCORES: Kernel = Kernel {
+    name: "attention_broadcast_scores",
+    source: include_str!("../../../wgsl/attention_broadcast_scores.wgsl"),
+    bindings: &[
+        Access::Read,
+        Access::Read,
+        Access::Read,
+        Access::Read,
+        Access::Write,
+        Access::Write,
+    ],
+    shared: &[],
+    constants: &[],
 };
 
 #[repr(C)]
@@ -151,4 +166,58 @@ pub(super) fn backward(
         rec.dispatch(&BROADCAST_BACKWARD, &build, &params, &views, Grid::linear(count), share)?;
     }
     Ok(())
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+struct ScoresParams {
+    tokens: u32,
+    heads: u32,
+    items: u32,
+    columns: u32,
+    first: u32,
+    blocks: u32,
+    count: u32,
+    scale: f32,
+}
+
+/// Whether panels are [`scores`]'s, where all of the gradient isn't one kernel's.
+pub(super) fn makes_panels(gpu: &Gpu, shape: &Heads) -> bool {
+    shape.dim > 0 && shape.dim.is_multiple_of(4) && subgroups_of_8(gpu)
+}
+
+/// The weights p and the scores' gradient ds of `count` heads, from head `first` of all images' on: panel and dpanel
+/// `[count * N, pitch]` =. As `attention::backward`, which has checked the views. For heads of 4, 8, 12 ... channels.
+pub(super) fn scores(rec: &mut Recorder, shape: Heads, [first, count]: [usize; 2], views: [&View; 6]) -> Result<()> {
+    let build = Build {
+        shared: &[],
+        constants: &[],
+    };
+    let blocks = shape.tokens.div_ceil(16);
+    let params = ScoresParams {
+        tokens: shape.tokens as u32,
+        heads: shape.heads as u32,
+        items: (shape.dim / 4) as u32,
+        columns: (shape.pitch() / 4) as u32,
+        first: first as u32,
+        blocks: blocks as u32,
+        count: (blocks * count) as u32,
+        scale: shape.scale(),
+    };
+    let grid = Grid::linear(blocks * count);
+    rec.dispatch(
+        &BROADCAST_SCORES,
+        &build,
+        &params,
+        &views,
+        grid,
+        scores_cost(&shape, count),
+    )
+}
+
+/// Two products and what a softmax and its gradient cost; q, k, v, dout and out are read, two panels are written.
+fn scores_cost(shape: &Heads, count: usize) -> Cost {
+    let [tokens, dim] = [shape.tokens, shape.dim].map(|size| size as f64);
+    let (pairs, rows) = (tokens * tokens, tokens * dim);
+    Cost::new((4.0 * dim + 8.0) * pairs, 5.0 * rows + 2.0 * pairs).times(count as f64)
 }
