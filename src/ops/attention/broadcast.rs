@@ -14,7 +14,7 @@ pub(in crate::ops) static BROADCAST: Kernel = Kernel {
     shared: &[],
     // KEYS is 8 / GROUPS.
     constants: &[
-        ("QUERIES", &[2, 4]),
+        ("QUERIES", &[2, 4, 8]),
         ("KEYS", &[2, 4]),
         ("GROUPS", &[2, 4]),
         ("PART", &[1, 2, 4]),
@@ -61,12 +61,14 @@ fn subgroups_of_8(gpu: &Gpu) -> bool {
     default_way(gpu, None, Form::Nt, 8, 8, 8) == Way::Broadcast
 }
 
-/// Queries that a lane has in [`forward`]; `None` where panels are right. With twice as many (of 16 channels and more) compiling takes
-/// three to five times as long and nothing is gained (benches/REJECTED.md).
+/// Queries that a lane has in [`forward`]; `None` where panels are right. With twice as many compiling takes two to five times as long,
+/// which only 16 channels repay, and only where no lane has more queries beyond the last for it (benches/REJECTED.md).
 pub(super) fn queries(gpu: &Gpu, shape: &Heads) -> Option<usize> {
     let empty = shape.batch * shape.tokens * shape.heads == 0;
+    let all = |queries: usize| shape.tokens.next_multiple_of(8 * queries);
     match shape.dim {
         _ if empty || !subgroups_of_8(gpu) => None,
+        16 if all(8) == all(4) => Some(8),
         8 | 16 | 32 => Some(4),
         64 => Some(2),
         _ => None,
