@@ -34,7 +34,9 @@ impl Stop {
         HEARD.store(true, Ordering::SeqCst);
         self.register();
         // What came before is heard, too.
-        let early = EARLY.get().is_some_and(|early| early.asked.load(Ordering::SeqCst));
+        let early = EARLY
+            .get()
+            .is_some_and(|early| early.asked.swap(false, Ordering::SeqCst));
         self.asked.fetch_or(early, Ordering::SeqCst);
     }
 
@@ -86,7 +88,8 @@ impl Stop {
             }
             if last() {
                 draft::none_stay();
-                std::process::exit(INTERRUPTED);
+                // At once: the driver may be at work, and what is undone at a usual end would be taken from under it.
+                low_level::exit(INTERRUPTED);
             }
         };
         // Without a thread the next signal ends the process.

@@ -1,6 +1,6 @@
 //! attention: softmax(scale * Q K^T) V for every head, and its gradient. Two batched products around a softmax, for as
 //! many heads at a time as the scratch panels hold: no `[B, H, N, N]` is ever kept. The variants are matmul's; where that is
-//! `broadcast` and heads are small, one kernel does all of it (`broadcast`).
+//! `broadcast`, kernels of its own do more at once (`broadcast`).
 
 mod broadcast;
 pub mod pooled;
@@ -88,11 +88,11 @@ impl Heads {
     }
 }
 
-/// Values of one scratch panel: some 4 MiB on a driver that runs shaders on the processor (it stays in the last
+/// Values of one scratch panel: some 2 MiB on a driver that runs shaders on the processor (it stays in the last
 /// cache, and dispatches are worth their while), 64 MiB on a GPU, and never less than one head.
 pub fn panel(kind: Kind, shape: &Heads) -> usize {
     let wanted: usize = match kind {
-        Kind::Software => 1 << 20,
+        Kind::Software => 1 << 19,
         Kind::Hardware => 1 << 24,
     };
     let head = (shape.tokens * shape.pitch()).max(1);

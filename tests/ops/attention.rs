@@ -129,6 +129,7 @@ fn one_kernel_for_all_of_it_agrees_with_f64() {
             (2, 33, 3),
             (1, 64, 4),
             (2, 65, 1),
+            (1, 128, 2),
             (1, 130, 2),
         ] {
             let case = Case::of([batch, tokens, heads, dim]);

@@ -222,8 +222,10 @@ fn norm_gradients(exam: &mut Exam, cols: usize) -> Result<()> {
     exam.check("dbias", &gradients.bias, &dbias, 2.0 * sum_of(ROWS))
 }
 
-/// Channels of a head: what all adapters compute in panels, and what some compute in one kernel.
-const DIMS: [usize; 3] = [12, 8, 32];
+/// Tokens, and channels of a head: what all adapters compute in panels, what some make one kernel's, and what some compute in one kernel.
+fn sequences(tokens: usize) -> [[usize; 2]; 6] {
+    [[tokens, 6], [tokens, 12], [tokens, 8], [tokens, 32], [37, 64], [64, 16]]
+}
 
 /// Two images of `tokens` tokens, three heads of `dim` channels.
 fn heads(tokens: usize, dim: usize) -> Heads {
@@ -242,7 +244,7 @@ fn attention_allowed(tokens: usize, dim: usize) -> f64 {
 }
 
 fn attend(exam: &mut Exam, tokens: usize) -> Result<()> {
-    for dim in DIMS {
+    for [tokens, dim] in sequences(tokens) {
         let (shape, width) = (heads(tokens, dim), 3 * dim);
         let qkv = random(1, 2 * tokens * 3 * width);
         let vqkv = exam.put(2 * tokens, 3 * width, &qkv)?;
@@ -256,7 +258,7 @@ fn attend(exam: &mut Exam, tokens: usize) -> Result<()> {
 }
 
 fn attend_gradient(exam: &mut Exam, tokens: usize) -> Result<()> {
-    for dim in DIMS {
+    for [tokens, dim] in sequences(tokens) {
         let (shape, width) = (heads(tokens, dim), 3 * dim);
         let (qkv, dout) = (random(1, 2 * tokens * 3 * width), random(2, 2 * tokens * width));
         let (vqkv, vdout) = (

@@ -1,5 +1,5 @@
-//! Attention in one kernel, for adapters that have matmul's variant `broadcast`: no panel of scores is written or read.
-//! A lane holds all about its queries, or about its keys in the gradient.
+//! Attention for adapters that have matmul's variant `broadcast`. Where heads are small, one kernel does all of it and no panel of scores
+//! is written or read: a lane holds all about its queries, or about its keys in the gradient. Else a kernel makes the gradient's panels.
 
 use super::Heads;
 use crate::Result;
@@ -61,14 +61,13 @@ fn subgroups_of_8(gpu: &Gpu) -> bool {
     default_way(gpu, None, Form::Nt, 8, 8, 8) == Way::Broadcast
 }
 
-/// Queries that a lane has in [`forward`]; `None` where panels are right. With twice as many compiling takes two to five times as long,
-/// which only 16 channels repay, and only where no lane has more queries beyond the last for it (benches/REJECTED.md).
+/// Queries that a lane has in [`forward`]; `None` where panels are right. With twice as many compiling takes two to five times as long
+/// (benches/REJECTED.md), which whole images with heads of 16 channels repay: their tokens are as many in every step.
 pub(super) fn queries(gpu: &Gpu, shape: &Heads) -> Option<usize> {
     let empty = shape.batch * shape.tokens * shape.heads == 0;
-    let all = |queries: usize| shape.tokens.next_multiple_of(8 * queries);
     match shape.dim {
         _ if empty || !subgroups_of_8(gpu) => None,
-        16 if all(8) == all(4) => Some(8),
+        16 if shape.tokens.is_multiple_of(64) => Some(8),
         8 | 16 | 32 => Some(4),
         64 => Some(2),
         _ => None,
