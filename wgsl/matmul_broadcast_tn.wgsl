@@ -22,7 +22,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let lower = start(params.a, group.z) + min(row0 / 4u + 2u + lane / 4u, last_item);
     let first_b = start(params.b, group.z) + inside;
     let last = params.k - 1u;
-    // Indices are added up: the driver multiplies them lane by lane, slowly.
+    // Indices are added up: multiplied, they cost up to a twentieth of the rate.
     let last_b = first_b + last * b_row;
     let last_upper = upper + last * a_row;
     let last_lower = lower + last * a_row;

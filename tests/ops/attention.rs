@@ -149,6 +149,24 @@ fn one_kernel_for_all_of_it_agrees_with_f64() {
     }
 }
 
+/// Where adapters have subgroups of 8, panels of a gradient are one kernel's: products and a softmax were three.
+#[test]
+fn panels_of_a_gradient_are_made_by_one_kernel() {
+    for (dim, kernels) in [(64, 4), (12, 4), (6, 6)] {
+        let case = Case::of([1, 17, 2, dim]);
+        let mut bench = Bench::new("", format!("dispatches for heads of {dim}"));
+        let gpu = bench.rec.gpu();
+        if gpu.kind() != Kind::Software || gpu.subgroup_width() != Some(8) {
+            return;
+        }
+        let forward = if dim == 64 { 1 } else { 3 };
+        let values = panel(bench.kind(), &case.shape);
+        let before = bench.rec.dispatches;
+        case.run(&mut bench, [values; 2]);
+        assert_eq!(bench.rec.dispatches - before, forward + kernels, "{}", bench.label);
+    }
+}
+
 /// Nothing about keys or queries of other images, heads or blocks gets in: with all other rows NaN, a head is the same.
 #[test]
 fn a_head_reads_no_other() {

@@ -222,7 +222,7 @@ fn norm_gradients(exam: &mut Exam, cols: usize) -> Result<()> {
     exam.check("dbias", &gradients.bias, &dbias, 2.0 * sum_of(ROWS))
 }
 
-/// Tokens, and channels of a head: what all adapters compute in panels, what some make one kernel's, and what some compute in one kernel.
+/// Tokens, and channels of a head: of 6 all adapters compute in panels by products and a softmax; some have kernels for the others.
 fn sequences(tokens: usize) -> [[usize; 2]; 6] {
     [[tokens, 6], [tokens, 12], [tokens, 8], [tokens, 32], [37, 64], [64, 16]]
 }
@@ -237,7 +237,7 @@ fn heads(tokens: usize, dim: usize) -> Heads {
     }
 }
 
-/// Scores are sums of some 10 products, or of 32, outputs of `tokens`; exp is good to 4e-6 where its argument is large.
+/// Scores are sums of some 10 products, or of `dim`, outputs of `tokens`; exp is good to 4e-6 where its argument is large.
 fn attention_allowed(tokens: usize, dim: usize) -> f64 {
     let products = if dim > 12 { dim } else { 8 };
     2.0 * sum_of(products) + 2.0 * sum_of(tokens) + 4e-6
